@@ -1,0 +1,37 @@
+# make demo    compress a real photograph, restore it, compare every pixel, draw where the bits went
+# make test    all tests and checks
+# make bench   bits and speed beside PNG, WebP and JPEG XL: make bench DATA=folder
+# make dist    wheel and source distribution
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test bench dist check clean
+
+$(VENV)/ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[demo,bench]" --group dev
+	touch $@
+
+demo: $(VENV)/ready
+	$(BIN)/python docs/demo.py demo
+
+test: $(VENV)/ready check
+	$(BIN)/python -m pytest
+
+check: $(VENV)/ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(VENV)/ready
+	$(BIN)/python docs/benchmark.py $(DATA)
+
+dist: $(VENV)/ready
+	$(BIN)/python -m build --outdir dist .
+
+clean:
+	rm -rf $(VENV) build dist demo *.egg-info

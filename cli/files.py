@@ -1,0 +1,146 @@
+"""Inputs -> outputs: which files, under which names, written so that nothing is lost or half-written."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import click
+
+STANDARD: Final = "-"
+"""Stands for standard input or output."""
+
+
+class FileError(Exception):
+    """A file cannot be used; the message is one line without the file's name."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One input and where its output goes; None is standard input or output."""
+
+    source: Path | None
+    target: Path | None
+
+    @property
+    def name(self) -> str:
+        """The input as the user knows it."""
+        return "standard input" if self.source is None else str(self.source)
+
+
+def plan_jobs(
+    inputs: Sequence[str],
+    suffixes: frozenset[str],
+    target_suffix: str,
+    output: str | None,
+    output_dir: Path | None,
+    recursive: bool,
+) -> list[Job]:
+    """Pair inputs with outputs. Folders are searched for ``suffixes`` and keep their tree below ``output_dir``.
+
+    Raises:
+        click.UsageError: options that contradict each other, or two inputs with one output.
+    """
+    if output is not None and output_dir is not None:
+        raise click.UsageError("-o and --output-dir exclude each other")
+    found = [pair for name in inputs for pair in _expanded(name, suffixes, recursive)]
+    if output is not None and len(found) != 1:
+        raise click.UsageError(f"-o takes one input, not {len(found)}; use --output-dir")
+    jobs = [Job(source, _target(source, root, target_suffix, output, output_dir)) for source, root in found]
+    targets = [job.target.absolute() for job in jobs if job.target is not None]
+    twice = {target for target in targets if targets.count(target) > 1} if len(set(targets)) < len(targets) else set()
+    if twice:
+        raise click.UsageError(f"several inputs would be written to {sorted(twice)[0]}")
+    return jobs
+
+
+def read_input(job: Job) -> bytes:
+    """Read all of an input; raises OSError, or FileError when it is empty."""
+    data = sys.stdin.buffer.read() if job.source is None else job.source.read_bytes()
+    if not data:
+        raise FileError("the file is empty")
+    return data
+
+
+def check_target(job: Job, force: bool) -> None:
+    """Raise FileError when the output exists (and is not to be overwritten) or is the input itself."""
+    if job.target is None:
+        if sys.stdout.isatty() and not force:
+            raise FileError("refusing to write binary data to a terminal; use -o or -f")
+        return
+    if job.source is not None and job.target.exists() and job.target.samefile(job.source):
+        raise FileError("input and output are the same file")
+    if job.target.is_dir():
+        raise FileError(f"{job.target} is a folder")
+    if job.target.exists() and not force:
+        raise FileError(f"{job.target} exists; use -f to overwrite it")
+
+
+def write_output(job: Job, data: bytes, preserve: bool) -> None:
+    """Write an output so that it appears complete or not at all, with the mode and time of the input."""
+    if job.target is None:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+        return
+    job.target.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(dir=job.target.parent, prefix=f".{job.target.name}.")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        _set_attributes(Path(name), job.source if preserve else None)
+        os.replace(name, job.target)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def reason(error: BaseException) -> str:
+    """One line that says what went wrong, without the file's name."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _expanded(name: str, suffixes: frozenset[str], recursive: bool) -> list[tuple[Path | None, Path | None]]:
+    if name == STANDARD:
+        return [(None, None)]
+    path = Path(name)
+    if not path.is_dir():
+        return [(path, None)]
+    if not recursive:
+        raise click.UsageError(f"{name} is a folder; use -r")
+    files = sorted(file for file in path.rglob("*") if file.suffix.lower() in suffixes and file.is_file())
+    if not files:
+        raise click.UsageError(f"no files to work on ({', '.join(sorted(suffixes))}) in {name}")
+    return [(file, path) for file in files]
+
+
+def _target(
+    source: Path | None, root: Path | None, suffix: str, output: str | None, output_dir: Path | None
+) -> Path | None:
+    if output is not None:
+        return None if output == STANDARD else Path(output)
+    if source is None:
+        return None
+    renamed = source.with_suffix(suffix)
+    if output_dir is None:
+        return renamed
+    return output_dir / (renamed.relative_to(root) if root else renamed.name)
+
+
+def _set_attributes(path: Path, source: Path | None) -> None:
+    if source is None:
+        mask = os.umask(0)
+        os.umask(mask)
+        path.chmod(0o666 & ~mask)
+        return
+    status = source.stat()
+    path.chmod(status.st_mode & 0o777)
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))

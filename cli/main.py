@@ -1,0 +1,32 @@
+"""The command group: ``pixelzip COMMAND``. Exit codes: 0 done, 1 some file failed, 2 wrong usage."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Final
+
+import click
+
+import pixelzip
+
+COMMANDS: Final = ("compress", "decompress", "heatmap", "info", "train")
+
+
+class _Commands(click.Group):
+    """Imports a command's module when it is asked for, so that ``--version`` stays instant."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        command = getattr(importlib.import_module(f"pixelzip.cli.{name}"), name)
+        assert isinstance(command, click.Command)
+        return command
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(pixelzip.__version__, "-V", "--version", prog_name="pixelzip")
+def main() -> None:
+    """Lossless image compression with a neural network in exact integers."""

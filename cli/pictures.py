@@ -1,0 +1,84 @@
+"""Image files the user names <-> what the codec takes and gives."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, PngImagePlugin, UnidentifiedImageError
+
+from pixelzip.cli.files import FileError
+from pixelzip.errors import ImageTooLarge
+
+IMAGE_SUFFIXES: Final = frozenset({".png", ".webp", ".tif", ".tiff", ".bmp", ".ppm", ".pgm", ".npy"})
+"""What -r looks for: formats without loss."""
+
+OUTPUT_SUFFIXES: Final = (".png", ".tif", ".tiff", ".npy")
+"""Formats that hold every mode; .npy alone holds 16-bit colour."""
+
+_NUMPY_MAGIC: Final = b"\x93NUMPY"
+Image.MAX_IMAGE_PIXELS = None
+"""--max-pixels is the limit here, checked as soon as the header is read."""
+
+_BROKEN: Final = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, IndexError, KeyError, TypeError)
+
+
+def open_image(data: bytes, max_pixels: int) -> tuple[Image.Image | NDArray[Any], bool]:
+    """Read an image file or a .npy array, and say whether it was a JPEG.
+
+    Raises:
+        FileError: not an image, a damaged one, or one with several frames.
+        ImageTooLarge: more than ``max_pixels`` pixels.
+    """
+    try:
+        if data.startswith(_NUMPY_MAGIC):
+            array: NDArray[Any] = np.load(io.BytesIO(data), allow_pickle=False)
+            return array, False
+        image = Image.open(io.BytesIO(data))
+        if image.width * image.height > max_pixels:
+            raise ImageTooLarge(f"{image.width}x{image.height} pixels exceed --max-pixels {max_pixels}")
+        if getattr(image, "n_frames", 1) > 1:
+            raise FileError(f"the image has {getattr(image, 'n_frames', 1)} frames; only single images are supported")
+        return image, image.format == "JPEG"
+    except UnidentifiedImageError as error:
+        raise FileError("not an image that can be read") from error
+    except _BROKEN as error:
+        raise FileError(f"the image is damaged: {error}") from error
+
+
+def save_image(image: Image.Image | NDArray[Any], target: Path | None) -> bytes:
+    """Write a decoded image as the format that the target's name asks for; standard output gets PNG."""
+    suffix = target.suffix.lower() if target else ".png"
+    if suffix not in OUTPUT_SUFFIXES:
+        raise FileError(f"cannot write {suffix or 'a file without suffix'}: use {', '.join(OUTPUT_SUFFIXES)}")
+    buffer = io.BytesIO()
+    if suffix == ".npy":
+        np.save(buffer, np.asarray(image), allow_pickle=False)
+    elif isinstance(image, np.ndarray):
+        raise FileError("16-bit colour can only be written as .npy")
+    elif suffix == ".png":
+        image.save(buffer, "PNG", **_png_options(image))
+    else:
+        image.save(buffer, "TIFF", compression="tiff_adobe_deflate", **_tiff_options(image))
+    return buffer.getvalue()
+
+
+def _png_options(image: Image.Image) -> dict[str, Any]:
+    chunks = PngImagePlugin.PngInfo()
+    for key, value in image.info.items():
+        if key == "xmp":
+            chunks.add_itxt("XML:com.adobe.xmp", value.decode("utf-8", "replace"))
+        elif key == "gamma":
+            chunks.add(b"gAMA", struct.pack(">I", round(value * 100000)))
+        elif isinstance(value, str):
+            chunks.add_itxt(str(key), value)
+    return {"pnginfo": chunks, **{key: image.info[key] for key in ("exif", "dpi", "icc_profile") if key in image.info}}
+
+
+def _tiff_options(image: Image.Image) -> dict[str, Any]:
+    return {key: image.info[key] for key in ("exif", "dpi", "icc_profile") if key in image.info}

@@ -1,0 +1,91 @@
+"""``pixelzip train``: photographs -> a model file with its card and loss curve."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+
+import click
+
+from pixelzip.cli.batch import num_threads
+
+
+@click.command()
+@click.argument("data", nargs=-1, required=True, type=click.Path(exists=True), metavar="FOLDER...")
+@click.option(
+    "--output", type=click.Path(path_type=Path), required=True, help="Folder of the run; resumes what is there."
+)
+@click.option("--channels", default=80, show_default=True, type=click.IntRange(min=1))
+@click.option("--blocks", default="6", show_default=True, help="Residual blocks at each resolution, as in 2,4.")
+@click.option("--mixtures", default=5, show_default=True, type=click.IntRange(min=1))
+@click.option("--dropout", default=0.0, show_default=True)
+@click.option("--steps", default=6000, show_default=True, type=click.IntRange(min=1))
+@click.option("--quantise-from", default=0.75, show_default=True, help="Share of the steps before fake quantisation.")
+@click.option("--batch-size", default=16, show_default=True, type=click.IntRange(min=1), help="Crops per process.")
+@click.option("--crop-size", default=80, show_default=True, type=click.IntRange(min=8))
+@click.option("--learning-rate", default=2e-3, show_default=True)
+@click.option(
+    "--held-out", default=40, show_default=True, type=click.IntRange(min=0), help="Images of the first folder."
+)
+@click.option("--initial", type=click.Path(exists=True), help="Folder of a run to start from.")
+@click.option("--seed", default=0, show_default=True)
+@click.option("--checkpoint-every", default=250, show_default=True, type=click.IntRange(min=1), help="Steps.")
+@click.option("--device", default="cpu", show_default=True, help="cpu or cuda; several GPUs through torchrun.")
+@click.option("-T", "--threads", type=click.IntRange(min=0), default=0, help="CPU threads; 0 is all.")
+def train(
+    data: tuple[str, ...],
+    output: Path,
+    channels: int,
+    blocks: str,
+    mixtures: int,
+    dropout: float,
+    steps: int,
+    quantise_from: float,
+    batch_size: int,
+    crop_size: int,
+    learning_rate: float,
+    held_out: int,
+    initial: str | None,
+    seed: int,
+    checkpoint_every: int,
+    device: str,
+    threads: int,
+) -> None:
+    """Train a network on the images in FOLDERs and export it in exact integers."""
+    import torch  # seconds to import: not for --help
+
+    from pixelzip.models.card import finish_run
+    from pixelzip.models.config import ConeConfig
+    from pixelzip.models.train import Progress, Trainer, TrainingConfig
+
+    torch.set_num_threads(num_threads(threads))
+
+    def report(progress: Progress) -> None:
+        held = progress.held_out_bits_per_subpixel
+        text = "" if held is None else f"  held out {held:.4f}"
+        line = f"step {progress.step:6d}/{steps}  {progress.seconds:7.0f} s"
+        click.echo(f"{line}  {progress.bits_per_subpixel:.4f} bits/sub-pixel{text}", err=True)
+
+    try:
+        network = ConeConfig(channels, tuple(int(count) for count in blocks.split(",")), mixtures, dropout)
+        config = TrainingConfig(
+            data=data,
+            num_held_out=held_out,
+            num_steps=steps,
+            quantise_from_step=round(steps * quantise_from),
+            batch_size=batch_size,
+            crop_size=crop_size,
+            learning_rate=learning_rate,
+            seed=seed,
+            num_steps_between_checkpoints=checkpoint_every,
+            device=device,
+            initial=initial,
+        )
+        trainer = Trainer(network, config, output)
+        trainer.run(report)
+        if trainer.rank == 0:
+            path = finish_run(trainer, shlex.join(["pixelzip", *sys.argv[1:]]))
+            click.echo(f"exported {path}")
+    except (ValueError, OSError) as error:
+        raise click.ClickException(str(error)) from error

@@ -1,0 +1,72 @@
+"""Networks: configurations, training, export, and the shipped weights. Importing this does not import torch."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from pixelzip.models.integer import IntegerNetwork
+
+if __name__ != "pixelzip.models":
+    raise ImportError("import pixelzip.models, not models")
+
+
+@dataclass(frozen=True)
+class Model:
+    """A shipped model: the file in ``weights`` and the SHA-256 that it must have."""
+
+    name: str
+    file_name: str
+    sha256: str
+
+    @property
+    def identifier(self) -> bytes:
+        """The two bytes that stand for the model in image files."""
+        return bytes.fromhex(self.sha256)[:2]
+
+    @property
+    def path(self) -> Path:
+        """Where the weights lie."""
+        return Path(str(resources.files("pixelzip.models.weights") / self.file_name))
+
+
+MODELS: Final = (
+    Model("photo", "photo-1.safetensors", "025c563c185bb5c6b18a0ad68448e740bd45b66e39a41eab9a15d0b88cdf7e7f"),
+)
+"""Append-only: what has shipped stays readable. Of entries with one name the last is what new files are made with."""
+
+DEFAULT_MODEL: Final = "photo"
+
+
+def load(model: str) -> IntegerNetwork:
+    """Load a shipped model by name, or any model file by a path that ends in ``.safetensors``.
+
+    Raises:
+        KeyError: no shipped model has this name.
+        ValueError: the file is not a valid model, or not the one that was shipped.
+        OSError: the file cannot be read.
+    """
+    if model.endswith(".safetensors"):
+        return _load_file(Path(model), None)
+    entry = {entry.name: entry for entry in MODELS}[model]
+    return _load_file(entry.path, entry.sha256)
+
+
+def load_identified(identifier: bytes) -> IntegerNetwork:
+    """Load the shipped model that image files name by ``identifier``; raises KeyError when there is none."""
+    entry = {entry.identifier: entry for entry in MODELS}[identifier]
+    return _load_file(entry.path, entry.sha256)
+
+
+@functools.lru_cache(maxsize=4)
+def _load_file(path: Path, sha256: str | None) -> IntegerNetwork:
+    from pixelzip.models.integer import load_network  # safetensors is not needed to list models
+
+    network = load_network(path)
+    if sha256 not in (None, network.sha256):
+        raise ValueError(f"{path.name}: SHA-256 is {network.sha256}, expected {sha256}")
+    return network

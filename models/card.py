@@ -1,0 +1,65 @@
+"""The end of a run: model file, model card and loss curve."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from PIL import Image, ImageDraw
+
+from pixelzip.models.export import export_network
+from pixelzip.models.integer import IntegerNetwork, load_network
+from pixelzip.models.train import Trainer
+
+
+def finish_run(trainer: Trainer, command: str) -> Path:
+    """Write ``model.safetensors``, ``model.md`` and ``curve.png`` into the folder of a finished run."""
+    folder = trainer.folder
+    path = folder / "model.safetensors"
+    curve = [json.loads(line) for line in (folder / "curve.jsonl").read_text().splitlines()]
+    training = asdict(trainer.config)
+    export_network(trainer.averaged(), path, {"command": command, "training": json.dumps(training)})
+    network = load_network(path)
+    (folder / "model.md").write_text(write_card(network, command, curve[-1]))
+    draw_curve(curve).save(folder / "curve.png")
+    return path
+
+
+def write_card(network: IntegerNetwork, command: str, last: dict[str, Any]) -> str:
+    """Describe a model in Markdown: what it is, how it was made, what it reached."""
+    num_parameters = sum(layer.weight.size + layer.bias.size for layer in network.layers)
+    rows = {
+        "network": f"{network.config}",
+        "parameters": f"{num_parameters:,}",
+        "multiply-accumulates per pixel": f"{network.config.multiplications_per_pixel:,.0f}",
+        "largest possible sum in any layer": f"{network.largest_sum:,} (must be below 2^24 = 16,777,216)",
+        "SHA-256": f"`{network.sha256}`",
+        "training bits/sub-pixel": f"{last['bits_per_subpixel']:.4f}",
+        "held-out bits/sub-pixel": str(last["held_out_bits_per_subpixel"]),
+        "command": f"`{command}`",
+    }
+    return "# Model card\n\n| | |\n|---|---|\n" + "".join(f"| {key} | {value} |\n" for key, value in rows.items())
+
+
+def draw_curve(curve: list[dict[str, Any]], width: int = 800, height: int = 400) -> Image.Image:
+    """Draw training (blue) and held-out (orange) bits/sub-pixel against steps."""
+    picture = Image.new("RGB", (width, height), "white")
+    pen = ImageDraw.Draw(picture)
+    series = {"bits_per_subpixel": "#1f77b4", "held_out_bits_per_subpixel": "#ff7f0e"}
+    values = [row[key] for row in curve for key in series if row[key] is not None]
+    low, high, last = min(values), max(values), max(row["step"] for row in curve)
+    margin = 40
+
+    def place(step: int, bits: float) -> tuple[float, float]:
+        share = (bits - low) / max(high - low, 1e-9)
+        return margin + (width - 2 * margin) * step / last, height - margin - (height - 2 * margin) * share
+
+    pen.rectangle((margin, margin, width - margin, height - margin), outline="#888888")
+    for key, colour in series.items():
+        points = [place(row["step"], row[key]) for row in curve if row[key] is not None]
+        pen.line(points, fill=colour, width=2)
+    pen.text((margin, 8), f"bits/sub-pixel: {high:.3f} to {low:.3f}; training blue, held out orange", fill="black")
+    pen.text((margin, height - 24), f"steps 0 to {last}", fill="black")
+    return picture

@@ -1,0 +1,128 @@
+"""What a network is: a frozen configuration and the list of layers that follows from it.
+
+The plan is the only description of a network. Training builds modules from it, export fills it with integers, and the
+wavefront executor and the NumPy reference run it. Nothing here imports torch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+Tap = tuple[int, int]
+"""(row offset, column offset) of an input position relative to the output position."""
+
+POINT: Final[tuple[Tap, ...]] = ((0, 0),)
+CONE: Final[tuple[Tap, ...]] = ((-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 0))
+BLOCK: Final[tuple[Tap, ...]] = ((-1, -1), (-1, 0), (0, -1), (0, 0))
+
+CONTEXT: Final[tuple[Tap, ...]] = (
+    *((0, column) for column in range(-4, -1)),
+    *((-1, column) for column in range(-3, 2)),
+    *((-2, column) for column in range(-3, 4)),
+    *((-3, column) for column in range(-1, 3)),
+)
+"""Pixels the first layer sees, besides the reference pixel (west): 19 taps with ``column + 2 * row < 0``."""
+
+NUM_FEATURES: Final = 3 * (len(CONTEXT) + 2)
+"""Input channels of the first layer: differences at every tap, the predictor's difference, the reference's level."""
+
+ACTIVATION_STEPS: Final = 32
+"""Hidden activations are multiples of 1/32 in [0, 255/32]; an int8 ``q`` stands for ``(q + 128) / 32``."""
+
+ZERO_POINT: Final = -128
+"""The int8 value of a hidden activation of zero, and of every position outside the tile."""
+
+WEIGHT_LIMIT: Final = 64
+"""Largest magnitude of an integer weight: beyond it int8 GEMMs saturate on processors without VNNI."""
+
+PARAMETERS_PER_COMPONENT: Final = 10
+"""One logit, three means, three log-scales, three coupling coefficients."""
+
+Output = Literal["activation", "parameters"]
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One matrix product: positions of ``source`` at ``taps`` -> ``out_channels`` at resolution 1/``scale``.
+
+    ``scale == 2 * source_scale`` reads the 2x2 block that ends at the output's odd/odd pixel; ``2 * scale ==
+    source_scale`` reads the last coarse position that is complete at the output pixel. A ``residual`` layer of the
+    same shape is added before the clamp.
+    """
+
+    name: str
+    source: str
+    in_channels: int
+    out_channels: int
+    taps: tuple[Tap, ...] = POINT
+    scale: int = 1
+    source_scale: int = 1
+    residual: str | None = None
+    output: Output = "activation"
+
+    @property
+    def num_weights(self) -> int:
+        """Multiplications per output position."""
+        return self.out_channels * len(self.taps) * self.in_channels
+
+
+@dataclass(frozen=True)
+class ConeConfig:
+    """A cone PixelCNN++: wavefront step ``t = column + 2 * row``.
+
+    ``blocks[i]`` residual blocks run at resolution 1/2^i on the way down and, except at the coarsest, again on the
+    way up, where a shortcut adds the activation of the way down.
+    """
+
+    channels: int = 80
+    blocks: tuple[int, ...] = (6,)
+    mixtures: int = 5
+    dropout: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Raise ValueError unless every field is in its range."""
+        if self.channels < 1 or self.mixtures < 1 or not self.blocks or min(self.blocks) < 1:
+            raise ValueError(f"channels, mixtures and every entry of blocks must be positive: {self}")
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout must be in [0, 1), not {self.dropout}")
+
+    @property
+    def num_parameters_per_pixel(self) -> int:
+        """Channels of the head: ten mixture parameters for every component."""
+        return PARAMETERS_PER_COMPONENT * self.mixtures
+
+    @property
+    def multiplications_per_pixel(self) -> float:
+        """Multiply-accumulates per pixel, coarse layers counted by their share of positions."""
+        return sum(layer.num_weights / layer.scale**2 for layer in plan(self))
+
+
+def plan(config: ConeConfig) -> tuple[Layer, ...]:
+    """List the layers of a network in the order they are computed."""
+    channels = config.channels
+    layers = [Layer("stem", "features", NUM_FEATURES, channels)]
+    shortcuts: list[str] = []
+    for level, num_blocks in enumerate(config.blocks):
+        scale = 2**level
+        if level:
+            shortcuts.append(layers[-1].name)
+            layers.append(Layer(f"down{scale}", layers[-1].name, channels, channels, BLOCK, scale, scale // 2))
+        layers += _blocks(f"down{scale}", layers[-1].name, num_blocks, channels, scale)
+    for level in reversed(range(len(config.blocks) - 1)):
+        scale, source = 2**level, layers[-1].name
+        layers.append(Layer(f"up{scale}", source, channels, channels, POINT, scale, 2 * scale, shortcuts.pop()))
+        layers += _blocks(f"up{scale}", layers[-1].name, config.blocks[level], channels, scale)
+    head = config.num_parameters_per_pixel
+    layers.append(Layer("head", layers[-1].name, channels, head, output="parameters"))
+    return tuple(layers)
+
+
+def _blocks(prefix: str, source: str, num_blocks: int, channels: int, scale: int) -> list[Layer]:
+    layers: list[Layer] = []
+    for index in range(num_blocks):
+        mix, add = f"{prefix}.{index}.mix", f"{prefix}.{index}.add"
+        layers.append(Layer(mix, source, channels, channels, CONE, scale, scale))
+        layers.append(Layer(add, mix, channels, channels, POINT, scale, scale, residual=source))
+        source = add
+    return layers

@@ -1,0 +1,96 @@
+"""Training data: image files -> random crops as uint8 tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+SUFFIXES = frozenset({".png", ".webp", ".tif", ".tiff", ".bmp", ".ppm"})
+"""Formats that can hold an image without loss."""
+
+
+def find_images(paths: Sequence[Path]) -> list[Path]:
+    """List the image files named or below the folders named, sorted; raises FileNotFoundError when there are none."""
+    found: set[Path] = set()
+    for path in paths:
+        candidates = path.rglob("*") if path.is_dir() else [path]
+        found.update(file for file in candidates if file.suffix.lower() in SUFFIXES)
+    if not found:
+        raise FileNotFoundError(f"no images ({', '.join(sorted(SUFFIXES))}) in {', '.join(map(str, paths))}")
+    return sorted(found)
+
+
+def split_held_out(files: Sequence[Path], num_held_out: int) -> tuple[list[Path], list[Path]]:
+    """Split into training and held-out files: every n-th file is held out, the same ones every time."""
+    if num_held_out == 0:
+        return list(files), []
+    stride = len(files) // num_held_out
+    if stride < 2:
+        raise ValueError(f"cannot hold out {num_held_out} of {len(files)} images")
+    held_out = list(files[::stride])[:num_held_out]
+    chosen = set(held_out)
+    return [file for file in files if file not in chosen], held_out
+
+
+def load_rgb(path: Path) -> NDArray[np.uint8]:
+    """Read one image as (H, W, 3) uint8."""
+    with Image.open(path) as image:
+        return np.asarray(image.convert("RGB"))
+
+
+class Crops:
+    """Endless batches of random crops, flipped left to right at random, half of them as cameras and codecs leave them.
+
+    Reduced photographs are sharper than what people store: demosaicing and enlargement soften an image, and most
+    formats have kept chroma at half resolution. ``softened`` and ``chroma_halved`` are each applied to half the crops.
+
+    Images are drawn in proportion to their area; those smaller than a crop are left out. ``seed`` and ``skip``
+    (batches already seen) determine every batch that follows, so that a resumed run sees what it would have seen.
+    """
+
+    def __init__(self, files: Sequence[Path], crop_size: int, batch_size: int, seed: int, skip: int = 0) -> None:
+        images = [load_rgb(file) for file in files]
+        self.images = [image for image in images if min(image.shape[:2]) >= crop_size]
+        if not self.images:
+            raise ValueError(f"no image is as large as a crop of {crop_size}x{crop_size} pixels")
+        self.crop_size, self.batch_size, self.seed, self.position = crop_size, batch_size, seed, skip
+        areas = np.array([image.shape[0] * image.shape[1] for image in self.images], dtype=np.float64)
+        self.shares = areas / areas.sum()
+
+    def __iter__(self) -> Iterator[Tensor]:
+        """Yield (batch_size, 3, crop_size, crop_size) uint8."""
+        while True:
+            generator = np.random.default_rng([self.seed, self.position])
+            self.position += 1
+            chosen = generator.choice(len(self.images), self.batch_size, p=self.shares)
+            crops = [self._crop(self.images[index], generator) for index in chosen]
+            yield torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2)
+
+    def _crop(self, image: NDArray[np.uint8], generator: np.random.Generator) -> NDArray[np.uint8]:
+        enlargement = generator.uniform(1, 2) if generator.integers(2) else 1.0
+        side = round(self.crop_size / enlargement)
+        top = generator.integers(image.shape[0] - side + 1)
+        left = generator.integers(image.shape[1] - side + 1)
+        crop = image[top : top + side, left : left + side]
+        crop = softened(crop, self.crop_size) if side < self.crop_size else crop
+        crop = chroma_halved(crop) if generator.integers(2) else crop
+        return crop[:, ::-1] if generator.integers(2) else crop
+
+
+def softened(crop: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    """Enlarge a crop to ``side`` x ``side`` pixels with cubic interpolation."""
+    return np.asarray(Image.fromarray(crop).resize((side, side), Image.Resampling.BICUBIC))
+
+
+def chroma_halved(crop: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Take a crop through YCbCr with chroma averaged over 2x2 pixels and interpolated back."""
+    luma, *chroma = Image.fromarray(crop).convert("YCbCr").split()
+    half = (-(-luma.width // 2), -(-luma.height // 2))
+    back = [plane.resize(half, Image.Resampling.BOX).resize(luma.size, Image.Resampling.BILINEAR) for plane in chroma]
+    return np.asarray(Image.merge("YCbCr", (luma, *back)).convert("RGB"))

@@ -1,0 +1,135 @@
+"""The integer network: what a model file holds and what every executor must compute exactly.
+
+For every layer, with int8 inputs ``q`` gathered at the layer's taps::
+
+    sum      = weight @ q + bias                      exact, |sum| < 2^24
+    scaled   = round_half_even(float32(sum) * multiplier)      one IEEE multiply
+    output   = clamp(scaled + residual, low, high)
+
+Hidden activations are int8 with zero point -128 (positions outside a tile are -128); the head's outputs are int16.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+
+from pixelzip.models.config import WEIGHT_LIMIT, ConeConfig, Layer, plan
+
+SUM_LIMIT: Final = 2**24
+"""Below it every partial sum is exact in float32, in any order, so every backend gives the same integers."""
+
+HEAD_LIMIT: Final = 2**15 - 1
+"""Largest magnitude of a head output."""
+
+IDENTIFIER_BYTES: Final = 2
+"""Length of a model identifier: the first bytes of the SHA-256 of the model file."""
+
+METADATA_KEY: Final = "pixelzip"
+"""The one metadata entry of a model file: a JSON object of strings."""
+
+TABLE_NAMES: Final = ("logistic", "exponential", "inverse_scale")
+
+
+@dataclass(frozen=True, eq=False)
+class IntegerLayer:
+    """A layer with its integers: weight (out, taps * in) int8, bias (out,) int32, multiplier (out,) float32."""
+
+    layer: Layer
+    weight: NDArray[np.int8]
+    bias: NDArray[np.int32]
+    multiplier: NDArray[np.float32]
+
+    def __post_init__(self) -> None:
+        """Raise ValueError unless shapes fit the plan and the sums are proved to stay below 2^24."""
+        name, channels = self.layer.name, self.layer.out_channels
+        if self.weight.shape != (channels, len(self.layer.taps) * self.layer.in_channels):
+            raise ValueError(f"layer {name}: weight has shape {self.weight.shape}")
+        if self.bias.shape != (channels,) or self.multiplier.shape != (channels,):
+            raise ValueError(f"layer {name}: bias or multiplier has the wrong shape")
+        if np.abs(self.weight.astype(np.int64)).max() > WEIGHT_LIMIT:
+            raise ValueError(f"layer {name}: a weight exceeds {WEIGHT_LIMIT}")
+        if not np.isfinite(self.multiplier).all():
+            raise ValueError(f"layer {name}: a multiplier is not finite")
+        if self.largest_sum >= SUM_LIMIT:
+            raise ValueError(f"layer {name}: sums may reach {self.largest_sum}, which is not below 2^24")
+
+    @property
+    def largest_sum(self) -> int:
+        """Bound on ``|weight @ q + bias|`` over every int8 input: the proof of exactness."""
+        magnitudes = np.abs(self.weight.astype(np.int64)).sum(axis=1)
+        return int((128 * magnitudes + np.abs(self.bias.astype(np.int64))).max())
+
+
+@dataclass(frozen=True, eq=False)
+class IntegerNetwork:
+    """A network ready to run. ``tables`` maps the names in TABLE_NAMES to int32 arrays, see ``pixelzip.cdf``."""
+
+    config: ConeConfig
+    layers: tuple[IntegerLayer, ...]
+    tables: dict[str, NDArray[np.int32]]
+    metadata: dict[str, str]
+    sha256: str
+
+    @property
+    def identifier(self) -> bytes:
+        """First bytes of the SHA-256 of the model file, as written in image files."""
+        return bytes.fromhex(self.sha256)[:IDENTIFIER_BYTES]
+
+    @property
+    def largest_sum(self) -> int:
+        """The largest bound of any layer."""
+        return max(layer.largest_sum for layer in self.layers)
+
+
+def load_network(path: Path) -> IntegerNetwork:
+    """Read a model file.
+
+    Raises:
+        ValueError: the file is not a valid model; the message says what is wrong.
+        OSError: the file cannot be read.
+    """
+    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    try:
+        with safe_open(path, framework="numpy") as file:
+            metadata: dict[str, str] = json.loads((file.metadata() or {})[METADATA_KEY])
+            tensors: dict[str, Any] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        config = config_from_json(metadata["config"])
+        layers = tuple(
+            IntegerLayer(
+                layer,
+                _typed(tensors, f"{layer.name}.weight", np.int8),
+                _typed(tensors, f"{layer.name}.bias", np.int32),
+                _typed(tensors, f"{layer.name}.multiplier", np.float32),
+            )
+            for layer in plan(config)
+        )
+        tables = {name: _typed(tensors, f"table.{name}", np.int32) for name in TABLE_NAMES}
+    except (SafetensorError, KeyError, TypeError) as error:
+        raise ValueError(f"{path.name}: not a pixelzip model: {error}") from error
+    return IntegerNetwork(config, layers, tables, metadata, sha256)
+
+
+def config_to_json(config: ConeConfig) -> str:
+    """Write a configuration as it stands in a model file."""
+    return json.dumps(asdict(config), sort_keys=True)
+
+
+def config_from_json(text: str) -> ConeConfig:
+    """Read a configuration; raises ValueError or TypeError when it is not one."""
+    fields = json.loads(text)
+    return ConeConfig(**{**fields, "blocks": tuple(fields["blocks"])})
+
+
+def _typed(tensors: dict[str, Any], name: str, dtype: type) -> Any:
+    tensor = tensors[name]
+    if tensor.dtype != dtype:
+        raise ValueError(f"tensor {name} is {tensor.dtype}, not {np.dtype(dtype)}")
+    return tensor

@@ -1,0 +1,180 @@
+"""The trainable cone PixelCNN++: float modules that follow the plan, with optional fake quantisation.
+
+Salimans, Karpathy, Chen, Kingma, "PixelCNN++" (2017), section 2, with the changes that design section 5 lists:
+difference inputs, means relative to a predictor, ReLU, and a 2x3 cone of taps so that wavefronts decode in parallel.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from pixelzip.models.config import (
+    ACTIVATION_STEPS,
+    CONE,
+    CONTEXT,
+    WEIGHT_LIMIT,
+    ConeConfig,
+    Layer,
+    plan,
+)
+
+FEATURE_STEPS = 16
+"""One unit of the first layer's float input is 16 levels of difference."""
+
+_PAD_LEFT, _PAD_RIGHT, _PAD_TOP = 4, 3, 3
+
+
+def features(pixels: Tensor) -> tuple[Tensor, Tensor]:
+    """Describe the causal surroundings of every pixel.
+
+    Args:
+        pixels: (batch, 3, H, W) float, whole numbers in 0..255.
+
+    Returns:
+        (batch, NUM_FEATURES, H, W) float, whole numbers in -128..127, and the median edge predictor's guess for each
+        pixel, (batch, 3, H, W) float, 0..255. A tap outside the image repeats the reference pixel, which is west,
+        else north, else 128.
+    """
+    present = torch.ones_like(pixels[:1, :1])  # (1, 1, H, W)
+    reference = _reference(pixels)  # (batch, 3, H, W)
+
+    def difference(row: int, column: int) -> Tensor:
+        return (_shifted(pixels, row, column) - reference) * _shifted(present, row, column)
+
+    north, northwest = difference(-1, 0), difference(-1, -1)
+    edge = median_edge_offset(north, northwest)
+    taps = [difference(row, column) for row, column in CONTEXT]
+    stacked = torch.cat([*taps, edge, reference - 128], dim=1)  # (batch, NUM_FEATURES, H, W)
+    return stacked.clamp(-127, 127), reference + edge
+
+
+def median_edge_offset(north: Tensor, northwest: Tensor) -> Tensor:
+    """Return the median edge prediction minus west, given north and north-west minus west.
+
+    Weinberger, Seroussi, Sapiro, "The LOCO-I lossless image compression algorithm" (2000), section III-A.
+    """
+    low, high = north.clamp(max=0), north.clamp(min=0)
+    return torch.minimum(torch.maximum(north - northwest, low), high)
+
+
+def _reference(pixels: Tensor) -> Tensor:
+    west = functional.pad(pixels[..., :-1], (1, 0))
+    west[..., 0] = functional.pad(pixels[..., :-1, 0], (1, 0), value=128.0)
+    return west
+
+
+def _shifted(pixels: Tensor, row: int, column: int) -> Tensor:
+    height, width = pixels.shape[-2:]
+    padded = functional.pad(pixels, (_PAD_LEFT, _PAD_RIGHT, _PAD_TOP, 0))
+    top, left = _PAD_TOP + row, _PAD_LEFT + column
+    return padded[..., top : top + height, left : left + width]
+
+
+class ConeLayer(nn.Module):
+    """One layer of the plan. ``weight`` is (out_channels, taps, in_channels), ``bias`` (out_channels,)."""
+
+    def __init__(self, layer: Layer, dropout: float) -> None:
+        super().__init__()
+        self.layer = layer
+        self.dropout = dropout if layer.residual else 0.0
+        fan_in = len(layer.taps) * layer.in_channels
+        gain = 0.3 if layer.residual else 0.05 if layer.output == "parameters" else 1.0
+        weight = torch.randn(layer.out_channels, len(layer.taps), layer.in_channels)
+        self.weight = nn.Parameter(weight * gain * (2 / fan_in) ** 0.5)
+        self.bias = nn.Parameter(torch.zeros(layer.out_channels))
+
+    def forward(self, source: Tensor, residual: Tensor | None, shape: tuple[int, int], quantised: bool) -> Tensor:
+        """Map (batch, in_channels, H', W') to (batch, out_channels, *shape)."""
+        weight = fake_quantised(self.weight) if quantised else self.weight
+        if self.dropout and self.training:
+            source = functional.dropout(source, self.dropout)
+        output = self._product(source, weight, shape)
+        if self.layer.output == "parameters":
+            return output
+        if residual is not None:
+            output = residual + output
+        return activation(output, quantised)
+
+    def _product(self, source: Tensor, weight: Tensor, shape: tuple[int, int]) -> Tensor:
+        layer = self.layer
+        if layer.taps == CONE:
+            six = functional.pad(weight, (0, 0, 0, 1))  # (out, 6, in): the sixth tap lies in the future
+            kernel = six.view(layer.out_channels, 2, 3, layer.in_channels).permute(0, 3, 1, 2)
+            return functional.conv2d(functional.pad(source, (1, 1, 1, 0)), kernel, self.bias)
+        if layer.scale > layer.source_scale:
+            kernel = weight.view(layer.out_channels, 2, 2, layer.in_channels).permute(0, 3, 1, 2)
+            return functional.conv2d(source, kernel, self.bias, stride=2)
+        if layer.scale < layer.source_scale:
+            source = _upsampled(source, shape)
+        return functional.conv2d(source, weight.permute(0, 2, 1)[..., None], self.bias)
+
+
+def activation(values: Tensor, quantised: bool) -> Tensor:
+    """Clamp to [0, 255/32]; when quantised, round to multiples of 1/32 with a straight-through gradient."""
+    clamped = functional.hardtanh(values, 0, 255 / ACTIVATION_STEPS)
+    if not quantised:
+        return clamped
+    return clamped + ((clamped * ACTIVATION_STEPS).round() / ACTIVATION_STEPS - clamped).detach()
+
+
+def fake_quantised(weight: Tensor) -> Tensor:
+    """Round each output channel to 64 steps of its largest weight, with a straight-through gradient."""
+    step = weight_step(weight)
+    return weight + ((weight / step).round() * step - weight).detach()
+
+
+def weight_step(weight: Tensor) -> Tensor:
+    """Return the size of one integer step for each output channel, shape (out_channels, 1, 1)."""
+    largest: Tensor = weight.detach().abs().amax(dim=(1, 2), keepdim=True)
+    return (largest / WEIGHT_LIMIT).clamp(min=1e-8)
+
+
+def _upsampled(source: Tensor, shape: tuple[int, int]) -> Tensor:
+    """Give pixel (r, c) the coarse position ((r - 1) // 2, (c - 1) // 2), or zero outside."""
+    height, width = shape
+    repeated = source.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
+    return functional.pad(repeated, (1, 1, 1, 1))[..., :height, :width]
+
+
+class ConePixelCNN(nn.Module):
+    """The network of one configuration.
+
+    ``quantised`` switches fake quantisation of weights and activations on, after which the float network differs
+    from the exported integers only by float rounding.
+    """
+
+    def __init__(self, config: ConeConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.quantised = False
+        self.layers = nn.ModuleList(ConeLayer(layer, config.dropout) for layer in plan(config))
+        self._spread_head()
+
+    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        """Map (batch, 3, H, W) levels to (batch, 10 * mixtures, H, W) raw head outputs and (batch, 3, H, W) guesses."""
+        inputs, guess = features(pixels)
+        height, width = pixels.shape[-2:]
+        outputs = {"features": (inputs / FEATURE_STEPS).contiguous(memory_format=torch.channels_last)}
+        for module in self.layers:
+            assert isinstance(module, ConeLayer)
+            layer = module.layer
+            if layer.output == "parameters":
+                break
+            residual = outputs[layer.residual] if layer.residual else None
+            shape = (height // layer.scale, width // layer.scale)
+            outputs[layer.name] = module(outputs[layer.source], residual, shape, self.quantised)
+        with torch.autocast(pixels.device.type, enabled=False):
+            return module(outputs[layer.source].float(), None, (height, width), self.quantised), guess
+
+    def _spread_head(self) -> None:
+        """Start the components apart: offsets around zero, scales from half a level to thirty levels."""
+        head = self.layers[-1]
+        assert isinstance(head, ConeLayer)
+        mixtures = self.config.mixtures
+        spread = torch.linspace(-0.7, 3.4, mixtures)
+        with torch.no_grad():
+            bias = head.bias.view(10, mixtures)
+            bias[4:7] = spread
+            bias[7:9] = 0.5

@@ -1,0 +1,78 @@
+"""The integer tables of the discretised logistic mixture, computed once at export and stored in the model file.
+
+They are rounded from 40-digit decimals, so that every machine that exports writes the same integers. Decoders read
+them from the file and never evaluate an exponential.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal, localcontext
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+MEAN_STEPS: Final = 16
+"""Means are in sixteenths of a level."""
+
+LOG_SCALE_STEPS: Final = 16
+"""Log-scales are in sixteenths of a natural unit, from LOG_SCALE_LOW to LOG_SCALE_HIGH."""
+
+LOG_SCALE_LOW: Final = -3 * LOG_SCALE_STEPS
+LOG_SCALE_HIGH: Final = 5 * LOG_SCALE_STEPS
+
+LOGIT_STEPS: Final = 32
+"""Logits are in 1/32 of a natural unit."""
+
+COUPLING_STEPS: Final = 256
+"""Coupling coefficients are in 1/256 of a level per level, at most COUPLING_HIGH in magnitude."""
+
+COUPLING_HIGH: Final = 3 * COUPLING_STEPS
+
+LOGISTIC_LENGTH: Final = 2**15
+"""Entries of the logistic table, which spans arguments from -12 to 12."""
+
+LOGISTIC_SPAN: Final = 24
+
+INVERSE_SCALE_BITS: Final = 6
+"""Fractional bits of an inverse scale, which maps sixteenths of a level to entries of the logistic table."""
+
+PROBABILITY_ONE: Final = 2**16
+"""The integer that stands for probability one in the tables."""
+
+
+def make_tables() -> dict[str, NDArray[np.int32]]:
+    """Return ``logistic`` (2^15,), ``exponential`` (385,) and ``inverse_scale`` (129,), all int32."""
+    with localcontext() as context:
+        context.prec = 40
+        return {"logistic": _logistic(), "exponential": _exponential(), "inverse_scale": _inverse_scale()}
+
+
+def _logistic() -> NDArray[np.int32]:
+    step = Decimal(LOGISTIC_SPAN) / LOGISTIC_LENGTH
+    ratio, power = step.exp(), (step / 2).exp()
+    upper = []
+    for _ in range(LOGISTIC_LENGTH // 2):
+        upper.append(_rounded(PROBABILITY_ONE * power / (1 + power)))
+        power *= ratio
+    half = np.array(upper, dtype=np.int32)
+    return np.concatenate([PROBABILITY_ONE - half[::-1], half]).astype(np.int32)
+
+
+def _exponential() -> NDArray[np.int32]:
+    values = [
+        _rounded(PROBABILITY_ONE * (-Decimal(index) / LOGIT_STEPS).exp()) for index in range(12 * LOGIT_STEPS + 1)
+    ]
+    return np.array(values, dtype=np.int32)
+
+
+def _inverse_scale() -> NDArray[np.int32]:
+    entries_per_step = Decimal(LOGISTIC_LENGTH * 2**INVERSE_SCALE_BITS) / (LOGISTIC_SPAN * MEAN_STEPS)
+    logs = range(LOG_SCALE_LOW, LOG_SCALE_HIGH + 1)
+    return np.array(
+        [_rounded(entries_per_step * (-Decimal(log) / LOG_SCALE_STEPS).exp()) for log in logs], dtype=np.int32
+    )
+
+
+def _rounded(value: Decimal) -> int:
+    return int(value.to_integral_value())

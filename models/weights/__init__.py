@@ -1,0 +1,1 @@
+"""Weights of the shipped models and their cards."""

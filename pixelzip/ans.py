@@ -1,0 +1,82 @@
+"""Stage 5 of 6: symbols and counts <-> bytes, with constriction's stack coder.
+
+A stream is sealed with a CRC32: the word lies at the bottom of the stack and must come back after the last symbol.
+Weights are handed over as ``count - 1``, which makes constriction's own quantisation the identity.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pixelzip import ans_integer
+from pixelzip.errors import CorruptFile
+
+COUNT_TOTAL: Final = 2**24
+
+try:
+    import constriction
+except ImportError:  # no wheel for Linux on ARM
+    HAS_CONSTRICTION = False
+else:
+    HAS_CONSTRICTION = True
+    _FAMILY: Final = constriction.stream.model.Categorical(perfect=False)
+
+
+def encode(left: NDArray[np.int32], counts: NDArray[np.int32], seal: int) -> bytes:
+    """Code intervals so that a decoder gets them in the given order.
+
+    Args:
+        left: (n,) left cumulative of each symbol, ``0 <= left`` and ``left + counts <= 2^24``.
+        counts: (n,) count of each symbol, ``1 <= counts``.
+        seal: 32-bit checksum that ``Decoder.finish`` will ask for.
+
+    Returns:
+        Little-endian words without their trailing zero bytes.
+    """
+    if not HAS_CONSTRICTION:
+        return ans_integer.encode(left, counts, seal)
+    coder = constriction.stream.stack.AnsCoder(np.array([seal], dtype=np.uint32), seal=True)
+    right = COUNT_TOTAL - left - counts
+    columns = np.stack((left, counts, right), axis=1).astype(np.float32) - 1  # (n, 3)
+    symbols = np.ones(len(left), dtype=np.int32)
+    at_start, at_end = left == 0, right == 0
+    columns[at_start] = np.stack((counts - 1, np.zeros_like(counts), right - 2), axis=1)[at_start]
+    columns[at_end] = np.stack((left - 2, np.zeros_like(counts), counts - 1), axis=1)[at_end]
+    symbols[at_start], symbols[at_end] = 0, 2
+    if len(left):
+        coder.encode_reverse(symbols, _FAMILY, np.ascontiguousarray(columns))
+    return bytes(coder.get_compressed().astype("<u4").tobytes().rstrip(b"\0"))
+
+
+def open_stream(data: bytes) -> Decoder | ans_integer.Decoder:
+    """Start reading a stream; raises CorruptFile when it cannot be one."""
+    if not data or data[-1] == 0:
+        raise CorruptFile("a tile's stream is empty or ends in a zero byte")
+    return Decoder(data) if HAS_CONSTRICTION else ans_integer.Decoder(data)
+
+
+class Decoder:
+    """Reads one stream. Damaged bytes give wrong symbols, which ``finish`` reports."""
+
+    def __init__(self, data: bytes) -> None:
+        padded = data + bytes(-len(data) % 4)
+        self._coder = constriction.stream.stack.AnsCoder(np.frombuffer(padded, dtype="<u4").astype(np.uint32))
+
+    def decode(self, weights: NDArray[np.float32]) -> NDArray[np.int32]:
+        """Decode n symbols; ``weights`` is (n, m) C-contiguous, each count minus one, counts summing to 2^24."""
+        if not weights.flags.c_contiguous:
+            raise ValueError("weights must be C-contiguous")
+        symbols: NDArray[np.int32] = self._coder.decode(_FAMILY, weights)
+        return symbols
+
+    def finish(self, seal: int) -> None:
+        """Raise CorruptFile unless exactly the sealed checksum is left."""
+        try:
+            rest = self._coder.get_compressed(unseal=True)
+        except AssertionError as error:
+            raise CorruptFile("a tile's stream does not end where it should") from error
+        if rest.tolist() != [seal]:
+            raise CorruptFile("a tile's checksum does not match its pixels")

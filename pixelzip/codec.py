@@ -1,0 +1,167 @@
+"""compress() and decompress(): every stage, in order.
+
+image -> components -> tiles -> predict (network) -> integer CDF -> ANS -> container
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, overload
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from pixelzip import components, container, fallback, models
+from pixelzip import image as images
+from pixelzip.container import BODY_MODEL
+from pixelzip.errors import UnknownModel
+from pixelzip.image import Picture, Samples
+from pixelzip.models.integer import IntegerNetwork
+
+ImageOrArray = Image.Image | NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Info:
+    """What a file says about itself without being decoded; ``metadata`` has the keys of Pillow's ``info``."""
+
+    mode: str
+    width: int
+    height: int
+    body: str
+    model: str | None
+    num_tiles: int
+    num_bytes: int
+    bits_per_subpixel: float
+    metadata: dict[str, Any]
+
+
+@overload
+def compress(
+    image: ImageOrArray, model: str = ..., *, device: str = ..., num_threads: int | None = ..., strip: bool = ...
+) -> bytes: ...
+@overload
+def compress(
+    image: Sequence[ImageOrArray],
+    model: str = ...,
+    *,
+    device: str = ...,
+    num_threads: int | None = ...,
+    strip: bool = ...,
+) -> list[bytes]: ...
+def compress(
+    image: ImageOrArray | Sequence[ImageOrArray],
+    model: str = models.DEFAULT_MODEL,
+    *,
+    device: str = "cpu",
+    num_threads: int | None = None,
+    strip: bool = False,
+) -> bytes | list[bytes]:
+    """Compress one image, or a list of images in one batch, which is faster for small ones.
+
+    Args:
+        image: a Pillow image of mode 1, L, LA, P, RGB, RGBA or I;16, or an array (H, W) or (H, W, C) of uint8 with
+            C in 1..4 or uint16 with C in 1, 3, 4.
+        model: name of a shipped model, or path of a model file.
+        device: "cpu" or a torch device; the bytes do not depend on it.
+        num_threads: CPU threads; None: as many as torch uses. The bytes do not depend on it.
+        strip: leave out ICC, EXIF, XMP, text, resolution and gamma.
+
+    Raises:
+        UnsupportedImage: the image's mode, shape or dtype is none of the above.
+        UnknownModel: there is no such model.
+    """
+    if isinstance(image, Image.Image | np.ndarray):
+        return compress([image], model, device=device, num_threads=num_threads, strip=strip)[0]
+    pictures = [_stripped(images.read(item), strip) for item in image]
+    network = _network(model)
+    headers = [components.choose_header(picture, network) for picture in pictures]
+    coded = components.encode(network, pictures, headers, device, num_threads)
+    return [fallback.smallest(picture, file) for picture, file in zip(pictures, coded, strict=True)]
+
+
+def decompress(
+    data: bytes,
+    *,
+    model: str | None = None,
+    device: str = "cpu",
+    num_threads: int | None = None,
+    max_pixels: int = container.DEFAULT_MAX_PIXELS,
+) -> Image.Image:
+    """Return the image with its mode, palette and metadata.
+
+    Args:
+        data: a whole file.
+        model: name or path of the model if it is not a shipped one.
+        device: as for ``compress``.
+        num_threads: as for ``compress``.
+        max_pixels: refuse larger images.
+
+    Raises:
+        CorruptFile, UnsupportedVersion, UnknownModel, ImageTooLarge: see ``pixelzip.errors``.
+        UnsupportedImage: 16-bit colour; use ``decompress_array``.
+    """
+    return images.to_pillow(_decompress(data, model, device, num_threads, max_pixels))
+
+
+def decompress_array(
+    data: bytes,
+    *,
+    model: str | None = None,
+    device: str = "cpu",
+    num_threads: int | None = None,
+    max_pixels: int = container.DEFAULT_MAX_PIXELS,
+) -> Samples:
+    """Return the samples: (H, W) or (H, W, C), uint8 or uint16. Arguments and errors as for ``decompress``."""
+    return images.to_array(_decompress(data, model, device, num_threads, max_pixels))
+
+
+def info(data: bytes, max_pixels: int = container.DEFAULT_MAX_PIXELS) -> Info:
+    """Read the header and metadata only; errors as for ``decompress``."""
+    header, streams = container.read(data, max_pixels)
+    names = {entry.identifier: entry.name for entry in models.MODELS}
+    return Info(
+        mode=header.mode.name,
+        width=header.width,
+        height=header.height,
+        body=container.BODY_NAMES[header.body],
+        model=names.get(header.model, header.model.hex()) if header.body == BODY_MODEL else None,
+        num_tiles=len(streams) if header.body == BODY_MODEL else 1,
+        num_bytes=len(data),
+        bits_per_subpixel=8 * len(data) / header.num_subpixels,
+        metadata=images.describe(header.blocks),
+    )
+
+
+def _decompress(data: bytes, model: str | None, device: str, num_threads: int | None, max_pixels: int) -> Picture:
+    header, streams = container.read(data, max_pixels)
+    if header.body == BODY_MODEL:
+        network = _network(model) if model else _identified(header.model)
+        decoded = components.decode(network, header, streams, device, num_threads)
+        return Picture(header.mode, images.join(header.mode, decoded), header.blocks)
+    return fallback.read_embedded(header, streams[0], streams[1])
+
+
+def _stripped(picture: Picture, strip: bool) -> Picture:
+    if not strip:
+        return picture
+    return replace(picture, blocks=tuple(block for block in picture.blocks if block[0] not in images.STRIPPABLE))
+
+
+def _network(model: str) -> IntegerNetwork:
+    try:
+        return models.load(model)
+    except KeyError as error:
+        known = ", ".join(sorted({entry.name for entry in models.MODELS}))
+        raise UnknownModel(f"there is no model {model!r} (known: {known})") from error
+    except (ValueError, OSError) as error:
+        raise UnknownModel(f"the model cannot be loaded: {error}") from error
+
+
+def _identified(identifier: bytes) -> IntegerNetwork:
+    try:
+        return models.load_identified(identifier)
+    except KeyError as error:
+        raise UnknownModel(f"the file needs the model {identifier.hex()}, which is not installed") from error

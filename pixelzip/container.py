@@ -1,0 +1,235 @@
+"""Stage 6 of 6: header, metadata and streams <-> bytes. ``docs/format.md`` is the normative description."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from pixelzip.errors import CorruptFile, ImageTooLarge, UnsupportedVersion
+from pixelzip.image import MODES, Block, Mode
+from pixelzip.tiles import Tiling, from_code
+
+SIGNATURE: Final = b"\x89PZ\r\n"
+DEFAULT_MAX_PIXELS: Final = 2**28
+
+BODY_MODEL, BODY_PNG, BODY_WEBP = range(3)
+BODY_NAMES: Final = ("model", "png", "webp")
+
+CODED, CONSTANT, STORED = range(3)
+"""Codings of a component after the first, which is always CODED."""
+
+LEAST_STREAM_BYTES: Final = 5
+"""A sealed stream has its checksum word and a part of the next."""
+
+MAX_METADATA_BYTES: Final = 2**26
+MAX_DIMENSION: Final = 2**31 - 1
+
+_MODE_BITS: Final = 0x0F
+_BODY_SHIFT: Final = 4
+_METADATA_BIT: Final = 0x40
+_NEWER_VERSION_BIT: Final = 0x80
+
+
+@dataclass(frozen=True)
+class Component:
+    """How one component is coded; ``constant`` holds one byte per channel when ``coding`` is CONSTANT."""
+
+    coding: int = CODED
+    constant: bytes = b""
+
+
+@dataclass(frozen=True)
+class Header:
+    """Everything before the streams. ``model``, ``tiling`` and ``components`` matter for BODY_MODEL only."""
+
+    mode: Mode
+    width: int
+    height: int
+    body: int
+    blocks: tuple[Block, ...] = ()
+    model: bytes = b""
+    tiling: Tiling | None = None
+    components: tuple[Component, ...] = ()
+
+    @property
+    def num_subpixels(self) -> int:
+        """Samples in the image."""
+        return self.width * self.height * self.mode.num_channels
+
+    @property
+    def num_streams(self) -> int:
+        """Streams of a BODY_MODEL file: one for each tile of a coded component, one for a stored component."""
+        assert self.tiling is not None
+        per_coding = {CODED: self.tiling.num_tiles, CONSTANT: 0, STORED: 1}
+        return sum(per_coding[component.coding] for component in self.components)
+
+    def seal(self, index: int) -> int:
+        """Return the CRC32 that a stream's pixels are chained to: it binds them to this header and to their place."""
+        return zlib.crc32(struct.pack("<I", index), zlib.crc32(_sealed_fields(self)))
+
+
+def write(header: Header, streams: Sequence[bytes]) -> bytes:
+    """Assemble a file. For BODY_PNG and BODY_WEBP ``streams`` is the checksum and the embedded file."""
+    first = header.mode.identifier | header.body << _BODY_SHIFT | (_METADATA_BIT if header.blocks else 0)
+    parts = [SIGNATURE, bytes([first]), _varint(header.width), _varint(header.height)]
+    if header.blocks:
+        section = b"".join(_block(kind, data) for kind, data in header.blocks)
+        parts += [_varint(len(section)), struct.pack("<I", zlib.crc32(section)), section]
+    if header.body == BODY_MODEL:
+        parts.append(_model_fields(header))
+        parts += [_varint(len(stream)) for stream in streams[:-1]]
+    return b"".join([*parts, *streams])
+
+
+def read(data: bytes, max_pixels: int = DEFAULT_MAX_PIXELS) -> tuple[Header, list[bytes]]:
+    """Take a file apart, checking every length against the bytes that exist.
+
+    Raises:
+        CorruptFile: not a pixelzip file, truncated or inconsistent; the message names field and offset.
+        UnsupportedVersion: written by a newer version.
+        ImageTooLarge: more than ``max_pixels`` pixels.
+    """
+    reader = _Reader(data)
+    if reader.take(len(SIGNATURE), "signature") != SIGNATURE:
+        raise CorruptFile("not a pixelzip file: the signature does not match")
+    first = reader.take(1, "mode")[0]
+    body = first >> _BODY_SHIFT & 3
+    if first & _NEWER_VERSION_BIT or body >= len(BODY_NAMES) or first & _MODE_BITS >= len(MODES):
+        raise UnsupportedVersion("the file was written by a newer version of pixelzip")
+    mode = MODES[first & _MODE_BITS]
+    width, height = reader.varint("width"), reader.varint("height")
+    if not (1 <= width <= MAX_DIMENSION and 1 <= height <= MAX_DIMENSION):
+        raise CorruptFile(f"an image of {width}x{height} pixels is impossible")
+    if width * height > max_pixels:
+        raise ImageTooLarge(f"the image has {width}x{height} pixels, more than the limit of {max_pixels}")
+    blocks = _read_blocks(reader) if first & _METADATA_BIT else ()
+    if body != BODY_MODEL:
+        return Header(mode, width, height, body, blocks), [reader.take(4, "checksum"), reader.rest()]
+    model = reader.take(2, "model identifier")
+    tiling = _read_tiling(reader, width, height)
+    header = Header(mode, width, height, body, blocks, model, tiling, _read_components(reader, mode))
+    return header, _read_streams(reader, header.num_streams)
+
+
+def _read_blocks(reader: _Reader) -> tuple[Block, ...]:
+    length = reader.varint("metadata length")
+    checksum = struct.unpack("<I", reader.take(4, "metadata checksum"))[0]
+    section = reader.take(length, "metadata")
+    if zlib.crc32(section) != checksum:
+        raise CorruptFile("the metadata does not match its checksum")
+    inner, blocks, budget = _Reader(section), [], MAX_METADATA_BYTES
+    while not inner.is_at_end:
+        tag = inner.varint("metadata kind")
+        data = inner.take(inner.varint("metadata block length"), "metadata block")
+        data = _inflated(data, budget) if tag & 1 else data
+        budget -= len(data)
+        if budget < 0:
+            raise CorruptFile(f"the metadata exceeds {MAX_METADATA_BYTES} bytes")
+        blocks.append((tag >> 1, data))
+    return tuple(blocks)
+
+
+def _read_tiling(reader: _Reader, width: int, height: int) -> Tiling:
+    tiling = Tiling(width, height)
+    if tiling.is_single:
+        return tiling
+    try:
+        return from_code(width, height, reader.take(1, "tile size")[0])
+    except ValueError as error:
+        raise CorruptFile(str(error)) from error
+
+
+def _read_components(reader: _Reader, mode: Mode) -> tuple[Component, ...]:
+    components = [Component()]
+    for num_channels in mode.component_channels[1:]:
+        coding = reader.take(1, "component coding")[0]
+        if coding > STORED:
+            raise UnsupportedVersion("the file was written by a newer version of pixelzip")
+        constant = reader.take(num_channels, "constant") if coding == CONSTANT else b""
+        components.append(Component(coding, constant))
+    return tuple(components)
+
+
+def _read_streams(reader: _Reader, num_streams: int) -> list[bytes]:
+    if num_streams * LEAST_STREAM_BYTES > reader.num_left:
+        raise CorruptFile(f"the file is too short for its {num_streams} streams")
+    lengths = [reader.varint("stream length") for _ in range(num_streams - 1)]
+    streams = [reader.take(length, "stream") for length in lengths]
+    return [*streams, reader.rest()]
+
+
+def _model_fields(header: Header) -> bytes:
+    assert header.tiling is not None
+    tile_code = b"" if header.tiling.is_single else bytes([header.tiling.code])
+    codings = [bytes([component.coding]) + component.constant for component in header.components[1:]]
+    return b"".join([header.model, tile_code, *codings])
+
+
+def _sealed_fields(header: Header) -> bytes:
+    fields = bytes([header.mode.identifier]) + _varint(header.width) + _varint(header.height)
+    return fields + (_model_fields(header) if header.body == BODY_MODEL else b"")
+
+
+def _block(kind: int, data: bytes) -> bytes:
+    deflated = zlib.compress(data, 9)
+    smaller = len(deflated) < len(data)
+    stored = deflated if smaller else data
+    return _varint(kind << 1 | smaller) + _varint(len(stored)) + stored
+
+
+def _inflated(data: bytes, limit: int) -> bytes:
+    inflater = zlib.decompressobj()
+    try:
+        inflated = inflater.decompress(data, limit + 1)
+    except zlib.error as error:
+        raise CorruptFile("a metadata block does not inflate") from error
+    if not inflater.eof and len(inflated) <= limit:
+        raise CorruptFile("a metadata block is cut short")
+    return inflated
+
+
+def _varint(value: int) -> bytes:
+    """Little-endian groups of seven bits, the high bit set on all but the last."""
+    encoded = bytearray()
+    while value >= 0x80:
+        encoded.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes([*encoded, value])
+
+
+class _Reader:
+    """Reads fields in order and never past the end."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data, self._offset = data, 0
+
+    @property
+    def num_left(self) -> int:
+        return len(self._data) - self._offset
+
+    @property
+    def is_at_end(self) -> bool:
+        return self.num_left == 0
+
+    def take(self, num_bytes: int, field: str) -> bytes:
+        if num_bytes > self.num_left:
+            raise CorruptFile(f"{field} at byte {self._offset}: {num_bytes} bytes expected, {self.num_left} left")
+        start, self._offset = self._offset, self._offset + num_bytes
+        return self._data[start : self._offset]
+
+    def varint(self, field: str) -> int:
+        value = 0
+        for shift in range(0, 35, 7):
+            byte = self.take(1, field)[0]
+            value |= (byte & 0x7F) << shift
+            if byte < 0x80:
+                if byte == 0 and shift:
+                    raise CorruptFile(f"{field} before byte {self._offset}: a number with leading zeros")
+                return value
+        raise CorruptFile(f"{field} before byte {self._offset}: a number of more than 35 bits")
+
+    def rest(self) -> bytes:
+        return self.take(self.num_left, "rest")

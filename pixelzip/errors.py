@@ -1,0 +1,27 @@
+"""What can go wrong, one class for each thing a caller may want to tell apart."""
+
+from __future__ import annotations
+
+
+class PixelzipError(Exception):
+    """Base of every error that pixelzip raises on purpose; its message is one line for a person."""
+
+
+class CorruptFile(PixelzipError):
+    """The bytes are not a pixelzip file, or are a damaged one."""
+
+
+class UnsupportedVersion(PixelzipError):
+    """The file needs a newer pixelzip."""
+
+
+class UnknownModel(PixelzipError):
+    """The file or the caller names a model that is not installed."""
+
+
+class UnsupportedImage(PixelzipError):
+    """The image has a mode, shape or dtype that the format cannot hold."""
+
+
+class ImageTooLarge(PixelzipError):
+    """The image has more pixels than the caller allows."""

@@ -1,0 +1,138 @@
+"""What carries an image, or a component of it, when the network loses: PNG, WebP lossless, or deflated bytes."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from dataclasses import replace
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from PIL.PngImagePlugin import PngImageFile
+from PIL.WebPImagePlugin import WebPImageFile
+
+from pixelzip import container, image
+from pixelzip.container import BODY_PNG, BODY_WEBP, Header
+from pixelzip.errors import CorruptFile
+from pixelzip.image import Picture, Samples
+from pixelzip.tiles import SINGLE_TILE_PIXELS
+
+Pixels = NDArray[np.uint8]
+
+_WEBP_MAX_SIDE: Final = 16383
+_MANY_REPEATS: Final = 0.25
+_CLOSE: Final = 1.1
+
+
+def smallest(picture: Picture, coded: bytes | None) -> bytes:
+    """Return the smallest of the network's file (None: there is none) and the files with embedded PNG and WebP.
+
+    Full effort is spent only where PNG or WebP may win: small images, images in which a quarter of the pixels repeat
+    their left neighbour, and images for which WebP's fastest setting comes within a tenth.
+    """
+    candidates = [] if coded is None else [coded]
+    if coded is not None and not _may_lose(picture, coded):
+        return coded
+    if picture.mode.bit_depth == 8 or picture.mode.num_channels == 1:
+        candidates.append(_embedded(picture, BODY_PNG, _write_png(picture)))
+    if _fits_webp(picture):
+        candidates.append(_embedded(picture, BODY_WEBP, _write_webp(picture, 6)))
+    return min(candidates, key=len)
+
+
+def read_embedded(header: Header, checksum: bytes, file: bytes) -> Picture:
+    """Decode an embedded PNG or WebP; raises CorruptFile unless size, mode and checksum are what the header says."""
+    name = container.BODY_NAMES[header.body].upper()
+    try:
+        # The classes themselves, not Image.open: its limit on pixels is not the caller's, which has been checked.
+        opener = PngImageFile if header.body == BODY_PNG else WebPImageFile
+        with opener(io.BytesIO(file)) as opened:
+            if opened.size != (header.width, header.height):
+                raise CorruptFile(f"the embedded {name} has another size than the header says")
+            picture = image.read(opened)
+    except (OSError, SyntaxError, ValueError, EOFError, RuntimeError) as error:
+        raise CorruptFile(f"the embedded {name} does not decode: {error}") from error
+    samples, blocks = picture.samples, header.blocks
+    if header.body == BODY_WEBP:
+        samples = _from_webp(samples, header.mode)
+    elif picture.mode == header.mode:
+        blocks += tuple(block for block in picture.blocks if block[0] == image.PALETTE)
+    else:
+        raise CorruptFile(f"the embedded PNG has mode {picture.mode.name}, not {header.mode.name}")
+    if struct.pack("<I", _checksum(header, samples)) != checksum:
+        raise CorruptFile(f"the checksum does not match the pixels of the embedded {name}")
+    return Picture(header.mode, samples, blocks)
+
+
+def write_stored(pixels: Pixels, seal: int) -> bytes:
+    """Deflate a component, after a checksum that is chained to ``seal``."""
+    return struct.pack("<I", zlib.crc32(np.ascontiguousarray(pixels).data, seal)) + zlib.compress(pixels.tobytes(), 9)
+
+
+def read_stored(stream: bytes, seal: int, shape: tuple[int, ...]) -> Pixels:
+    """Undo ``write_stored``; raises CorruptFile unless exactly the expected bytes come out."""
+    num_bytes = int(np.prod(shape))
+    try:
+        inflated = zlib.decompressobj().decompress(stream[4:], num_bytes + 1)
+    except zlib.error as error:
+        raise CorruptFile("a stored component does not inflate") from error
+    if len(inflated) != num_bytes or struct.pack("<I", zlib.crc32(inflated, seal)) != stream[:4]:
+        raise CorruptFile("the checksum does not match a stored component")
+    return np.frombuffer(inflated, dtype=np.uint8).reshape(shape)
+
+
+def _may_lose(picture: Picture, coded: bytes) -> bool:
+    samples = picture.samples
+    if samples.shape[0] * samples.shape[1] <= SINGLE_TILE_PIXELS:
+        return True
+    repeats = (samples[:, 1:] == samples[:, :-1]).all(axis=2)
+    if repeats.size and float(repeats.mean()) > _MANY_REPEATS:
+        return True
+    return _fits_webp(picture) and len(_write_webp(picture, 0)) < _CLOSE * len(coded)
+
+
+def _fits_webp(picture: Picture) -> bool:
+    return picture.mode.bit_depth == 8 and max(picture.size) <= _WEBP_MAX_SIDE
+
+
+def _embedded(picture: Picture, body: int, file: bytes) -> bytes:
+    blocks = picture.blocks
+    if body == BODY_PNG:
+        blocks = tuple(block for block in blocks if block[0] != image.PALETTE)
+    header = Header(picture.mode, *picture.size, body, blocks)
+    return container.write(header, [struct.pack("<I", _checksum(header, picture.samples)), file])
+
+
+def _checksum(header: Header, samples: Samples) -> int:
+    return zlib.crc32(np.ascontiguousarray(samples, dtype=samples.dtype.newbyteorder("<")).tobytes(), header.seal(0))
+
+
+def _write_png(picture: Picture) -> bytes:
+    palette = tuple(block for block in picture.blocks if block[0] == image.PALETTE)
+    buffer = io.BytesIO()
+    image.to_pillow(replace(picture, blocks=palette)).save(buffer, "PNG", optimize=True)
+    return buffer.getvalue()
+
+
+def _write_webp(picture: Picture, effort: int) -> bytes:
+    """Write samples as RGB or RGBA, a single channel repeated; ``effort`` is WebP's method, 0..6."""
+    samples = picture.samples
+    if samples.shape[2] < 3:
+        samples = samples[..., [0, 0, 0, *range(1, samples.shape[2])]]
+    buffer = io.BytesIO()
+    quality = 100 if effort else 0
+    Image.fromarray(samples).save(buffer, "WEBP", lossless=True, exact=True, method=effort, quality=quality)
+    return buffer.getvalue()
+
+
+def _from_webp(samples: Samples, mode: image.Mode) -> Samples:
+    """Undo the repetition of channels; a WebP whose alpha is opaque throughout comes back without it."""
+    if mode.bit_depth != 8:
+        raise CorruptFile(f"an embedded WebP cannot hold mode {mode.name}")
+    if mode.num_channels in (2, 4) and samples.shape[2] == 3:
+        opaque = np.full((*samples.shape[:2], 1), 255, dtype=np.uint8)
+        samples = np.concatenate((samples.astype(np.uint8), opaque), axis=2)
+    return samples[..., [0, 3][: mode.num_channels]] if mode.num_channels < 3 else samples

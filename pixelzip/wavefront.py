@@ -1,0 +1,192 @@
+"""Stages 3 to 5 joined: tiles (h, w, C) <-> streams, one wavefront of all tiles of a batch at a time.
+
+Encoder and decoder walk the same steps and ask the same ``Distribution``; only what they ask for differs.
+"""
+
+from __future__ import annotations
+
+import functools
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pixelzip import ans, ans_integer
+from pixelzip.cdf import NIBBLE, Distribution
+from pixelzip.lanes import Lanes
+from pixelzip.models.integer import IntegerNetwork
+from pixelzip.predict import Predictor
+
+MAX_BATCH_ROWS: Final = 2048
+"""Rows, and so lanes, of one batch: bounds memory, and more gain little speed."""
+
+Pixels = NDArray[np.uint8]
+Intervals = NDArray[np.int32]
+Decoder = ans.Decoder | ans_integer.Decoder
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, eq=False)
+class CodedTile:
+    """One tile's stream, its shape (h, w, channels) and the checksum that its pixels are chained to."""
+
+    stream: bytes
+    shape: tuple[int, int, int]
+    seal: int
+
+
+def encode_tiles(
+    network: IntegerNetwork, tiles: Sequence[tuple[Pixels, int]], device: str, num_threads: int | None
+) -> list[bytes]:
+    """Code (pixels, seal) pairs, pixels (h, w, 1) or (h, w, 3), into one stream each."""
+    encode = functools.partial(_encode_batch, network, torch.device(device))
+    return _in_batches(encode, tiles, [pixels.shape for pixels, _ in tiles], num_threads)
+
+
+def decode_tiles(
+    network: IntegerNetwork, tiles: Sequence[CodedTile], device: str, num_threads: int | None
+) -> list[Pixels]:
+    """Undo ``encode_tiles``; raises CorruptFile when a checksum does not match."""
+    decode = functools.partial(_decode_batch, network, torch.device(device))
+    return _in_batches(decode, tiles, [tile.shape for tile in tiles], num_threads)
+
+
+@torch.inference_mode()
+def measure_tile(network: IntegerNetwork, pixels: Pixels, device: torch.device) -> NDArray[np.float64]:
+    """Return the bits that each pixel of one tile costs, (h, w) float64."""
+    bits = np.zeros(pixels.shape[:2])
+    for lanes, _, counts in _intervals(network, [pixels], device):
+        bits[lanes.row, lanes.column] = (np.log2(ans.COUNT_TOTAL) - np.log2(counts)).sum(axis=0)
+    return bits
+
+
+@torch.inference_mode()
+def _encode_batch(network: IntegerNetwork, device: torch.device, tiles: Sequence[tuple[Pixels, int]]) -> list[bytes]:
+    parts: list[list[tuple[Intervals, Intervals]]] = [[] for _ in tiles]
+    for lanes, left, counts in _intervals(network, [pixels for pixels, _ in tiles], device):
+        for index, span in _spans(lanes):
+            parts[index].append((left[:, span].ravel(), counts[:, span].ravel()))
+    streams = []
+    for (pixels, seal), part in zip(tiles, parts, strict=True):
+        left, counts = (np.concatenate(arrays) for arrays in zip(*part, strict=True))
+        streams.append(ans.encode(left, counts, _checksum(pixels, seal)))
+    return streams
+
+
+@torch.inference_mode()
+def _decode_batch(network: IntegerNetwork, device: torch.device, tiles: Sequence[CodedTile]) -> list[Pixels]:
+    decoders = [ans.open_stream(tile.stream) for tile in tiles]
+    decoded = [np.zeros(tile.shape, dtype=np.uint8) for tile in tiles]
+    predictor = Predictor(network, [tile.shape[:2] for tile in tiles], device)
+    for lanes, distribution in _walk(network, predictor, device):
+        spans = _spans(lanes)
+        levels = _decode_step(distribution, tiles[0].shape[2], [(decoders[index], span) for index, span in spans])
+        predictor.store(lanes, levels.t())
+        on_host = levels.cpu().numpy().astype(np.uint8)  # (3, n)
+        for index, span in spans:
+            pixels = decoded[index]
+            pixels[lanes.row[span], lanes.column[span]] = on_host[: pixels.shape[2], span].T
+    for tile, decoder, pixels in zip(tiles, decoders, decoded, strict=True):
+        decoder.finish(_checksum(pixels, tile.seal))
+    return decoded
+
+
+def _decode_step(distribution: Distribution, num_channels: int, spans: Sequence[tuple[Decoder, slice]]) -> Tensor:
+    """Decode the levels of one step: (3, n) int32, a grey level repeated."""
+    levels = []
+    for channel in range(num_channels):
+        high = _decode_nibble(distribution.high_counts(), spans)
+        low = _decode_nibble(distribution.low_counts(high), spans)
+        levels.append(high * NIBBLE + low)
+        if channel < num_channels - 1:
+            distribution.observe(levels[-1])
+    return torch.stack(levels).expand(3, -1)
+
+
+def _decode_nibble(counts: Tensor, spans: Sequence[tuple[Decoder, slice]]) -> Tensor:
+    """Decode one nibble of every lane from (16, n) counts: (n,) int32."""
+    weights = (counts - 1).t().to(torch.float32, memory_format=torch.contiguous_format).cpu().numpy()
+    symbols = [decoder.decode(weights[span]) for decoder, span in spans]
+    return torch.from_numpy(np.concatenate(symbols)).to(counts.device)
+
+
+def _intervals(
+    network: IntegerNetwork, tiles: Sequence[Pixels], device: torch.device
+) -> Iterator[tuple[Lanes, Intervals, Intervals]]:
+    """Yield each step's left cumulatives and counts, (2 * channels, n): high and low nibble of each channel."""
+    predictor = Predictor(network, [(tile.shape[0], tile.shape[1]) for tile in tiles], device)
+    predictor.load([np.broadcast_to(tile, (*tile.shape[:2], 3)) for tile in tiles])
+    num_channels = tiles[0].shape[2]
+    for lanes, distribution in _walk(network, predictor, device):
+        levels = predictor.levels(lanes)  # (3, n)
+        pairs = []
+        for channel in range(num_channels):
+            pairs.append(distribution.intervals(levels[channel]))
+            if channel < num_channels - 1:
+                distribution.observe(levels[channel])
+        left, counts = (torch.cat(parts).cpu().numpy() for parts in zip(*pairs, strict=True))
+        yield lanes, left, counts
+
+
+def _walk(network: IntegerNetwork, predictor: Predictor, device: torch.device) -> Iterator[tuple[Lanes, Distribution]]:
+    """Yield the lanes of every step and their distribution: the one path from pixels so far to counts."""
+    tables = {name: torch.from_numpy(table).to(device) for name, table in network.tables.items()}
+    for step in range(predictor.num_steps):
+        if (predicted := predictor.predict(step)) is not None:
+            lanes, head, guess = predicted
+            yield lanes, Distribution(head, guess, tables)
+
+
+def _spans(lanes: Lanes) -> list[tuple[int, slice]]:
+    """Return the tiles that have lanes in a step, and which lanes those are."""
+    starts = np.flatnonzero(np.diff(lanes.tile, prepend=-1))
+    ends = [*starts[1:].tolist(), len(lanes)]
+    return [(int(lanes.tile[start]), slice(start, end)) for start, end in zip(starts.tolist(), ends, strict=True)]
+
+
+def _checksum(pixels: Pixels, seal: int) -> int:
+    return zlib.crc32(np.ascontiguousarray(pixels).data, seal)
+
+
+def _in_batches(
+    work: Callable[[Sequence[Item]], list[Result]],
+    items: Sequence[Item],
+    shapes: Sequence[tuple[int, ...]],
+    num_threads: int | None,
+) -> list[Result]:
+    """Apply ``work`` to batches of tiles with the same number of channels; results come in the order of ``items``."""
+    results: dict[int, Result] = {}
+    with _torch_threads(num_threads):
+        for batch in _batches(shapes):
+            results.update(zip(batch, work([items[index] for index in batch]), strict=True))
+    return [results[index] for index in range(len(items))]
+
+
+def _batches(shapes: Sequence[tuple[int, ...]]) -> Iterator[list[int]]:
+    """Group the indices of tiles (h, w, channels) so that a batch has one number of channels and a bounded height."""
+    batch: list[int] = []
+    for index in sorted(range(len(shapes)), key=lambda index: (shapes[index][2], index)):
+        num_rows = sum(shapes[other][0] for other in batch) + shapes[index][0]
+        if batch and (num_rows > MAX_BATCH_ROWS or shapes[index][2] != shapes[batch[0]][2]):
+            yield batch
+            batch = []
+        batch.append(index)
+    if batch:
+        yield batch
+
+
+@contextmanager
+def _torch_threads(num_threads: int | None) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(num_threads or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,59 @@
+"""Fixtures: small networks with random weights, small images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from pixelzip.models.config import ConeConfig
+from pixelzip.models.export import export_network
+from pixelzip.models.integer import IntegerNetwork, load_network
+from pixelzip.models.pixelcnn import ConePixelCNN
+
+CONFIGS = (
+    ConeConfig(channels=16, blocks=(2,), mixtures=3),
+    ConeConfig(channels=8, blocks=(1, 2), mixtures=2),
+    ConeConfig(channels=8, blocks=(1, 1, 1), mixtures=5),
+)
+
+
+def make_network(config: ConeConfig, seed: int = 0) -> ConePixelCNN:
+    torch.manual_seed(seed)
+    network = ConePixelCNN(config)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter += 0.05 * torch.randn_like(parameter)
+    return network.eval()
+
+
+@pytest.fixture(scope="session", params=CONFIGS, ids=str)
+def integer_network(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> IntegerNetwork:
+    path = tmp_path_factory.mktemp("model") / "random.safetensors"
+    export_network(make_network(request.param), path, {})
+    return load_network(path)
+
+
+@pytest.fixture(scope="session")
+def model_path(tmp_path_factory: pytest.TempPathFactory) -> str:
+    path: Path = tmp_path_factory.mktemp("model") / "tiny.safetensors"
+    export_network(make_network(CONFIGS[0]), path, {})
+    return str(path)
+
+
+@pytest.fixture
+def always_modelled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Write the network's file even where PNG or WebP would be smaller, as with random weights."""
+    monkeypatch.setattr("pixelzip.fallback._may_lose", lambda picture, coded: False)
+
+
+def smooth_image(height: int, width: int, channels: int = 3, seed: int = 0) -> NDArray[np.uint8]:
+    """Return a noisy gradient, (height, width, channels) uint8."""
+    generator = np.random.default_rng(seed)
+    rows, columns = np.mgrid[0:height, 0:width]
+    base = 60 + 40 * np.sin(rows / 9)[..., None] + (columns / 2)[..., None] + 9 * np.arange(channels)
+    noisy: NDArray[np.uint8] = (base + generator.normal(0, 2, (height, width, channels))).clip(0, 255).astype(np.uint8)
+    return noisy

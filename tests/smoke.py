@@ -1,0 +1,22 @@
+"""Use an installed pixelzip as a user does, from a folder that is not the project."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageFilter
+
+import pixelzip
+
+command = Path(sys.executable).with_name("pixelzip")
+clouds = np.random.default_rng(0).integers(0, 256, (200, 300, 3), dtype=np.uint8)
+image = Image.fromarray(clouds).filter(ImageFilter.GaussianBlur(3))
+image.save("photo.png")
+subprocess.run([command, "compress", "photo.png", "-o", "photo.pxz"], check=True)
+subprocess.run([command, "decompress", "photo.pxz", "-o", "back.png"], check=True)
+with Image.open("back.png") as back:
+    assert np.array_equal(np.asarray(back), np.asarray(image))
+assert Path(pixelzip.__file__).is_relative_to(sys.prefix)
+assert pixelzip.info(Path("photo.pxz").read_bytes()).model == "photo"
+print(f"{Path('photo.png').stat().st_size} -> {Path('photo.pxz').stat().st_size} bytes")

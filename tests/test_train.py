@@ -1,0 +1,146 @@
+"""Training: batches are repeatable, a paused run resumes as if it had not paused, the export works."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+from conftest import smooth_image
+from PIL import Image
+
+import pixelzip
+from pixelzip import cli
+from pixelzip.models.config import ConeConfig
+from pixelzip.models.data import Crops, chroma_halved, find_images, softened, split_held_out
+from pixelzip.models.train import Progress, Trainer, TrainingConfig
+
+NETWORK = ConeConfig(channels=8, blocks=(1,), mixtures=2)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    images = tmp_path / "images"
+    images.mkdir()
+    for index in range(6):
+        Image.fromarray(smooth_image(40, 50, seed=index)).save(images / f"{index}.png")
+    return images
+
+
+def config(folder: Path, **changes: object) -> TrainingConfig:
+    settings = {"num_held_out": 2, "num_steps": 8, "quantise_from_step": 6, "num_warmup_steps": 2}
+    sizes = {"batch_size": 2, "crop_size": 16, "num_steps_between_checkpoints": 4}
+    return TrainingConfig(data=(str(folder),), **{**settings, **sizes, **changes})  # type: ignore[arg-type]
+
+
+def weights(trainer: Trainer) -> torch.Tensor:
+    return torch.cat([parameter.detach().flatten() for parameter in trainer.network.parameters()])
+
+
+def test_resuming_changes_nothing(folder: Path, tmp_path: Path) -> None:
+    rows: list[Progress] = []
+    straight = Trainer(NETWORK, config(folder), tmp_path / "straight")
+    straight.run(rows.append)
+    assert [row.step for row in rows] == [4, 8]
+    paused = Trainer(NETWORK, config(folder), tmp_path / "paused")
+    paused.run(rows.append, stop_at=4)
+    resumed = Trainer(NETWORK, config(folder), tmp_path / "paused")
+    assert resumed.step == 4
+    resumed.run(rows.append)
+    assert torch.equal(weights(straight), weights(resumed))
+    assert rows[1].bits_per_subpixel == rows[3].bits_per_subpixel
+
+
+def test_learning_lowers_the_bits(folder: Path, tmp_path: Path) -> None:
+    rows: list[Progress] = []
+    Trainer(NETWORK, config(folder, num_steps=60, learning_rate=1e-2), tmp_path / "run").run(rows.append)
+    assert rows[-1].bits_per_subpixel < rows[0].bits_per_subpixel - 0.5
+
+
+def test_start_from_another_run(folder: Path, tmp_path: Path) -> None:
+    first = Trainer(NETWORK, config(folder), tmp_path / "first")
+    first.run(lambda row: None)
+    second = Trainer(NETWORK, config(folder, initial=str(tmp_path / "first")), tmp_path / "second")
+    averaged = torch.cat([parameter.detach().flatten() for parameter in first.averaged().parameters()])
+    assert torch.equal(weights(second), averaged)
+
+
+def test_crops(folder: Path) -> None:
+    files = find_images([folder])
+    first, second = (iter(Crops(files, 16, 3, seed=1)) for _ in range(2))
+    batches = [next(first) for _ in range(3)]
+    assert all(torch.equal(batch, next(second)) for batch in batches)
+    assert torch.equal(next(iter(Crops(files, 16, 3, seed=1, skip=2))), batches[2])
+    assert batches[0].shape == (3, 3, 16, 16)
+    assert batches[0].dtype == torch.uint8
+    with pytest.raises(ValueError, match="as large as a crop"):
+        Crops(files, 64, 3, seed=1)
+
+
+def test_degradations_keep_size() -> None:
+    crop = smooth_image(10, 10)
+    assert softened(crop, 16).shape == (16, 16, 3)
+    assert chroma_halved(crop).shape == crop.shape
+    assert np.abs(chroma_halved(crop).astype(int) - crop).mean() < 10
+
+
+def test_held_out_files_are_not_trained_on(folder: Path) -> None:
+    training, held_out = split_held_out(find_images([folder]), 2)
+    assert len(held_out) == 2
+    assert set(training) | set(held_out) == set(find_images([folder]))
+    assert not set(training) & set(held_out)
+    with pytest.raises(ValueError, match="cannot hold out"):
+        split_held_out(training, 3)
+    with pytest.raises(FileNotFoundError, match="no images"):
+        find_images([folder.parent / "nothing"])
+
+
+def test_command_exports_a_model_that_works(folder: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    options = "--channels 8 --blocks 1,1 --mixtures 2 --steps 4 --batch-size 2 --crop-size 16 --held-out 2"
+    arguments = ["train", str(folder), "--output", str(run), *options.split(), "--checkpoint-every", "2"]
+    result = CliRunner().invoke(cli.main, arguments)
+    assert result.exit_code == 0, result.output
+    assert "held out" in result.stderr
+    image = smooth_image(20, 30)
+    model = str(run / "model.safetensors")
+    data = pixelzip.compress(image, model)
+    assert np.array_equal(pixelzip.decompress_array(data, model=model), image)
+    assert "multiply-accumulates per pixel" in (run / "model.md").read_text()
+    assert json.loads((run / "config.json").read_text())["network"]["channels"] == 8
+    with Image.open(run / "curve.png") as curve:
+        assert curve.size == (800, 400)
+    wrong = CliRunner().invoke(cli.main, ["train", str(folder), "--output", str(tmp_path / "x"), "--blocks", "0"])
+    assert wrong.exit_code == 1
+    assert wrong.stderr.startswith("Error: ")
+
+
+def test_two_processes(folder: Path, tmp_path: Path) -> None:
+    options = "--channels 8 --blocks 1 --mixtures 2 --steps 2 --batch-size 2 --crop-size 16 --held-out 2 -T 1"
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "29577"]
+    arguments = ["-m", "pixelzip", "train", str(folder), "--output", str(tmp_path / "run"), *options.split()]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    subprocess.run([*command, *arguments], check=True, capture_output=True, env=environment)
+    assert (tmp_path / "run" / "model.safetensors").exists()
+
+
+@pytest.mark.data
+@pytest.mark.skipif(not Path("../shared/data/kodak").exists(), reason="the shared photographs are not here")
+def test_evaluation_images_are_not_training_images() -> None:
+    """Compare thumbnails: no Kodak image, whole, is a training image or its mirror."""
+
+    def thumbnail(path: Path) -> np.ndarray:
+        with Image.open(path) as image:
+            return np.asarray(image.convert("L").resize((16, 16)), dtype=np.float64)
+
+    training = [Path("../shared/data/photos"), Path("../shared/data/jpeg-origin")]
+    known = np.stack([thumbnail(path) for path in find_images(training)])
+    for path in find_images([Path("../shared/data/kodak")]):
+        for view in (thumbnail(path), thumbnail(path)[:, ::-1]):
+            assert float(np.abs(known - view).mean(axis=(1, 2)).min()) > 4, path.name

@@ -1,0 +1,85 @@
+"""Write golden files for models and features that have none yet; existing ones are never touched.
+
+    python tests/write_golden.py
+
+``golden/`` must decode for ever to the pixels whose SHA-256 stands in ``sha256.json``; ``golden-errors/`` must fail
+with the class that the name starts with.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parent))
+from conftest import smooth_image
+from test_codec import MODES, make_image
+
+import pixelzip
+from pixelzip import models
+
+GOLDEN = Path(__file__).parent / "golden"
+ERRORS = Path(__file__).parent / "golden-errors"
+
+
+def digest(data: bytes) -> str:
+    """Return the SHA-256 of a file's mode, shape and samples."""
+    samples = pixelzip.decompress_array(data)
+    text = f"{pixelzip.info(data).mode} {samples.shape} {samples.dtype}".encode()
+    return hashlib.sha256(text + samples.astype(samples.dtype.newbyteorder("<")).tobytes()).hexdigest()
+
+
+def golden_images() -> dict[str, object]:
+    images: dict[str, object] = {f"{mode.replace(';', '')}-{kind}": make_image(mode, 24, 30, kind)
+                                 for mode in MODES for kind in ("smooth", "constant")}  # fmt: skip
+    images["tiles"] = smooth_image(270, 300)
+    images["RGB16"] = smooth_image(11, 13).astype(np.uint16) * 257
+    images["RGBA16"] = smooth_image(9, 5, 4).astype(np.uint16) * 255
+    described = make_image("RGB", 20, 20, "smooth")
+    described.info.update({"icc_profile": b"profile" * 30, "Title": "hills", "dpi": (72.0, 72.0), "gamma": 0.45455})
+    images["metadata"] = described
+    return images
+
+
+def broken_files(good: bytes) -> dict[str, bytes]:
+    flipped = bytearray(good)
+    flipped[len(good) // 2] ^= 16
+    return {
+        "CorruptFile-empty": b"",
+        "CorruptFile-png": b"\x89PNG\r\n\x1a\n" + good,
+        "CorruptFile-newlines": good.replace(b"\r\n", b"\n"),
+        "CorruptFile-truncated": good[: len(good) // 2],
+        "CorruptFile-header-only": good[:10],
+        "CorruptFile-flipped": bytes(flipped),
+        "CorruptFile-appended": good + b"more",
+        "CorruptFile-wider": good[:6] + bytes([good[6] + 1]) + good[7:],
+        "UnsupportedVersion-version": good[:5] + bytes([good[5] | 0x80]) + good[6:],
+        "UnsupportedVersion-body": good[:5] + bytes([good[5] | 0x30]) + good[6:],
+        "UnknownModel-model": good[:8] + bytes([good[8] ^ 0x55, good[9]]) + good[10:],
+        "ImageTooLarge-huge": good[:6] + b"\xff\xff\xff\x07\xff\xff\xff\x07" + good[8:],
+    }
+
+
+def main() -> None:
+    GOLDEN.mkdir(exist_ok=True)
+    ERRORS.mkdir(exist_ok=True)
+    table_path = GOLDEN / "sha256.json"
+    table = json.loads(table_path.read_text()) if table_path.exists() else {}
+    name = models.MODELS[-1].file_name.removesuffix(".safetensors")
+    for key, image in golden_images().items():
+        path = GOLDEN / f"{name}-{key}.pxz"
+        if not path.exists():
+            path.write_bytes(pixelzip.compress(image))  # type: ignore[call-overload]
+            table[path.name] = digest(path.read_bytes())
+    table_path.write_text(json.dumps(table, indent=1, sort_keys=True) + "\n")
+    for key, data in broken_files((GOLDEN / f"{name}-RGB-smooth.pxz").read_bytes()).items():
+        if not (ERRORS / f"{key}.pxz").exists():
+            (ERRORS / f"{key}.pxz").write_bytes(data)
+
+
+if __name__ == "__main__":
+    main()
