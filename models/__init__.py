@@ -41,6 +41,9 @@ MODELS: Final = (
 
 DEFAULT_MODEL: Final = "photo"
 
+PLANES_SUFFIX: Final = "-planes"
+"""What the name of a model's companion, for images on a colour lattice, ends in."""
+
 
 def load(model: str) -> IntegerNetwork:
     """Load a shipped model by name, or any model file by a path that ends in ``.safetensors``.

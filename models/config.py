@@ -25,7 +25,13 @@ CONTEXT: Final[tuple[Tap, ...]] = (
 """Pixels the first layer sees, besides the reference pixel (west): 19 taps with ``column + 2 * row < 0``."""
 
 NUM_FEATURES: Final = 3 * (len(CONTEXT) + 2)
-"""Input channels of the first layer: differences at every tap, the predictor's difference, the reference's level."""
+"""Inputs that pixels give: differences at every tap, the predictor's difference, the reference's level."""
+
+POSITION_STEP: Final = 16
+"""The position input that stands for a pixel's place in the period has this value, the others are zero."""
+
+PLANES_PERIOD: Final = 16
+"""Networks for luma and chroma planes know their place in a 16x16 block: 8x8 transforms, chroma halved."""
 
 ACTIVATION_STEPS: Final = 32
 """Hidden activations are multiples of 1/32 in [0, 255/32]; an int8 ``q`` stands for ``(q + 128) / 32``."""
@@ -79,6 +85,8 @@ class ConeConfig:
     blocks: tuple[int, ...] = (6,)
     mixtures: int = 5
     dropout: float = 0.0
+    period: int = 0
+    """Rows and columns after which the position inputs repeat; 0: a network for RGB, which has no such inputs."""
 
     def __post_init__(self) -> None:
         """Raise ValueError unless every field is in its range."""
@@ -86,6 +94,13 @@ class ConeConfig:
             raise ValueError(f"channels, mixtures and every entry of blocks must be positive: {self}")
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout must be in [0, 1), not {self.dropout}")
+        if self.period < 0:
+            raise ValueError(f"period must not be negative: {self.period}")
+
+    @property
+    def num_features(self) -> int:
+        """Input channels of the first layer: NUM_FEATURES, then the row's and the column's place in the period."""
+        return NUM_FEATURES + 2 * self.period
 
     @property
     def num_parameters_per_pixel(self) -> int:
@@ -101,7 +116,7 @@ class ConeConfig:
 def plan(config: ConeConfig) -> tuple[Layer, ...]:
     """List the layers of a network in the order they are computed."""
     channels = config.channels
-    layers = [Layer("stem", "features", NUM_FEATURES, channels)]
+    layers = [Layer("stem", "features", config.num_features, channels)]
     shortcuts: list[str] = []
     for level, num_blocks in enumerate(config.blocks):
         scale = 2**level

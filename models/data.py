@@ -45,10 +45,11 @@ def load_rgb(path: Path) -> NDArray[np.uint8]:
 
 
 class Crops:
-    """Endless batches of random crops, flipped left to right at random, half of them as cameras and codecs leave them.
+    """Endless batches of random crops, flipped left to right at random, most of them as cameras and codecs leave them.
 
-    Reduced photographs are sharper than what people store: demosaicing and enlargement soften an image, and most
-    formats have kept chroma at half resolution. ``softened`` and ``chroma_halved`` are each applied to half the crops.
+    Reduced photographs are sharper and cleaner than what people store: demosaicing and enlargement soften an image,
+    sensors and film add noise, and most formats have kept chroma at half resolution. ``softened``, ``noisy`` and
+    ``chroma_halved`` are each applied to a part of the crops.
 
     Images are drawn in proportion to their area; those smaller than a crop are left out. ``seed`` and ``skip``
     (batches already seen) determine every batch that follows, so that a resumed run sees what it would have seen.
@@ -69,23 +70,34 @@ class Crops:
             generator = np.random.default_rng([self.seed, self.position])
             self.position += 1
             chosen = generator.choice(len(self.images), self.batch_size, p=self.shares)
-            crops = [self._crop(self.images[index], generator) for index in chosen]
+            crops = [self._draw(int(index), generator) for index in chosen]
             yield torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2)
 
-    def _crop(self, image: NDArray[np.uint8], generator: np.random.Generator) -> NDArray[np.uint8]:
+    def _draw(self, index: int, generator: np.random.Generator) -> NDArray[np.uint8]:
+        crop = self._photograph(self.images[index], generator)
+        return chroma_halved(crop) if generator.integers(2) else crop
+
+    def _photograph(self, image: NDArray[np.uint8], generator: np.random.Generator) -> NDArray[np.uint8]:
         enlargement = generator.uniform(1, 2) if generator.integers(2) else 1.0
         side = round(self.crop_size / enlargement)
         top = generator.integers(image.shape[0] - side + 1)
         left = generator.integers(image.shape[1] - side + 1)
         crop = image[top : top + side, left : left + side]
         crop = softened(crop, self.crop_size) if side < self.crop_size else crop
-        crop = chroma_halved(crop) if generator.integers(2) else crop
-        return crop[:, ::-1] if generator.integers(2) else crop
+        crop = crop[:, ::-1] if generator.integers(2) else crop
+        return noisy(crop, generator.uniform(0, 4), generator) if generator.integers(3) == 0 else crop
 
 
 def softened(crop: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
     """Enlarge a crop to ``side`` x ``side`` pixels with cubic interpolation."""
     return np.asarray(Image.fromarray(crop).resize((side, side), Image.Resampling.BICUBIC))
+
+
+def noisy(crop: NDArray[np.uint8], deviation: float, generator: np.random.Generator) -> NDArray[np.uint8]:
+    """Add Gaussian noise, most of it common to the channels, of the given standard deviation in levels."""
+    shape = crop.shape[:2]
+    common, own = generator.normal(0, 0.8, (*shape, 1)), generator.normal(0, 0.6, (*shape, 3))
+    return np.asarray((crop + deviation * (common + own)).round().clip(0, 255), dtype=np.uint8)
 
 
 def chroma_halved(crop: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -14,6 +14,7 @@ from pixelzip.models.config import (
     ACTIVATION_STEPS,
     CONE,
     CONTEXT,
+    POSITION_STEP,
     WEIGHT_LIMIT,
     ConeConfig,
     Layer,
@@ -48,6 +49,14 @@ def features(pixels: Tensor) -> tuple[Tensor, Tensor]:
     taps = [difference(row, column) for row, column in CONTEXT]
     stacked = torch.cat([*taps, edge, reference - 128], dim=1)  # (batch, NUM_FEATURES, H, W)
     return stacked.clamp(-127, 127), reference + edge
+
+
+def positions(height: int, width: int, period: int) -> Tensor:
+    """Return the position inputs, (2 * period, height, width) float: one-hot row, then one-hot column."""
+    one_hot = POSITION_STEP * torch.eye(period)
+    rows = one_hot[:, torch.arange(height) % period, None].expand(period, height, width)
+    columns = one_hot[:, None, torch.arange(width) % period].expand(period, height, width)
+    return torch.cat([rows, columns])
 
 
 def median_edge_offset(north: Tensor, northwest: Tensor) -> Tensor:
@@ -156,6 +165,9 @@ class ConePixelCNN(nn.Module):
         """Map (batch, 3, H, W) levels to (batch, 10 * mixtures, H, W) raw head outputs and (batch, 3, H, W) guesses."""
         inputs, guess = features(pixels)
         height, width = pixels.shape[-2:]
+        if self.config.period:
+            places = positions(height, width, self.config.period).to(inputs)
+            inputs = torch.cat([inputs, places.expand(len(inputs), -1, -1, -1)], dim=1)
         outputs = {"features": (inputs / FEATURE_STEPS).contiguous(memory_format=torch.channels_last)}
         for module in self.layers:
             assert isinstance(module, ConeLayer)

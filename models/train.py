@@ -27,6 +27,7 @@ from pixelzip.models.config import ConeConfig
 from pixelzip.models.data import Crops, find_images, load_rgb, split_held_out
 from pixelzip.models.mixture import bits
 from pixelzip.models.pixelcnn import ConePixelCNN
+from pixelzip.models.planes import CHROMA_HALVED, PlaneCrops, jpeg_planes
 
 logger = logging.getLogger(__name__)
 
@@ -87,7 +88,7 @@ class Trainer:
         if self._checkpoint.exists():
             self._resume()
         training_files, self.held_out_files = _training_files(config)
-        self.crops = Crops(
+        self.crops = (PlaneCrops if network.period else Crops)(
             training_files, config.crop_size, config.batch_size, config.seed * 1000 + self.rank, self.step
         )
         settings = {"network": asdict(network), "training": asdict(config)}
@@ -147,8 +148,9 @@ class Trainer:
         network = self.averaged()
         total = 0.0
         for file in self.held_out_files:
-            image = torch.from_numpy(load_rgb(file)[:256, :256].copy()).to(self.device)
-            pixels = image.permute(2, 0, 1)[None].float()  # (1, 3, H, W)
+            image = load_rgb(file)[:256, :256]
+            image = jpeg_planes(image, 90, CHROMA_HALVED) if self.network.config.period else image
+            pixels = torch.from_numpy(image.copy()).to(self.device).permute(2, 0, 1)[None].float()  # (1, 3, H, W)
             with torch.autocast(self.device.type, torch.bfloat16):
                 raw, guess = network(pixels)
             total += float(bits(raw, guess, pixels).mean()) / 3

@@ -1,4 +1,4 @@
-"""Stage 5 of 6: symbols and counts <-> bytes, with constriction's stack coder.
+"""Stage 6 of 7: symbols and counts <-> bytes, with constriction's stack coder.
 
 A stream is sealed with a CRC32: the word lies at the bottom of the stack and must come back after the last symbol.
 Weights are handed over as ``count - 1``, which makes constriction's own quantisation the identity.

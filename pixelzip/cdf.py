@@ -1,4 +1,4 @@
-"""Stage 4 of 6: mixture parameters -> integer counts, (16, lanes) per nibble, each >= 1, summing to 2^24.
+"""Stage 5 of 7: mixture parameters -> integer counts, (16, lanes) per nibble, each >= 1, summing to 2^24.
 
 The discretised logistic mixture of PixelCNN++ (Salimans et al. 2017, sections 2.1 and 2.2), joint over R, G and B, in
 int32. Encoder and decoder evaluate it with the same function, ``Distribution._component_cumulative``; the encoder asks

@@ -1,6 +1,6 @@
 """compress() and decompress(): every stage, in order.
 
-image -> components -> tiles -> predict (network) -> integer CDF -> ANS -> container
+image -> lattice -> tiles -> predict (network) -> integer CDF -> ANS -> container
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from PIL import Image
 
 from pixelzip import components, container, fallback, models
 from pixelzip import image as images
-from pixelzip.container import BODY_MODEL
+from pixelzip.components import Networks
 from pixelzip.errors import UnknownModel
 from pixelzip.image import Picture, Samples
 from pixelzip.models.integer import IntegerNetwork
@@ -32,6 +32,7 @@ class Info:
     height: int
     body: str
     model: str | None
+    lattice: str | None
     num_tiles: int
     num_bytes: int
     bits_per_subpixel: float
@@ -76,9 +77,9 @@ def compress(
     if isinstance(image, Image.Image | np.ndarray):
         return compress([image], model, device=device, num_threads=num_threads, strip=strip)[0]
     pictures = [_stripped(images.read(item), strip) for item in image]
-    network = _network(model)
-    headers = [components.choose_header(picture, network) for picture in pictures]
-    coded = components.encode(network, pictures, headers, device, num_threads)
+    networks = find_networks(model)
+    prepared = [components.prepare(picture, networks) for picture in pictures]
+    coded = components.encode(networks, prepared, device, num_threads)
     return [fallback.smallest(picture, file) for picture, file in zip(pictures, coded, strict=True)]
 
 
@@ -127,8 +128,9 @@ def info(data: bytes, max_pixels: int = container.DEFAULT_MAX_PIXELS) -> Info:
         width=header.width,
         height=header.height,
         body=container.BODY_NAMES[header.body],
-        model=names.get(header.model, header.model.hex()) if header.body == BODY_MODEL else None,
-        num_tiles=len(streams) if header.body == BODY_MODEL else 1,
+        model=names.get(header.model, header.model.hex()) if header.is_modelled else None,
+        lattice=header.lattice.conversion.name if header.lattice else None,
+        num_tiles=len(streams) if header.is_modelled else 1,
         num_bytes=len(data),
         bits_per_subpixel=8 * len(data) / header.num_subpixels,
         metadata=images.describe(header.blocks),
@@ -137,7 +139,7 @@ def info(data: bytes, max_pixels: int = container.DEFAULT_MAX_PIXELS) -> Info:
 
 def _decompress(data: bytes, model: str | None, device: str, num_threads: int | None, max_pixels: int) -> Picture:
     header, streams = container.read(data, max_pixels)
-    if header.body == BODY_MODEL:
+    if header.is_modelled:
         network = _network(model) if model else _identified(header.model)
         decoded = components.decode(network, header, streams, device, num_threads)
         return Picture(header.mode, images.join(header.mode, decoded), header.blocks)
@@ -148,6 +150,19 @@ def _stripped(picture: Picture, strip: bool) -> Picture:
     if not strip:
         return picture
     return replace(picture, blocks=tuple(block for block in picture.blocks if block[0] not in images.STRIPPABLE))
+
+
+def find_networks(model: str) -> Networks:
+    """Load a model and its companion for planes; raises UnknownModel.
+
+    A model file for planes goes with the default model, one for pixels goes alone.
+    """
+    network = _network(model)
+    if network.config.period:
+        return Networks(_network(models.DEFAULT_MODEL), network)
+    companion = f"{model}{models.PLANES_SUFFIX}"
+    has_companion = any(entry.name == companion for entry in models.MODELS)
+    return Networks(network, _network(companion) if has_companion else None)
 
 
 def _network(model: str) -> IntegerNetwork:

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pixelzip import container, fallback
+from pixelzip import container, fallback, lattice
 from pixelzip import image as images
-from pixelzip.container import BODY_MODEL, BODY_PNG, CODED, CONSTANT, STORED, Component, Header
+from pixelzip.container import (
+    BODY_LATTICE,
+    BODY_MODEL,
+    BODY_PNG,
+    CODED,
+    CONSTANT,
+    LATTICE_MODES,
+    STORED,
+    Component,
+    Header,
+)
 from pixelzip.image import Picture
 from pixelzip.models.integer import IntegerNetwork
 from pixelzip.tiles import Tiling
@@ -25,20 +35,43 @@ _NEVER_MODELLED: Final = frozenset({"1", "P"})
 """Bits and palette indices are not intensities: the network has nothing to say about them."""
 
 
-def choose_header(picture: Picture, network: IntegerNetwork) -> Header:
-    """Return a BODY_MODEL header with the coding of every component, or a BODY_PNG one where the network is no use."""
+@dataclass(frozen=True, eq=False)
+class Networks:
+    """The network for pixels as they are, and the one for planes of a lattice, if there is one."""
+
+    pixels: IntegerNetwork
+    planes: IntegerNetwork | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A picture's header and its components as they will be coded."""
+
+    header: Header
+    components: tuple[Pixels, ...] = ()
+
+
+def prepare(picture: Picture, networks: Networks) -> Prepared:
+    """Choose the network and the coding of every component, or a BODY_PNG header where no network is any use."""
     width, height = picture.size
     header = Header(picture.mode, width, height, BODY_PNG, picture.blocks)
     if picture.mode.name in _NEVER_MODELLED:
-        return header
-    components = [Component()] + [_component(pixels) for pixels in images.split(picture)[1:]]
-    return replace(
+        return Prepared(header)
+    parts = images.split(picture)
+    header = replace(
         header,
         body=BODY_MODEL,
-        model=network.identifier,
+        model=networks.pixels.identifier,
         tiling=Tiling(width, height),
-        components=tuple(components),
+        components=(Component(), *(_component(pixels) for pixels in parts[1:])),
     )
+    may_have_planes = networks.planes is not None and picture.mode.name in LATTICE_MODES
+    if may_have_planes and CODED not in {component.coding for component in header.components[1:]}:
+        found = lattice.find(parts[0])
+        if found is not None and networks.planes is not None:
+            header = replace(header, body=BODY_LATTICE, model=networks.planes.identifier, lattice=found[0])
+            parts[0] = found[1]
+    return Prepared(header, tuple(parts))
 
 
 def _component(pixels: Pixels) -> Component:
@@ -51,27 +84,25 @@ def _component(pixels: Pixels) -> Component:
 
 
 def encode(
-    network: IntegerNetwork,
-    pictures: Sequence[Picture],
-    headers: Sequence[Header],
-    device: str,
-    num_threads: int | None,
+    networks: Networks, pictures: Sequence[Prepared], device: str, num_threads: int | None
 ) -> list[bytes | None]:
-    """Code every picture that has a BODY_MODEL header; all tiles of all pictures form one batch."""
-    parts = [_streams_to_code(picture, header) for picture, header in zip(pictures, headers, strict=True)]
-    tiles = [tile for part in parts for tile in part if not isinstance(tile, bytes)]
-    coded = iter(_run_encoder(network, tiles, device, num_threads))
-    files: list[bytes | None] = []
-    for header, part in zip(headers, parts, strict=True):
-        streams = [tile if isinstance(tile, bytes) else next(coded) for tile in part]
-        files.append(container.write(header, streams) if header.body == BODY_MODEL else None)
+    """Code every picture that a network codes; all tiles of one network form one batch."""
+    files: list[bytes | None] = [None] * len(pictures)
+    for network in filter(None, (networks.pixels, networks.planes)):
+        chosen = [index for index, picture in enumerate(pictures) if picture.header.model == network.identifier]
+        parts = [_streams_to_code(pictures[index]) for index in chosen]
+        tiles = [tile for part in parts for tile in part if not isinstance(tile, bytes)]
+        coded = iter(_run_encoder(network, tiles, device, num_threads))
+        for index, part in zip(chosen, parts, strict=True):
+            streams = [tile if isinstance(tile, bytes) else next(coded) for tile in part]
+            files[index] = container.write(pictures[index].header, streams)
     return files
 
 
 def decode(
     network: IntegerNetwork, header: Header, streams: Sequence[bytes], device: str, num_threads: int | None
 ) -> list[Pixels]:
-    """Decode the components of a BODY_MODEL file."""
+    """Decode the components of a file whose body is a network's."""
     from pixelzip import wavefront  # torch takes seconds to import, and reading a header must not
 
     shape = (header.height, header.width)
@@ -93,6 +124,8 @@ def decode(
                 index += 1
     for place, decoded in zip(places, wavefront.decode_tiles(network, tiles, device, num_threads), strict=True):
         place[:] = decoded
+    if header.lattice is not None:
+        components[0] = lattice.to_rgb(header.lattice, components[0])
     return components
 
 
@@ -106,13 +139,11 @@ def _run_encoder(
     return wavefront.encode_tiles(network, tiles, device, num_threads)
 
 
-def _streams_to_code(picture: Picture, header: Header) -> list[tuple[Pixels, int] | bytes]:
+def _streams_to_code(picture: Prepared) -> list[tuple[Pixels, int] | bytes]:
     """List a picture's streams in order: pixels and seal of what is still to be coded, bytes of what is stored."""
-    streams: list[tuple[Pixels, int] | bytes] = []
-    if header.body != BODY_MODEL:
-        return streams
+    header, streams = picture.header, list[tuple[Pixels, int] | bytes]()
     assert header.tiling is not None
-    for component, pixels in zip(header.components, images.split(picture), strict=True):
+    for component, pixels in zip(header.components, picture.components, strict=True):
         if component.coding == CODED:
             for box in header.tiling.boxes():
                 streams.append((np.ascontiguousarray(pixels[box.slices]), header.seal(len(streams))))

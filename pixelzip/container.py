@@ -1,7 +1,8 @@
-"""Stage 6 of 6: header, metadata and streams <-> bytes. ``docs/format.md`` is the normative description."""
+"""Stage 7 of 7: header, metadata and streams <-> bytes. ``docs/format.md`` is the normative description."""
 
 from __future__ import annotations
 
+import functools
 import struct
 import zlib
 from collections.abc import Sequence
@@ -10,13 +11,17 @@ from typing import Final
 
 from pixelzip.errors import CorruptFile, ImageTooLarge, UnsupportedVersion
 from pixelzip.image import MODES, Block, Mode
+from pixelzip.lattice import Lattice
+from pixelzip.models.conversion import CONVERSIONS
 from pixelzip.tiles import Tiling, from_code
 
 SIGNATURE: Final = b"\x89PZ\r\n"
 DEFAULT_MAX_PIXELS: Final = 2**28
 
-BODY_MODEL, BODY_PNG, BODY_WEBP = range(3)
-BODY_NAMES: Final = ("model", "png", "webp")
+BODY_MODEL, BODY_PNG, BODY_WEBP, BODY_LATTICE = range(4)
+BODY_NAMES: Final = ("model", "png", "webp", "model")
+
+LATTICE_MODES: Final = frozenset({"RGB", "RGBA"})
 
 CODED, CONSTANT, STORED = range(3)
 """Codings of a component after the first, which is always CODED."""
@@ -43,7 +48,10 @@ class Component:
 
 @dataclass(frozen=True)
 class Header:
-    """Everything before the streams. ``model``, ``tiling`` and ``components`` matter for BODY_MODEL only."""
+    """Everything before the streams. An embedded PNG or WebP has no ``model``, ``tiling`` or ``components``.
+
+    With a ``lattice`` the first component is coded as planes.
+    """
 
     mode: Mode
     width: int
@@ -53,6 +61,12 @@ class Header:
     model: bytes = b""
     tiling: Tiling | None = None
     components: tuple[Component, ...] = ()
+    lattice: Lattice | None = None
+
+    @property
+    def is_modelled(self) -> bool:
+        """Whether the body is the network's."""
+        return self.body in (BODY_MODEL, BODY_LATTICE)
 
     @property
     def num_subpixels(self) -> int:
@@ -61,14 +75,19 @@ class Header:
 
     @property
     def num_streams(self) -> int:
-        """Streams of a BODY_MODEL file: one for each tile of a coded component, one for a stored component."""
+        """Streams of the network's body: one for each tile of a coded component, one for a stored component."""
         assert self.tiling is not None
         per_coding = {CODED: self.tiling.num_tiles, CONSTANT: 0, STORED: 1}
         return sum(per_coding[component.coding] for component in self.components)
 
     def seal(self, index: int) -> int:
         """Return the CRC32 that a stream's pixels are chained to: it binds them to this header and to their place."""
-        return zlib.crc32(struct.pack("<I", index), zlib.crc32(_sealed_fields(self)))
+        return zlib.crc32(struct.pack("<I", index), self._checksum)
+
+    @functools.cached_property
+    def _checksum(self) -> int:
+        fields = bytes([self.mode.identifier]) + _varint(self.width) + _varint(self.height)
+        return zlib.crc32(fields + (_model_fields(self) if self.is_modelled else b""))
 
 
 def write(header: Header, streams: Sequence[bytes]) -> bytes:
@@ -78,7 +97,7 @@ def write(header: Header, streams: Sequence[bytes]) -> bytes:
     if header.blocks:
         section = b"".join(_block(kind, data) for kind, data in header.blocks)
         parts += [_varint(len(section)), struct.pack("<I", zlib.crc32(section)), section]
-    if header.body == BODY_MODEL:
+    if header.is_modelled:
         parts.append(_model_fields(header))
         parts += [_varint(len(stream)) for stream in streams[:-1]]
     return b"".join([*parts, *streams])
@@ -97,7 +116,7 @@ def read(data: bytes, max_pixels: int = DEFAULT_MAX_PIXELS) -> tuple[Header, lis
         raise CorruptFile("not a pixelzip file: the signature does not match")
     first = reader.take(1, "mode")[0]
     body = first >> _BODY_SHIFT & 3
-    if first & _NEWER_VERSION_BIT or body >= len(BODY_NAMES) or first & _MODE_BITS >= len(MODES):
+    if first & _NEWER_VERSION_BIT or first & _MODE_BITS >= len(MODES):
         raise UnsupportedVersion("the file was written by a newer version of pixelzip")
     mode = MODES[first & _MODE_BITS]
     width, height = reader.varint("width"), reader.varint("height")
@@ -106,11 +125,12 @@ def read(data: bytes, max_pixels: int = DEFAULT_MAX_PIXELS) -> tuple[Header, lis
     if width * height > max_pixels:
         raise ImageTooLarge(f"the image has {width}x{height} pixels, more than the limit of {max_pixels}")
     blocks = _read_blocks(reader) if first & _METADATA_BIT else ()
-    if body != BODY_MODEL:
+    if body in (BODY_PNG, BODY_WEBP):
         return Header(mode, width, height, body, blocks), [reader.take(4, "checksum"), reader.rest()]
     model = reader.take(2, "model identifier")
+    lattice = _read_lattice(reader, mode) if body == BODY_LATTICE else None
     tiling = _read_tiling(reader, width, height)
-    header = Header(mode, width, height, body, blocks, model, tiling, _read_components(reader, mode))
+    header = Header(mode, width, height, body, blocks, model, tiling, _read_components(reader, mode), lattice)
     return header, _read_streams(reader, header.num_streams)
 
 
@@ -130,6 +150,15 @@ def _read_blocks(reader: _Reader) -> tuple[Block, ...]:
             raise CorruptFile(f"the metadata exceeds {MAX_METADATA_BYTES} bytes")
         blocks.append((tag >> 1, data))
     return tuple(blocks)
+
+
+def _read_lattice(reader: _Reader, mode: Mode) -> Lattice:
+    identifier = reader.take(1, "conversion")[0]
+    if identifier >= len(CONVERSIONS):
+        raise UnsupportedVersion("the file was written by a newer version of pixelzip")
+    if mode.name not in LATTICE_MODES:
+        raise CorruptFile(f"an image of mode {mode.name} has no planes")
+    return Lattice(CONVERSIONS[identifier], reader.take(reader.varint("length of the corrections"), "corrections"))
 
 
 def _read_tiling(reader: _Reader, width: int, height: int) -> Tiling:
@@ -164,13 +193,13 @@ def _read_streams(reader: _Reader, num_streams: int) -> list[bytes]:
 def _model_fields(header: Header) -> bytes:
     assert header.tiling is not None
     tile_code = b"" if header.tiling.is_single else bytes([header.tiling.code])
+    lattice = b"" if header.lattice is None else _lattice_fields(header.lattice)
     codings = [bytes([component.coding]) + component.constant for component in header.components[1:]]
-    return b"".join([header.model, tile_code, *codings])
+    return b"".join([header.model, lattice, tile_code, *codings])
 
 
-def _sealed_fields(header: Header) -> bytes:
-    fields = bytes([header.mode.identifier]) + _varint(header.width) + _varint(header.height)
-    return fields + (_model_fields(header) if header.body == BODY_MODEL else b"")
+def _lattice_fields(lattice: Lattice) -> bytes:
+    return bytes([lattice.conversion.identifier]) + _varint(len(lattice.corrections)) + lattice.corrections
 
 
 def _block(kind: int, data: bytes) -> bytes:

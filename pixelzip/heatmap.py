@@ -8,8 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from pixelzip import components, models
 from pixelzip import image as images
-from pixelzip import models
+from pixelzip.codec import find_networks
+from pixelzip.errors import UnsupportedImage
 
 _STOPS: Final = np.array(
     [[0, 0, 4], [66, 10, 104], [147, 38, 103], [221, 81, 58], [252, 165, 10], [252, 255, 164]], dtype=np.float64
@@ -26,8 +28,12 @@ def measure_bits(image: Image.Image | NDArray[Any], model: str = models.DEFAULT_
 
     from pixelzip import wavefront
 
-    pixels = images.split(images.read(image))[0]
-    return wavefront.measure_tile(models.load(model), pixels, torch.device("cpu"))
+    networks = find_networks(model)
+    picture = components.prepare(images.read(image), networks)
+    if not picture.components:
+        raise UnsupportedImage(f"no network codes images of mode {picture.header.mode.name}")
+    network = networks.planes if picture.header.lattice and networks.planes else networks.pixels
+    return wavefront.measure_tile(network, picture.components[0], torch.device("cpu"))
 
 
 def draw(bits: NDArray[np.float64]) -> Image.Image:

@@ -1,4 +1,4 @@
-"""Stage 1 of 6: Pillow image or array <-> samples (H, W, C) with the metadata that goes with them.
+"""Stage 1 of 7: Pillow image or array <-> samples (H, W, C) with the metadata that goes with them.
 
 Samples split into components, each (H, W, 1) or (H, W, 3) uint8, which is what the following stages code.
 """

@@ -1,4 +1,4 @@
-"""Stage 3 of 6: pixels so far -> mixture parameters, one wavefront at a time. The one caller of a network.
+"""Stage 4 of 7: pixels so far -> mixture parameters, one wavefront at a time. The one caller of a network.
 
 All pixels of a step, in all tiles of a batch, are computed together ("lanes", see ``pixelzip.lanes``). Of every layer
 that others look back on, only the last four of its own wavefronts are kept.
@@ -20,7 +20,7 @@ from torch.nn import functional
 
 from pixelzip.errors import PixelzipError
 from pixelzip.lanes import SLOPE, Grid, Index, Lanes
-from pixelzip.models.config import CONTEXT, NUM_FEATURES, POINT, ZERO_POINT, Layer
+from pixelzip.models.config import CONTEXT, NUM_FEATURES, POINT, POSITION_STEP, ZERO_POINT, Layer
 from pixelzip.models.integer import HEAD_LIMIT, IntegerLayer, IntegerNetwork
 
 _TOP: Final = 3
@@ -45,6 +45,8 @@ class Predictor:
         scales = sorted({integers.layer.scale for integers in network.layers})
         self._grids = {scale: Grid(heights, widths, scale) for scale in scales}
         self._waves = self._make_waves(network)
+        self._period = network.config.period
+        self._one_hot = POSITION_STEP * torch.eye(self._period, dtype=torch.int8, device=device)
         self._pitch = widths + _LEFT + _RIGHT
         areas = self._pitch * (heights + _TOP)
         self._first_pixel = np.concatenate(([0], np.cumsum(areas)))[:-1]
@@ -134,7 +136,13 @@ class Predictor:
         edge = torch.minimum(torch.maximum(north - northwest, north.clamp(max=0)), north.clamp(min=0))
         packed = torch.cat((differences.view(len(lanes), -1), edge, reference - 128), dim=1).clamp_(-127, 127)
         assert packed.shape[1] == NUM_FEATURES
-        return packed.to(torch.int8), (reference + edge).int()
+        return self._with_positions(packed.to(torch.int8), lanes), (reference + edge).int()
+
+    def _with_positions(self, inputs: Tensor, lanes: Lanes) -> Tensor:
+        if not self._period:
+            return inputs
+        row, column = self._to_device(lanes.row % self._period), self._to_device(lanes.column % self._period)
+        return torch.cat((inputs, self._one_hot[row], self._one_hot[column]), dim=1)
 
     def _pixel_places(self, lanes: Lanes) -> Tensor:
         rows = (lanes.row + _TOP) * self._pitch[lanes.tile]

@@ -1,4 +1,4 @@
-"""Stage 2 of 6: component (H, W, C) <-> tiles (h, w, C) in row-major order. Geometry only."""
+"""Stage 3 of 7: component (H, W, C) <-> tiles (h, w, C) in row-major order. Geometry only."""
 
 from __future__ import annotations
 

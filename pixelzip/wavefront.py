@@ -1,4 +1,4 @@
-"""Stages 3 to 5 joined: tiles (h, w, C) <-> streams, one wavefront of all tiles of a batch at a time.
+"""Stages 4 to 6 joined: tiles (h, w, C) <-> streams, one wavefront of all tiles of a batch at a time.
 
 Encoder and decoder walk the same steps and ask the same ``Distribution``; only what they ask for differs.
 """

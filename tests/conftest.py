@@ -18,6 +18,7 @@ CONFIGS = (
     ConeConfig(channels=16, blocks=(2,), mixtures=3),
     ConeConfig(channels=8, blocks=(1, 2), mixtures=2),
     ConeConfig(channels=8, blocks=(1, 1, 1), mixtures=5),
+    ConeConfig(channels=8, blocks=(1,), mixtures=2, period=4),
 )
 
 

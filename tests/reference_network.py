@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from pixelzip.models.config import CONTEXT, ZERO_POINT
+from pixelzip.models.config import CONTEXT, POSITION_STEP, ZERO_POINT
 from pixelzip.models.integer import HEAD_LIMIT, IntegerLayer, IntegerNetwork
 
 Array = NDArray[np.int64]
@@ -14,7 +14,7 @@ Array = NDArray[np.int64]
 def reference_outputs(network: IntegerNetwork, pixels: NDArray[np.uint8]) -> tuple[Array, Array]:
     """Map (h, w, 3) levels to the head's outputs (h, w, 10 * mixtures) and the predictor's guesses (h, w, 3)."""
     height, width = pixels.shape[:2]
-    inputs, guesses = reference_features(pixels.astype(np.int64))
+    inputs, guesses = reference_features(pixels.astype(np.int64), network.config.period)
     outputs = {"features": inputs}
     for integers in network.layers:
         layer = integers.layer
@@ -30,8 +30,8 @@ def reference_outputs(network: IntegerNetwork, pixels: NDArray[np.uint8]) -> tup
     return outputs["head"], guesses
 
 
-def reference_features(pixels: Array) -> tuple[Array, Array]:
-    """Map (h, w, 3) levels to the first layer's inputs (h, w, NUM_FEATURES) and the guesses (h, w, 3)."""
+def reference_features(pixels: Array, period: int) -> tuple[Array, Array]:
+    """Map (h, w, 3) levels to the first layer's inputs (h, w, features) and the guesses (h, w, 3)."""
     height, width = pixels.shape[:2]
     features, guesses = [], np.zeros_like(pixels)
     for row, column in np.ndindex(height, width):
@@ -51,7 +51,8 @@ def reference_features(pixels: Array) -> tuple[Array, Array]:
         low, high = np.minimum(reference, north), np.maximum(reference, north)
         guesses[row, column] = (reference + north - northwest).clip(low, high)
         differences = [level(tap) - reference for tap in CONTEXT]
-        features.append(np.concatenate([*differences, guesses[row, column] - reference, reference - 128]))
+        places = [POSITION_STEP * (np.arange(period) == at % period) for at in (row, column) if period]
+        features.append(np.concatenate([*differences, guesses[row, column] - reference, reference - 128, *places]))
     return np.array(features).clip(-127, 127).reshape(height, width, -1), guesses
 
 

@@ -1,0 +1,113 @@
+"""Colour lattices: conversions of 8-bit luma and chroma to RGB, exactly as decoders compute them, and their preimages.
+
+Only a quarter or less of all RGB triples can come out of such a conversion. An image that did is best coded as the
+planes it came from. ``to_rgb`` is normative (``docs/format.md``); ``find_planes`` may choose any planes that it maps to
+the pixel.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+Pixels = NDArray[np.uint8]
+Floats = NDArray[np.float32]
+
+_NEIGHBOURS: Final = sorted(
+    (np.array(offset, dtype=np.float32) for offset in itertools.product(range(-2, 3), repeat=3)),
+    key=lambda offset: float((offset**2).sum()),
+)
+"""Where preimages lie around the rounded inverse, nearest first."""
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """One conversion and its name.
+
+    ``to_rgb`` maps (..., 3) uint8 planes (luma, first chroma, second chroma) to (..., 3) uint8 RGB, exactly.
+    ``estimate`` is the inverse without rounding, float32; it need not be the same on every machine.
+    """
+
+    identifier: int
+    name: str
+    to_rgb: Callable[[Pixels], Pixels]
+    estimate: Callable[[Floats], Floats]
+
+    def find_planes(self, pixels: Pixels) -> tuple[Pixels, NDArray[np.int64]]:
+        """Return planes of the shape (..., 3) of ``pixels`` and the flat indices of pixels they do not give back.
+
+        Those pixels are off the lattice, or clamped colours whose preimages lie far from the inverse.
+        """
+        colours = pixels.reshape(-1, 3)
+        centre = self.estimate(colours.astype(np.float32)).round()
+        planes = _rounded(centre)
+        missing = np.flatnonzero((self.to_rgb(planes) != colours).any(axis=1))
+        for offset in _NEIGHBOURS[1:]:
+            if not len(missing):
+                break
+            candidates = _rounded(centre[missing] + offset)
+            found = (self.to_rgb(candidates) == colours[missing]).all(axis=1)
+            planes[missing[found]] = candidates[found]
+            missing = missing[~found]
+        return planes.reshape(pixels.shape), missing
+
+
+def _rounded(values: Floats) -> Pixels:
+    return values.clip(0, 255).astype(np.uint8)
+
+
+def _jfif_to_rgb(planes: Pixels) -> Pixels:
+    """JFIF 1.02 in libjpeg's 16-bit fixed point (jdcolor.c)."""
+    luma, blue, red = (planes[..., channel] for channel in range(3))
+    green = ((_JFIF_GREEN_OF_BLUE[blue] + _JFIF_GREEN_OF_RED[red]) >> 16).astype(np.int16)
+    return _clamped(luma + _JFIF_RED[red], luma + green, luma + _JFIF_BLUE[blue])
+
+
+def _jfif_estimate(colours: Floats) -> Floats:
+    luma = colours @ np.array([0.299, 0.587, 0.114], dtype=np.float32)
+    blue, red = (colours[..., 2] - luma) / 1.772, (colours[..., 0] - luma) / 1.402
+    return np.stack((luma, 128 + blue, 128 + red), axis=-1)
+
+
+def _photo_cd_to_rgb(planes: Pixels) -> Pixels:
+    """Kodak Photo CD to RGB, in ten-thousandths, every term rounded down."""
+    luma, first, second = (planes[..., channel].astype(np.int32) for channel in range(3))
+    light, blue, red = 13584 * luma, 22179 * (first - 156), 18215 * (second - 137)
+    green = light - 1940 * (blue // 10000) - 5090 * (red // 10000)
+    return _clamped((light + red) // 10000, green // 10000, (light + blue) // 10000)
+
+
+def _photo_cd_estimate(colours: Floats) -> Floats:
+    middle = colours + np.float32(0.5)
+    light = middle @ np.array([0.509, 1, 0.194], dtype=np.float32) / np.float32(1.703)
+    first, second = (middle[..., 2] - light) / 2.2179, (middle[..., 0] - light) / 1.8215
+    return np.stack((light / np.float32(1.3584), 156 + first, 137 + second), axis=-1)
+
+
+def _clamped(
+    red: NDArray[np.signedinteger], green: NDArray[np.signedinteger], blue: NDArray[np.signedinteger]
+) -> Pixels:
+    return np.stack((red, green, blue), axis=-1).clip(0, 255).astype(np.uint8)
+
+
+def _fixed(value: float) -> int:
+    return int(value * 65536 + 0.5)
+
+
+_CHROMA: Final = np.arange(-128, 128)
+_JFIF_RED: Final = ((_fixed(1.40200) * _CHROMA + 32768) >> 16).astype(np.int16)
+_JFIF_BLUE: Final = ((_fixed(1.77200) * _CHROMA + 32768) >> 16).astype(np.int16)
+_JFIF_GREEN_OF_BLUE: Final = (-_fixed(0.34414) * _CHROMA + 32768).astype(np.int32)
+_JFIF_GREEN_OF_RED: Final = (-_fixed(0.71414) * _CHROMA).astype(np.int32)
+
+CONVERSIONS: Final = (
+    Conversion(0, "JFIF", _jfif_to_rgb, _jfif_estimate),
+    Conversion(1, "Photo CD", _photo_cd_to_rgb, _photo_cd_estimate),
+)
+"""Append-only: the identifier, which is the place in this list, stands in files."""
+JFIF, PHOTO_CD = CONVERSIONS

@@ -1,0 +1,91 @@
+"""Stage 2 of 7: RGB on a colour lattice <-> the planes it came from, and corrections for pixels that are off it.
+
+An image that was once 8-bit luma and chroma holds only RGB triples that the conversion can give, 13 to 25 % of all.
+Its planes say the same in fewer bits, and chroma that was stored at half resolution is nearly free.
+"""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pixelzip.errors import CorruptFile
+from pixelzip.models.conversion import CONVERSIONS, Conversion
+
+Pixels = NDArray[np.uint8]
+
+MOST_CORRECTED: Final = 16
+"""At most one pixel in so many may be off the lattice."""
+
+_NUM_SAMPLES: Final = 8192
+_LEAST_COLOURS: Final = 64
+_LEAST_CHROMA: Final = 8
+_LEAST_SHARE: Final = 0.9
+
+
+@dataclass(frozen=True)
+class Lattice:
+    """How an image's RGB follows from its planes; ``corrections`` is a zlib stream, or empty when there are none."""
+
+    conversion: Conversion
+    corrections: bytes = b""
+
+
+def find(pixels: Pixels) -> tuple[Lattice, Pixels] | None:
+    """Return the lattice of (H, W, 3) RGB and its planes, or None when the image lies on none."""
+    for conversion in CONVERSIONS:
+        if _is_likely(conversion, pixels):
+            planes, missing = conversion.find_planes(pixels)
+            if len(missing) * MOST_CORRECTED <= pixels.shape[0] * pixels.shape[1]:
+                return Lattice(conversion, _write_corrections(conversion, pixels, planes, missing)), planes
+    return None
+
+
+def to_rgb(lattice: Lattice, planes: Pixels) -> Pixels:
+    """Undo ``find``; raises CorruptFile when the corrections are not valid."""
+    pixels = lattice.conversion.to_rgb(planes)
+    if lattice.corrections:
+        places, differences = _read_corrections(lattice.corrections, pixels.shape[0] * pixels.shape[1])
+        pixels.reshape(-1, 3)[places] += differences
+    return pixels
+
+
+def _is_likely(conversion: Conversion, pixels: Pixels) -> bool:
+    """Try some colours, each once and no near-greys: those lie on every lattice, and prove nothing."""
+    colours = pixels.reshape(-1, 3)
+    colours = np.unique(colours[:: max(1, len(colours) // _NUM_SAMPLES)], axis=0)
+    colours = colours[np.ptp(colours, axis=1) >= _LEAST_CHROMA]
+    if len(colours) < _LEAST_COLOURS:
+        return False
+    _, missing = conversion.find_planes(colours)
+    return len(missing) <= (1 - _LEAST_SHARE) * len(colours)
+
+
+def _write_corrections(conversion: Conversion, pixels: Pixels, planes: Pixels, places: NDArray[np.int64]) -> bytes:
+    """Deflate the gaps between corrected pixels as 32-bit numbers, byte by byte, then the differences by channel."""
+    if not len(places):
+        return b""
+    given = conversion.to_rgb(planes.reshape(-1, 3)[places])
+    differences = pixels.reshape(-1, 3)[places] - given  # modulo 256
+    gaps = np.diff(places, prepend=-1).astype("<u4").view(np.uint8).reshape(-1, 4)
+    return zlib.compress(np.concatenate((gaps, differences), axis=1).T.tobytes(), 9)
+
+
+def _read_corrections(data: bytes, num_pixels: int) -> tuple[NDArray[np.int64], Pixels]:
+    most = 7 * (num_pixels // MOST_CORRECTED)
+    inflater = zlib.decompressobj()
+    try:
+        inflated = inflater.decompress(data, most + 1)
+    except zlib.error as error:
+        raise CorruptFile("the corrections do not inflate") from error
+    if len(inflated) > most or len(inflated) % 7 or not inflater.eof or inflater.unused_data:
+        raise CorruptFile("the corrections have an impossible length")
+    columns = np.frombuffer(inflated, dtype=np.uint8).reshape(7, -1)
+    places = np.ascontiguousarray(columns[:4].T).view("<u4")[:, 0].astype(np.int64).cumsum() - 1
+    if len(places) and (np.diff(places, prepend=-1).min() < 1 or places[-1] >= num_pixels):
+        raise CorruptFile("the corrections name pixels that do not exist")
+    return places, np.ascontiguousarray(columns[4:].T)

@@ -1,0 +1,176 @@
+"""Stage 2: conversions are what decoders compute, planes give the pixels back, off-lattice pixels are corrected."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import zlib
+from fractions import Fraction
+from math import floor
+
+import numpy as np
+import pytest
+from conftest import make_network, smooth_image
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+import pixelzip
+from pixelzip import container, lattice
+from pixelzip.errors import CorruptFile
+from pixelzip.models.config import ConeConfig
+from pixelzip.models.conversion import CONVERSIONS, JFIF, PHOTO_CD, Conversion
+from pixelzip.models.export import export_network
+from pixelzip.models.planes import CHROMA_HALVED, PlaneCrops, jpeg_planes, scan_planes
+
+DIGESTS = {
+    "JFIF": "36c86fe3e338e816900645f3c523615fcc3e21a42e005fec64b16ea0b2ead36b",
+    "Photo CD": "1ab0a9af7e95499ea495a1638c0f75ca96b40def7624a8246940b88e12099ca7",
+}
+
+
+@pytest.fixture(scope="session")
+def planes_model(tmp_path_factory: pytest.TempPathFactory) -> str:
+    path = tmp_path_factory.mktemp("model") / "planes.safetensors"
+    export_network(make_network(ConeConfig(channels=8, blocks=(1,), mixtures=2, period=16)), path, {})
+    return str(path)
+
+
+def photograph(height: int, width: int, conversion: Conversion = JFIF, seed: int = 0) -> np.ndarray:
+    """Return an image on a lattice, with colours that are clamped."""
+    pixels = smooth_image(height, width, seed=seed)
+    pixels[: height // 4, : width // 4] = (250, 20, 30)
+    if conversion is JFIF:
+        return JFIF.to_rgb(jpeg_planes(pixels, 90, CHROMA_HALVED))
+    return PHOTO_CD.to_rgb(scan_planes(pixels, interpolated=True))
+
+
+@pytest.mark.parametrize("conversion", CONVERSIONS, ids=lambda conversion: conversion.name)
+def test_every_value_of_a_conversion(conversion: Conversion) -> None:
+    digest = hashlib.sha256()
+    chroma = np.mgrid[0:256, 0:256].astype(np.uint8).transpose(1, 2, 0)
+    for luma in range(256):
+        planes = np.concatenate((np.full((256, 256, 1), luma, dtype=np.uint8), chroma), axis=2)
+        digest.update(conversion.to_rgb(planes).tobytes())
+    assert digest.hexdigest() == DIGESTS[conversion.name]
+    assert CONVERSIONS[conversion.identifier] is conversion
+
+
+def test_jfif_is_what_libjpeg_decodes() -> None:
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (200, 200, 3), dtype=np.uint8))
+    for quality in (50, 95):
+        buffer = io.BytesIO()
+        noise.save(buffer, "JPEG", quality=quality, subsampling=0)
+        with Image.open(buffer) as decoded, Image.open(buffer) as raw:
+            raw.draft("YCbCr", raw.size)
+            assert np.array_equal(JFIF.to_rgb(np.asarray(raw)), np.asarray(decoded))
+
+
+@given(luma=st.integers(0, 255), first=st.integers(0, 255), second=st.integers(0, 255))
+def test_photo_cd_is_the_published_formula(luma: int, first: int, second: int) -> None:
+    light = Fraction("1.3584") * luma
+    blue, red = Fraction("2.2179") * (first - 156), Fraction("1.8215") * (second - 137)
+    green = light - Fraction("0.194") * floor(blue) - Fraction("0.509") * floor(red)
+    wanted = [min(max(floor(value), 0), 255) for value in (light + red, green, light + blue)]
+    assert PHOTO_CD.to_rgb(np.array([luma, first, second], dtype=np.uint8)).tolist() == wanted
+
+
+@pytest.mark.parametrize("conversion", CONVERSIONS, ids=lambda conversion: conversion.name)
+@pytest.mark.parametrize("num_wrong", [0, 1, 40])
+def test_corrections(conversion: Conversion, num_wrong: int) -> None:
+    pixels = photograph(60, 70, conversion)
+    places = np.random.default_rng(num_wrong).permutation(60 * 70)[:num_wrong]
+    pixels.reshape(-1, 3)[places] += np.arange(3 * num_wrong).reshape(-1, 3).astype(np.uint8)
+    found = lattice.find(pixels)
+    assert found is not None
+    assert found[0].conversion is conversion
+    assert np.array_equal(lattice.to_rgb(*found), pixels)
+    clean = conversion.to_rgb(found[1])
+    assert (clean != pixels).any(axis=2).sum() <= num_wrong + 4200 // 100
+
+
+@pytest.mark.parametrize(
+    "pixels",
+    [
+        smooth_image(60, 70),
+        np.repeat(smooth_image(60, 70, 1), 3, axis=2),
+        np.random.default_rng(0).integers(0, 256, (60, 70, 3), dtype=np.uint8),
+        np.full((60, 70, 3), (200, 30, 40), dtype=np.uint8),
+        photograph(60, 70)[:1, :1],
+    ],
+    ids=["smooth", "grey", "noise", "constant", "one pixel"],
+)
+def test_images_on_no_lattice(pixels: np.ndarray) -> None:
+    assert lattice.find(pixels) is None
+
+
+@pytest.mark.usefixtures("always_modelled")
+@pytest.mark.parametrize("conversion", CONVERSIONS, ids=lambda conversion: conversion.name)
+def test_files_round_trip(conversion: Conversion, planes_model: str) -> None:
+    pixels = photograph(300, 260, conversion)
+    pixels[5, 5] ^= 77
+    data = pixelzip.compress(pixels, planes_model)
+    assert pixelzip.info(data).lattice == conversion.name
+    assert np.array_equal(pixelzip.decompress_array(data, model=planes_model), pixels)
+    opaque = np.concatenate((pixels, np.full((300, 260, 1), 255, np.uint8)), axis=2)
+    data = pixelzip.compress(opaque, planes_model)
+    assert pixelzip.info(data).lattice == conversion.name
+    assert np.array_equal(pixelzip.decompress_array(data, model=planes_model), opaque)
+
+
+@pytest.mark.usefixtures("always_modelled")
+def test_every_flipped_bit_of_the_header_is_reported(planes_model: str) -> None:
+    pixels = photograph(40, 40)
+    pixels[5, 5] ^= 77
+    data = next(
+        container.write(header, streams)
+        for header, streams in [container.read(pixelzip.compress(pixels, planes_model))]
+        if header.lattice
+    )
+    for position in range(8 * 40):
+        damaged = bytearray(data)
+        damaged[position // 8] ^= 1 << position % 8
+        with pytest.raises(pixelzip.PixelzipError):
+            pixelzip.decompress(bytes(damaged), model=planes_model)
+
+
+def corrections(*columns: list[int]) -> bytes:
+    return zlib.compress(np.array(columns, dtype=np.uint8).tobytes())
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"\xff\xff\xff", "inflate"),
+        (zlib.compress(b"123456"), "length"),
+        (zlib.compress(bytes(10**6)), "length"),
+        (corrections([1], [0], [0], [0], [1], [1], [1])[:-4], "length"),
+        (corrections([1], [0], [0], [0], [1], [1], [1]) + b"more", "length"),
+        (corrections([0], [0], [0], [0], [1], [1], [1]), "do not exist"),
+        (corrections([255], [255], [255], [255], [1], [1], [1]), "do not exist"),
+        (corrections([101], [0], [0], [0], [1], [1], [1]), "do not exist"),
+    ],
+)
+def test_damaged_corrections(data: bytes, message: str) -> None:
+    with pytest.raises(CorruptFile, match=message):
+        lattice.to_rgb(lattice.Lattice(JFIF, data), np.zeros((10, 10, 3), dtype=np.uint8))
+
+
+def test_training_crops_are_planes(tmp_path: pytest.TempPathFactory) -> None:
+    pixels = smooth_image(48, 64)
+    Image.fromarray(pixels).save(f"{tmp_path}/photograph.png")
+    Image.fromarray(photograph(48, 64)).save(f"{tmp_path}/was-jpeg.png")
+    crops = PlaneCrops([tmp_path / "photograph.png", tmp_path / "was-jpeg.png"], 32, 6, seed=3)  # type: ignore[operator]
+    assert crops.on_lattice == [False, True]
+    batches = [next(iter(crops)) for _ in range(4)]
+    assert all(batch.shape == (6, 3, 32, 32) for batch in batches)
+    own = crops._aligned(crops.images[1], np.random.default_rng(0))
+    aligned = [photograph(48, 64)[top : top + 32, left : left + 32] for top in (0, 16) for left in (0, 16, 32)]
+    assert any(np.array_equal(JFIF.to_rgb(own), crop) for crop in aligned)
+
+
+def test_scanned_chroma_is_interpolated() -> None:
+    planes = scan_planes(smooth_image(20, 30), interpolated=True).astype(int)
+    assert np.array_equal(planes[::2, 1:-1:2, 1:], (planes[::2, :-2:2, 1:] + planes[::2, 2::2, 1:] + 1) >> 1)
+    repeated = scan_planes(smooth_image(20, 30), interpolated=False)
+    assert np.array_equal(repeated[::2, ::2, 1:], repeated[1::2, 1::2, 1:])
