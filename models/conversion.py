@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 Pixels = NDArray[np.uint8]
 Floats = NDArray[np.float32]
+_Functions = tuple[Callable[[Pixels], Pixels], Callable[[Floats], Floats]]
 
 _NEIGHBOURS: Final = sorted(
     (np.array(offset, dtype=np.float32) for offset in itertools.product(range(-2, 3), repeat=3)),
@@ -38,16 +39,17 @@ class Conversion:
     to_rgb: Callable[[Pixels], Pixels]
     estimate: Callable[[Floats], Floats]
 
-    def find_planes(self, pixels: Pixels) -> tuple[Pixels, NDArray[np.int64]]:
+    def find_planes(self, pixels: Pixels, num_tries: int = len(_NEIGHBOURS)) -> tuple[Pixels, NDArray[np.int64]]:
         """Return planes of the shape (..., 3) of ``pixels`` and the flat indices of pixels they do not give back.
 
-        Those pixels are off the lattice, or clamped colours whose preimages lie far from the inverse.
+        Those pixels are off the lattice, or clamped colours whose preimages lie far from the inverse. ``num_tries``
+        preimages are tried for each, the likeliest first; 27 are enough for nearly all colours.
         """
         colours = pixels.reshape(-1, 3)
         centre = self.estimate(colours.astype(np.float32)).round()
         planes = _rounded(centre)
         missing = np.flatnonzero((self.to_rgb(planes) != colours).any(axis=1))
-        for offset in _NEIGHBOURS[1:]:
+        for offset in _NEIGHBOURS[1:num_tries]:
             if not len(missing):
                 break
             candidates = _rounded(centre[missing] + offset)
@@ -89,6 +91,27 @@ def _photo_cd_estimate(colours: Floats) -> Floats:
     return np.stack((light / np.float32(1.3584), 156 + first, 137 + second), axis=-1)
 
 
+def _swscale(luma: int, blue: int, red: int, green_of_blue: int, green_of_red: int, black: int) -> _Functions:
+    """FFmpeg's conversion of 4:2:0 video (libswscale on x86): 13-bit gains, every product rounded down on its own."""
+    light = ((8 * (np.arange(256) - black)) * luma >> 16).astype(np.int16)
+    tables = [((8 * _CHROMA) * gain >> 16).astype(np.int16) for gain in (red, green_of_blue, green_of_red, blue)]
+
+    def to_rgb(planes: Pixels) -> Pixels:
+        level, first, second = light[planes[..., 0]], planes[..., 1], planes[..., 2]
+        green = tables[1][first] + tables[2][second]
+        return _clamped(level + tables[0][second], level + green, level + tables[3][first])
+
+    def estimate(colours: Floats) -> Floats:
+        middle = colours + np.array([1, 1.5, 1], dtype=np.float32)
+        share_of_blue, share_of_red = green_of_blue / blue, green_of_red / red
+        weights = np.array([-share_of_red, 1, -share_of_blue], dtype=np.float32)
+        level = middle @ weights / weights.sum()
+        first, second = (middle[..., 2] - level) * (8192 / blue), (middle[..., 0] - level) * (8192 / red)
+        return np.stack((level * (8192 / luma) + black, 128 + first, 128 + second), axis=-1).astype(np.float32)
+
+    return to_rgb, estimate
+
+
 def _clamped(
     red: NDArray[np.signedinteger], green: NDArray[np.signedinteger], blue: NDArray[np.signedinteger]
 ) -> Pixels:
@@ -108,6 +131,10 @@ _JFIF_GREEN_OF_RED: Final = (-_fixed(0.71414) * _CHROMA).astype(np.int32)
 CONVERSIONS: Final = (
     Conversion(0, "JFIF", _jfif_to_rgb, _jfif_estimate),
     Conversion(1, "Photo CD", _photo_cd_to_rgb, _photo_cd_estimate),
+    Conversion(2, "FFmpeg BT.601", *_swscale(9539, 16525, 13075, -3209, -6660, 16)),
+    Conversion(3, "FFmpeg BT.601 full range", *_swscale(8192, 14516, 11485, -2819, -5850, 0)),
+    Conversion(4, "FFmpeg BT.709", *_swscale(9539, 17305, 14686, -1747, -4366, 16)),
+    Conversion(5, "FFmpeg BT.709 full range", *_swscale(8192, 15201, 12901, -1534, -3835, 0)),
 )
 """Append-only: the identifier, which is the place in this list, stands in files."""
-JFIF, PHOTO_CD = CONVERSIONS
+JFIF, PHOTO_CD = CONVERSIONS[:2]

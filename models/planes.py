@@ -21,15 +21,14 @@ CHROMA_FULL, CHROMA_HALVED_ACROSS, CHROMA_HALVED = range(3)
 """Chroma resolutions of JPEG, as Pillow numbers them: 4:4:4, 4:2:2, 4:2:0."""
 
 _CHROMA_SHARES: Final = (0.25, 0.15, 0.6)
-_SCAN_SHARE: Final = 0.4
-_REPLICATED_SHARE: Final = 0.15
+_SOURCE_SHARES: Final = (0.5, 0.35, 0.15)
 
 
 class PlaneCrops(Crops):
     """Endless batches of crops of planes (luma, first chroma, second chroma), each crop at the origin of its grid.
 
     Images that lie on the JFIF lattice as they are give their own planes. All others are degraded as ``Crops`` does,
-    then taken through a JPEG file or through what a Photo CD scan goes through.
+    then taken through a JPEG file, a Photo CD scan or what stands for a frame of video.
     """
 
     def __init__(self, files: Sequence[Path], crop_size: int, batch_size: int, seed: int, skip: int = 0) -> None:
@@ -44,8 +43,11 @@ class PlaneCrops(Crops):
         if self.on_lattice[index]:
             return self._aligned(self.images[index], generator)
         crop = self._photograph(self.images[index], generator)
-        if generator.random() < _SCAN_SHARE:
-            return scan_planes(crop, interpolated=generator.random() >= _REPLICATED_SHARE)
+        source = generator.choice(len(_SOURCE_SHARES), p=_SOURCE_SHARES)
+        if source == 1:
+            return scan_planes(crop)
+        if source == 2:
+            return frame_planes(crop, int(generator.integers(40, 95)), is_full_range=bool(generator.integers(2)))
         subsampling = int(generator.choice(len(_CHROMA_SHARES), p=_CHROMA_SHARES))
         return jpeg_planes(crop, int(generator.integers(60, 99)), subsampling)
 
@@ -70,21 +72,37 @@ def jpeg_planes(pixels: Pixels, quality: int, subsampling: int) -> Pixels:
         return np.asarray(image)
 
 
-def scan_planes(pixels: Pixels, interpolated: bool) -> Pixels:
-    """Return the Photo CD planes of pixels with even sides, chroma halved, then interpolated or repeated: (H, W, 3).
+def scan_planes(pixels: Pixels) -> Pixels:
+    """Return the Photo CD planes of pixels with even sides, chroma halved and interpolated: (H, W, 3).
 
-    Interpolation puts the samples at even positions and rounded means of their neighbours between them.
+    The halved samples stand at even positions, rounded means of their neighbours between them.
     """
     planes = PHOTO_CD.estimate(pixels.astype(np.float32)).round().clip(0, 255)
-    height, width = pixels.shape[:2]
-    halved = planes[..., 1:].reshape(height // 2, 2, width // 2, 2, 2).mean(axis=(1, 3)).round().astype(np.int32)
-    next_row = np.concatenate((halved[1:], halved[-1:])) if interpolated else halved
-    columns = [
-        np.concatenate((rows[:, 1:], rows[:, -1:]), axis=1) if interpolated else rows for rows in (halved, next_row)
-    ]
-    chroma = np.empty((height, width, 2), dtype=np.int32)
+    halved = _halved(planes[..., 1:])
+    below = np.concatenate((halved[1:], halved[-1:]))
+    right, below_right = (np.concatenate((rows[:, 1:], rows[:, -1:]), axis=1) for rows in (halved, below))
+    chroma = np.empty((*pixels.shape[:2], 2), dtype=np.int32)
     chroma[::2, ::2] = halved
-    chroma[::2, 1::2] = (halved + columns[0] + 1) >> 1
-    chroma[1::2, ::2] = (halved + next_row + 1) >> 1
-    chroma[1::2, 1::2] = (halved + columns[0] + next_row + columns[1] + 2) >> 2
+    chroma[::2, 1::2] = (halved + right + 1) >> 1
+    chroma[1::2, ::2] = (halved + below + 1) >> 1
+    chroma[1::2, 1::2] = (halved + right + below + below_right + 2) >> 2
     return np.concatenate((planes[..., :1], chroma), axis=2).astype(np.uint8)
+
+
+def frame_planes(pixels: Pixels, quality: int, is_full_range: bool) -> Pixels:
+    """Return planes like those of video, for pixels with even sides: (H, W, 3).
+
+    JPEG stands in for the video codec; chroma is halved and repeated; luma has 256 levels or those from 16 to 235.
+    """
+    planes = jpeg_planes(pixels, quality, CHROMA_HALVED).astype(np.float32)
+    if not is_full_range:
+        planes[..., 0] = 16 + planes[..., 0] * (219 / 255)
+        planes[..., 1:] = 128 + (planes[..., 1:] - 128) * (224 / 255)
+    planes[..., 1:] = _halved(planes[..., 1:]).repeat(2, axis=0).repeat(2, axis=1)
+    return planes.round().astype(np.uint8)
+
+
+def _halved(chroma: NDArray[np.float32]) -> NDArray[np.int32]:
+    height, width = chroma.shape[:2]
+    means: NDArray[np.float32] = chroma.reshape(height // 2, 2, width // 2, 2, 2).mean(axis=(1, 3))
+    return means.round().astype(np.int32)

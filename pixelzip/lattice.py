@@ -22,9 +22,11 @@ MOST_CORRECTED: Final = 16
 """At most one pixel in so many may be off the lattice."""
 
 _NUM_SAMPLES: Final = 8192
+_NUM_COLOURS: Final = 512
+_NUM_TRIES: Final = 27
 _LEAST_COLOURS: Final = 64
 _LEAST_CHROMA: Final = 8
-_LEAST_SHARE: Final = 0.9
+_MOST_MISSING: Final = 0.1
 
 
 @dataclass(frozen=True)
@@ -37,12 +39,19 @@ class Lattice:
 
 def find(pixels: Pixels) -> tuple[Lattice, Pixels] | None:
     """Return the lattice of (H, W, 3) RGB and its planes, or None when the image lies on none."""
-    for conversion in CONVERSIONS:
-        if _is_likely(conversion, pixels):
-            planes, missing = conversion.find_planes(pixels)
-            if len(missing) * MOST_CORRECTED <= pixels.shape[0] * pixels.shape[1]:
-                return Lattice(conversion, _write_corrections(conversion, pixels, planes, missing)), planes
-    return None
+    colours = _telling_colours(pixels)
+    if len(colours) < _LEAST_COLOURS:
+        return None
+    num_missing, conversion = min(
+        ((len(conversion.find_planes(colours, _NUM_TRIES)[1]), conversion) for conversion in CONVERSIONS),
+        key=lambda candidate: candidate[0],
+    )
+    if num_missing > _MOST_MISSING * len(colours):
+        return None
+    planes, missing = conversion.find_planes(pixels)
+    if len(missing) * MOST_CORRECTED > pixels.shape[0] * pixels.shape[1]:
+        return None
+    return Lattice(conversion, _write_corrections(conversion, pixels, planes, missing)), planes
 
 
 def to_rgb(lattice: Lattice, planes: Pixels) -> Pixels:
@@ -54,15 +63,13 @@ def to_rgb(lattice: Lattice, planes: Pixels) -> Pixels:
     return pixels
 
 
-def _is_likely(conversion: Conversion, pixels: Pixels) -> bool:
-    """Try some colours, each once and no near-greys: those lie on every lattice, and prove nothing."""
-    colours = pixels.reshape(-1, 3)
-    colours = np.unique(colours[:: max(1, len(colours) // _NUM_SAMPLES)], axis=0)
+def _telling_colours(pixels: Pixels) -> Pixels:
+    """Return some of the image's colours, (n, 3), each once and no near-greys: those lie on every lattice."""
+    samples = pixels.reshape(-1, 3)[:: max(1, pixels.size // (3 * _NUM_SAMPLES))].astype(np.int32)
+    packed = np.unique(samples @ np.array([1 << 16, 1 << 8, 1], dtype=np.int32))
+    colours: Pixels = np.stack((packed >> 16, packed >> 8 & 255, packed & 255), axis=1).astype(np.uint8)
     colours = colours[np.ptp(colours, axis=1) >= _LEAST_CHROMA]
-    if len(colours) < _LEAST_COLOURS:
-        return False
-    _, missing = conversion.find_planes(colours)
-    return len(missing) <= (1 - _LEAST_SHARE) * len(colours)
+    return colours[:: max(1, len(colours) // _NUM_COLOURS)]
 
 
 def _write_corrections(conversion: Conversion, pixels: Pixels, planes: Pixels, places: NDArray[np.int64]) -> bytes:

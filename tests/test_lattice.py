@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import platform
 import zlib
 from fractions import Fraction
 from math import floor
@@ -21,11 +22,16 @@ from pixelzip.errors import CorruptFile
 from pixelzip.models.config import ConeConfig
 from pixelzip.models.conversion import CONVERSIONS, JFIF, PHOTO_CD, Conversion
 from pixelzip.models.export import export_network
-from pixelzip.models.planes import CHROMA_HALVED, PlaneCrops, jpeg_planes, scan_planes
+from pixelzip.models.planes import CHROMA_HALVED, PlaneCrops, frame_planes, jpeg_planes, scan_planes
 
+SWSCALE = {2: ("ITU601", "MPEG"), 3: ("ITU601", "JPEG"), 4: ("ITU709", "MPEG"), 5: ("ITU709", "JPEG")}
 DIGESTS = {
     "JFIF": "36c86fe3e338e816900645f3c523615fcc3e21a42e005fec64b16ea0b2ead36b",
     "Photo CD": "1ab0a9af7e95499ea495a1638c0f75ca96b40def7624a8246940b88e12099ca7",
+    "FFmpeg BT.601": "871c37da07b34e6bb73345a59c00648c06e843e152307b1d6a0b04fdbcd5147e",
+    "FFmpeg BT.601 full range": "1d7ac977d56ff3aec6b3deabf0c87c6eeacafe5fdf63af29ff87a7fc9a92f874",
+    "FFmpeg BT.709": "ceced68d8cd2069d76a7c5ee437983b302f935a3913593498c5f3d0622ee6fc8",
+    "FFmpeg BT.709 full range": "c9aed103c6f926a3cd1498c415da9a66685fc33131a83ffa04185b433611ceef",
 }
 
 
@@ -40,9 +46,10 @@ def photograph(height: int, width: int, conversion: Conversion = JFIF, seed: int
     """Return an image on a lattice, with colours that are clamped."""
     pixels = smooth_image(height, width, seed=seed)
     pixels[: height // 4, : width // 4] = (250, 20, 30)
-    if conversion is JFIF:
-        return JFIF.to_rgb(jpeg_planes(pixels, 90, CHROMA_HALVED))
-    return PHOTO_CD.to_rgb(scan_planes(pixels, interpolated=True))
+    if conversion is PHOTO_CD:
+        return PHOTO_CD.to_rgb(scan_planes(pixels))
+    decoded = JFIF.to_rgb(jpeg_planes(pixels, 90, CHROMA_HALVED))
+    return conversion.to_rgb(conversion.estimate(decoded.astype(np.float32)).round().clip(0, 255).astype(np.uint8))
 
 
 @pytest.mark.parametrize("conversion", CONVERSIONS, ids=lambda conversion: conversion.name)
@@ -64,6 +71,24 @@ def test_jfif_is_what_libjpeg_decodes() -> None:
         with Image.open(buffer) as decoded, Image.open(buffer) as raw:
             raw.draft("YCbCr", raw.size)
             assert np.array_equal(JFIF.to_rgb(np.asarray(raw)), np.asarray(decoded))
+
+
+@pytest.mark.parametrize("identifier", SWSCALE)
+def test_video_conversions_are_what_ffmpeg_computes(identifier: int) -> None:
+    av = pytest.importorskip("av", reason="PyAV, which brings FFmpeg, is not here")
+    if platform.machine() not in ("x86_64", "AMD64"):
+        pytest.skip("FFmpeg's conversion on x86 is the one that is meant")
+    chroma = np.mgrid[0:256, 0:256].astype(np.uint8)
+    space, source_range = SWSCALE[identifier]
+    for luma in range(0, 256, 5):
+        frame = av.VideoFrame(512, 512, "yuv420p")
+        for plane, values in zip(frame.planes, (np.full((512, 512), luma, np.uint8), *chroma), strict=True):
+            assert plane.line_size == values.shape[1]
+            plane.update(values.tobytes())
+        colours = {"src_colorspace": space, "dst_colorspace": space, "src_color_range": source_range}
+        decoded = frame.reformat(format="rgb24", dst_color_range="JPEG", **colours).to_ndarray()
+        planes = np.stack((np.full((256, 256), luma, np.uint8), *chroma), axis=2)
+        assert np.array_equal(CONVERSIONS[identifier].to_rgb(planes), decoded[::2, ::2])
 
 
 @given(luma=st.integers(0, 255), first=st.integers(0, 255), second=st.integers(0, 255))
@@ -120,14 +145,14 @@ def test_files_round_trip(conversion: Conversion, planes_model: str) -> None:
 
 @pytest.mark.usefixtures("always_modelled")
 def test_every_flipped_bit_of_the_header_is_reported(planes_model: str) -> None:
-    pixels = photograph(40, 40)
+    pixels = photograph(18, 18)
     pixels[5, 5] ^= 77
     data = next(
         container.write(header, streams)
         for header, streams in [container.read(pixelzip.compress(pixels, planes_model))]
         if header.lattice
     )
-    for position in range(8 * 40):
+    for position in range(0, 8 * 36, 3):
         damaged = bytearray(data)
         damaged[position // 8] ^= 1 << position % 8
         with pytest.raises(pixelzip.PixelzipError):
@@ -170,7 +195,15 @@ def test_training_crops_are_planes(tmp_path: pytest.TempPathFactory) -> None:
 
 
 def test_scanned_chroma_is_interpolated() -> None:
-    planes = scan_planes(smooth_image(20, 30), interpolated=True).astype(int)
+    planes = scan_planes(smooth_image(20, 30)).astype(int)
     assert np.array_equal(planes[::2, 1:-1:2, 1:], (planes[::2, :-2:2, 1:] + planes[::2, 2::2, 1:] + 1) >> 1)
-    repeated = scan_planes(smooth_image(20, 30), interpolated=False)
-    assert np.array_equal(repeated[::2, ::2, 1:], repeated[1::2, 1::2, 1:])
+
+
+@pytest.mark.parametrize(("is_full_range", "lowest", "highest"), [(True, 0, 255), (False, 16, 235)])
+def test_frames_have_repeated_chroma(is_full_range: bool, lowest: int, highest: int) -> None:
+    noise = np.random.default_rng(0).integers(0, 2, (20, 30, 3), dtype=np.uint8) * 255
+    planes = frame_planes(noise, 95, is_full_range)
+    for row, column in ((0, 1), (1, 0), (1, 1)):
+        assert np.array_equal(planes[::2, ::2, 1:], planes[row::2, column::2, 1:])
+    assert planes[..., 0].min() == lowest
+    assert planes[..., 0].max() == highest
