@@ -58,7 +58,7 @@ def broken_files(good: bytes) -> dict[str, bytes]:
         "CorruptFile-appended": good + b"more",
         "CorruptFile-wider": good[:6] + bytes([good[6] + 1]) + good[7:],
         "UnsupportedVersion-version": good[:5] + bytes([good[5] | 0x80]) + good[6:],
-        "UnsupportedVersion-body": good[:5] + bytes([good[5] | 0x30]) + good[6:],
+        "UnsupportedVersion-conversion": good[:5] + bytes([good[5] | 0x30]) + good[6:],
         "UnknownModel-model": good[:8] + bytes([good[8] ^ 0x55, good[9]]) + good[10:],
         "ImageTooLarge-huge": good[:6] + b"\xff\xff\xff\x07\xff\xff\xff\x07" + good[8:],
     }
