@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,9 @@ from pixelzip.container import (
 from pixelzip.image import Picture
 from pixelzip.models.integer import IntegerNetwork
 from pixelzip.tiles import Tiling
+
+if TYPE_CHECKING:
+    from pixelzip.wavefront import Tile
 
 Pixels = NDArray[np.uint8]
 
@@ -119,7 +122,7 @@ def decode(
             assert header.tiling is not None
             for box in header.tiling.boxes():
                 tile_shape = (box.height, box.width, num_channels)
-                tiles.append(wavefront.CodedTile(streams[index], tile_shape, header.seal(index)))
+                tiles.append(wavefront.CodedTile(streams[index], tile_shape, header.seal(index), header.origin))
                 places.append(pixels[box.slices])
                 index += 1
     for place, decoded in zip(places, wavefront.decode_tiles(network, tiles, device, num_threads), strict=True):
@@ -129,9 +132,7 @@ def decode(
     return components
 
 
-def _run_encoder(
-    network: IntegerNetwork, tiles: Sequence[tuple[Pixels, int]], device: str, num_threads: int | None
-) -> list[bytes]:
+def _run_encoder(network: IntegerNetwork, tiles: Sequence[Tile], device: str, num_threads: int | None) -> list[bytes]:
     if not tiles:
         return []
     from pixelzip import wavefront  # as in decode
@@ -139,14 +140,17 @@ def _run_encoder(
     return wavefront.encode_tiles(network, tiles, device, num_threads)
 
 
-def _streams_to_code(picture: Prepared) -> list[tuple[Pixels, int] | bytes]:
-    """List a picture's streams in order: pixels and seal of what is still to be coded, bytes of what is stored."""
-    header, streams = picture.header, list[tuple[Pixels, int] | bytes]()
+def _streams_to_code(picture: Prepared) -> list[Tile | bytes]:
+    """List a picture's streams in order: tiles that are still to be coded, bytes of what is stored."""
+    from pixelzip.wavefront import Tile  # as in decode
+
+    header, streams = picture.header, list[Tile | bytes]()
     assert header.tiling is not None
     for component, pixels in zip(header.components, picture.components, strict=True):
         if component.coding == CODED:
             for box in header.tiling.boxes():
-                streams.append((np.ascontiguousarray(pixels[box.slices]), header.seal(len(streams))))
+                tile = np.ascontiguousarray(pixels[box.slices])
+                streams.append(Tile(tile, header.seal(len(streams)), header.origin))
         elif component.coding == STORED:
             streams.append(fallback.write_stored(pixels, header.seal(len(streams))))
     return streams

@@ -11,7 +11,7 @@ from typing import Final
 
 from pixelzip.errors import CorruptFile, ImageTooLarge, UnsupportedVersion
 from pixelzip.image import MODES, Block, Mode
-from pixelzip.lattice import Lattice
+from pixelzip.lattice import GRID, Lattice
 from pixelzip.models.conversion import CONVERSIONS
 from pixelzip.tiles import Tiling, from_code
 
@@ -67,6 +67,11 @@ class Header:
     def is_modelled(self) -> bool:
         """Whether the body is the network's."""
         return self.body in (BODY_MODEL, BODY_LATTICE)
+
+    @property
+    def origin(self) -> tuple[int, int]:
+        """Row and column of the network's period at which every tile starts: tiles are multiples of the period."""
+        return self.lattice.origin if self.lattice else (0, 0)
 
     @property
     def num_subpixels(self) -> int:
@@ -158,7 +163,9 @@ def _read_lattice(reader: _Reader, mode: Mode) -> Lattice:
         raise UnsupportedVersion("the file was written by a newer version of pixelzip")
     if mode.name not in LATTICE_MODES:
         raise CorruptFile(f"an image of mode {mode.name} has no planes")
-    return Lattice(CONVERSIONS[identifier], reader.take(reader.varint("length of the corrections"), "corrections"))
+    row, column = divmod(reader.take(1, "origin of the grid")[0], GRID)
+    corrections = reader.take(reader.varint("length of the corrections"), "corrections")
+    return Lattice(CONVERSIONS[identifier], (row, column), corrections)
 
 
 def _read_tiling(reader: _Reader, width: int, height: int) -> Tiling:
@@ -199,7 +206,9 @@ def _model_fields(header: Header) -> bytes:
 
 
 def _lattice_fields(lattice: Lattice) -> bytes:
-    return bytes([lattice.conversion.identifier]) + _varint(len(lattice.corrections)) + lattice.corrections
+    row, column = lattice.origin
+    fields = bytes([lattice.conversion.identifier, GRID * row + column])
+    return fields + _varint(len(lattice.corrections)) + lattice.corrections
 
 
 def _block(kind: int, data: bytes) -> bytes:

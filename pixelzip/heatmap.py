@@ -33,7 +33,8 @@ def measure_bits(image: Image.Image | NDArray[Any], model: str = models.DEFAULT_
     if not picture.components:
         raise UnsupportedImage(f"no network codes images of mode {picture.header.mode.name}")
     network = networks.planes if picture.header.lattice and networks.planes else networks.pixels
-    return wavefront.measure_tile(network, picture.components[0], torch.device("cpu"))
+    tile = wavefront.Tile(picture.components[0], 0, picture.header.origin)
+    return wavefront.measure_tile(network, tile, torch.device("cpu"))
 
 
 def draw(bits: NDArray[np.float64]) -> Image.Image:

@@ -6,6 +6,7 @@ Its planes say the same in fewer bits, and chroma that was stored at half resolu
 
 from __future__ import annotations
 
+import functools
 import zlib
 from dataclasses import dataclass
 from typing import Final
@@ -14,13 +15,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pixelzip.errors import CorruptFile
-from pixelzip.models.conversion import CONVERSIONS, Conversion
+from pixelzip.models.config import PLANES_PERIOD
+from pixelzip.models.conversion import CONVERSIONS, JFIF, Conversion
 
 Pixels = NDArray[np.uint8]
 
 MOST_CORRECTED: Final = 16
 """At most one pixel in so many may be off the lattice."""
 
+GRID: Final = PLANES_PERIOD
+"""Rows and columns after which JPEG's blocks repeat when chroma is halved."""
+
+_MOST_SEARCHED: Final = 1024
+_NUM_BLOCKS: Final = 256
 _NUM_SAMPLES: Final = 8192
 _NUM_COLOURS: Final = 512
 _NUM_TRIES: Final = 27
@@ -31,9 +38,14 @@ _MOST_MISSING: Final = 0.1
 
 @dataclass(frozen=True)
 class Lattice:
-    """How an image's RGB follows from its planes; ``corrections`` is a zlib stream, or empty when there are none."""
+    """How an image's RGB follows from its planes.
+
+    ``origin`` is the (row, column) of the 16x16 grid of JPEG at which the image starts: not (0, 0) when it was cropped.
+    ``corrections`` is a zlib stream, or empty when there are none.
+    """
 
     conversion: Conversion
+    origin: tuple[int, int] = (0, 0)
     corrections: bytes = b""
 
 
@@ -51,7 +63,8 @@ def find(pixels: Pixels) -> tuple[Lattice, Pixels] | None:
     planes, missing = conversion.find_planes(pixels)
     if len(missing) * MOST_CORRECTED > pixels.shape[0] * pixels.shape[1]:
         return None
-    return Lattice(conversion, _write_corrections(conversion, pixels, planes, missing)), planes
+    origin = _find_origin(planes) if conversion is JFIF else (0, 0)
+    return Lattice(conversion, origin, _write_corrections(conversion, pixels, planes, missing)), planes
 
 
 def to_rgb(lattice: Lattice, planes: Pixels) -> Pixels:
@@ -70,6 +83,49 @@ def _telling_colours(pixels: Pixels) -> Pixels:
     colours: Pixels = np.stack((packed >> 16, packed >> 8 & 255, packed & 255), axis=1).astype(np.uint8)
     colours = colours[np.ptp(colours, axis=1) >= _LEAST_CHROMA]
     return colours[:: max(1, len(colours) // _NUM_COLOURS)]
+
+
+def _find_origin(planes: Pixels) -> tuple[int, int]:
+    """Return the grid's origin: where most coefficients of the transform vanish, as quantisation has left them.
+
+    Luma tells the origin modulo 8. Chroma, at half resolution, tells it modulo 16; at full resolution both are as good.
+    """
+    if min(planes.shape[:2]) < 2 * GRID:
+        return 0, 0
+    luma, first, second = _middle(planes).transpose(2, 0, 1)
+    half = GRID // 2
+    starts = [(top, left) for top in range(half) for left in range(half)]
+    top, left = max(starts, key=lambda start: _share_of_zeros(luma, start, half))
+    starts = [(top + down, left + right) for down in (0, half) for right in (0, half)]
+    top, left = max(
+        starts, key=lambda start: _share_of_zeros(first, start, GRID) + _share_of_zeros(second, start, GRID)
+    )
+    return -top % GRID, -left % GRID
+
+
+def _middle(planes: Pixels) -> Pixels:
+    """Cut out at most _MOST_SEARCHED rows and columns, which keep their place in the grid."""
+    top, left = (max(0, length - _MOST_SEARCHED) // 2 // GRID * GRID for length in planes.shape[:2])
+    return planes[top : top + _MOST_SEARCHED, left : left + _MOST_SEARCHED]
+
+
+def _share_of_zeros(plane: Pixels, start: tuple[int, int], side: int) -> float:
+    """Return the share of zeros among cosine coefficients of some blocks, the first block starting at ``start``."""
+    num_rows, num_columns = ((length - first) // side for length, first in zip(plane.shape, start, strict=True))
+    covered = plane[start[0] :, start[1] :][: num_rows * side, : num_columns * side]
+    blocks = covered.reshape(num_rows, side, num_columns, side).swapaxes(1, 2).reshape(-1, side, side)
+    some = blocks[:: max(1, len(blocks) // _NUM_BLOCKS)].astype(np.float32)
+    transform = _cosines(side)
+    return float((np.abs(transform @ some @ transform.T) < 0.5).mean())
+
+
+@functools.cache
+def _cosines(side: int) -> NDArray[np.float32]:
+    """Return the orthonormal discrete cosine transform, (side, side)."""
+    frequency, place = np.mgrid[0:side, 0:side]
+    matrix: NDArray[np.float64] = np.cos(np.pi * (2 * place + 1) * frequency / (2 * side)) * np.sqrt(2 / side)
+    matrix[0] /= np.sqrt(2)
+    return matrix.astype(np.float32)
 
 
 def _write_corrections(conversion: Conversion, pixels: Pixels, planes: Pixels, places: NDArray[np.int64]) -> bytes:

@@ -34,11 +34,20 @@ _CUDA_LEAST_ROWS: Final = 17
 class Predictor:
     """Runs a network over a batch of tiles.
 
+    ``shapes`` are (height, width); ``origins`` say at which (row, column) of the network's period each tile starts, by
+    default all at (0, 0).
+
     The caller walks the steps 0 to ``num_steps - 1``; the pixels of earlier steps must have been given to ``store`` (or
     all pixels to ``load``) by then.
     """
 
-    def __init__(self, network: IntegerNetwork, shapes: list[tuple[int, int]], device: torch.device) -> None:
+    def __init__(
+        self,
+        network: IntegerNetwork,
+        shapes: list[tuple[int, int]],
+        device: torch.device,
+        origins: list[tuple[int, int]] | None = None,
+    ) -> None:
         self.device = device
         heights, widths = (np.array(sizes, dtype=np.int64) for sizes in zip(*shapes, strict=True))
         self._products = [_Product(integers, device) for integers in network.layers]
@@ -46,6 +55,7 @@ class Predictor:
         self._grids = {scale: Grid(heights, widths, scale) for scale in scales}
         self._waves = self._make_waves(network)
         self._period = network.config.period
+        self._origins = np.array(origins or [(0, 0)] * len(shapes), dtype=np.int64)  # (tiles, 2)
         self._one_hot = POSITION_STEP * torch.eye(self._period, dtype=torch.int8, device=device)
         self._pitch = widths + _LEFT + _RIGHT
         areas = self._pitch * (heights + _TOP)
@@ -141,7 +151,9 @@ class Predictor:
     def _with_positions(self, inputs: Tensor, lanes: Lanes) -> Tensor:
         if not self._period:
             return inputs
-        row, column = self._to_device(lanes.row % self._period), self._to_device(lanes.column % self._period)
+        first_row, first_column = self._origins[lanes.tile].T
+        row = self._to_device((first_row + lanes.row) % self._period)
+        column = self._to_device((first_column + lanes.column) % self._period)
         return torch.cat((inputs, self._one_hot[row], self._one_hot[column]), dim=1)
 
     def _pixel_places(self, lanes: Lanes) -> Tensor:

@@ -34,20 +34,28 @@ Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, eq=False)
+class Tile:
+    """One tile's pixels (h, w, 1) or (h, w, 3), the checksum they are chained to, and where in a period they start."""
+
+    pixels: Pixels
+    seal: int
+    origin: tuple[int, int] = (0, 0)
+
+
+@dataclass(frozen=True, eq=False)
 class CodedTile:
-    """One tile's stream, its shape (h, w, channels) and the checksum that its pixels are chained to."""
+    """One tile's stream and shape (h, w, channels); the rest as in ``Tile``."""
 
     stream: bytes
     shape: tuple[int, int, int]
     seal: int
+    origin: tuple[int, int] = (0, 0)
 
 
-def encode_tiles(
-    network: IntegerNetwork, tiles: Sequence[tuple[Pixels, int]], device: str, num_threads: int | None
-) -> list[bytes]:
-    """Code (pixels, seal) pairs, pixels (h, w, 1) or (h, w, 3), into one stream each."""
+def encode_tiles(network: IntegerNetwork, tiles: Sequence[Tile], device: str, num_threads: int | None) -> list[bytes]:
+    """Code tiles into one stream each."""
     encode = functools.partial(_encode_batch, network, torch.device(device))
-    return _in_batches(encode, tiles, [pixels.shape for pixels, _ in tiles], num_threads)
+    return _in_batches(encode, tiles, [tile.pixels.shape for tile in tiles], num_threads)
 
 
 def decode_tiles(
@@ -59,24 +67,24 @@ def decode_tiles(
 
 
 @torch.inference_mode()
-def measure_tile(network: IntegerNetwork, pixels: Pixels, device: torch.device) -> NDArray[np.float64]:
+def measure_tile(network: IntegerNetwork, tile: Tile, device: torch.device) -> NDArray[np.float64]:
     """Return the bits that each pixel of one tile costs, (h, w) float64."""
-    bits = np.zeros(pixels.shape[:2])
-    for lanes, _, counts in _intervals(network, [pixels], device):
+    bits = np.zeros(tile.pixels.shape[:2])
+    for lanes, _, counts in _intervals(network, [tile], device):
         bits[lanes.row, lanes.column] = (np.log2(ans.COUNT_TOTAL) - np.log2(counts)).sum(axis=0)
     return bits
 
 
 @torch.inference_mode()
-def _encode_batch(network: IntegerNetwork, device: torch.device, tiles: Sequence[tuple[Pixels, int]]) -> list[bytes]:
+def _encode_batch(network: IntegerNetwork, device: torch.device, tiles: Sequence[Tile]) -> list[bytes]:
     parts: list[list[tuple[Intervals, Intervals]]] = [[] for _ in tiles]
-    for lanes, left, counts in _intervals(network, [pixels for pixels, _ in tiles], device):
+    for lanes, left, counts in _intervals(network, tiles, device):
         for index, span in _spans(lanes):
             parts[index].append((left[:, span].ravel(), counts[:, span].ravel()))
     streams = []
-    for (pixels, seal), part in zip(tiles, parts, strict=True):
+    for tile, part in zip(tiles, parts, strict=True):
         left, counts = (np.concatenate(arrays) for arrays in zip(*part, strict=True))
-        streams.append(ans.encode(left, counts, _checksum(pixels, seal)))
+        streams.append(ans.encode(left, counts, _checksum(tile.pixels, tile.seal)))
     return streams
 
 
@@ -84,7 +92,7 @@ def _encode_batch(network: IntegerNetwork, device: torch.device, tiles: Sequence
 def _decode_batch(network: IntegerNetwork, device: torch.device, tiles: Sequence[CodedTile]) -> list[Pixels]:
     decoders = [ans.open_stream(tile.stream) for tile in tiles]
     decoded = [np.zeros(tile.shape, dtype=np.uint8) for tile in tiles]
-    predictor = Predictor(network, [tile.shape[:2] for tile in tiles], device)
+    predictor = Predictor(network, [tile.shape[:2] for tile in tiles], device, [tile.origin for tile in tiles])
     for lanes, distribution in _walk(network, predictor, device):
         spans = _spans(lanes)
         levels = _decode_step(distribution, tiles[0].shape[2], [(decoders[index], span) for index, span in spans])
@@ -118,12 +126,13 @@ def _decode_nibble(counts: Tensor, spans: Sequence[tuple[Decoder, slice]]) -> Te
 
 
 def _intervals(
-    network: IntegerNetwork, tiles: Sequence[Pixels], device: torch.device
+    network: IntegerNetwork, tiles: Sequence[Tile], device: torch.device
 ) -> Iterator[tuple[Lanes, Intervals, Intervals]]:
     """Yield each step's left cumulatives and counts, (2 * channels, n): high and low nibble of each channel."""
-    predictor = Predictor(network, [(tile.shape[0], tile.shape[1]) for tile in tiles], device)
-    predictor.load([np.broadcast_to(tile, (*tile.shape[:2], 3)) for tile in tiles])
-    num_channels = tiles[0].shape[2]
+    shapes = [(tile.pixels.shape[0], tile.pixels.shape[1]) for tile in tiles]
+    predictor = Predictor(network, shapes, device, [tile.origin for tile in tiles])
+    predictor.load([np.broadcast_to(tile.pixels, (*shape, 3)) for tile, shape in zip(tiles, shapes, strict=True)])
+    num_channels = tiles[0].pixels.shape[2]
     for lanes, distribution in _walk(network, predictor, device):
         levels = predictor.levels(lanes)  # (3, n)
         pairs = []

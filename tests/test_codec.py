@@ -105,12 +105,12 @@ def test_cuda_writes_the_same_bytes(model_path: str) -> None:
 
 def test_coded_bits_are_the_models_own(integer_network: IntegerNetwork) -> None:
     image = smooth_image(64, 80)
-    bits = float(wavefront.measure_tile(integer_network, image, torch.device("cpu")).sum())
-    stream = wavefront.encode_tiles(integer_network, [(image, 0)], "cpu", None)[0]
+    bits = float(wavefront.measure_tile(integer_network, wavefront.Tile(image, 0), torch.device("cpu")).sum())
+    stream = wavefront.encode_tiles(integer_network, [wavefront.Tile(image, 0)], "cpu", None)[0]
     assert 0 <= 8 * len(stream) - bits < 8 * 6
     more = np.tile(image, (8, 4, 1))
-    more_bits = float(wavefront.measure_tile(integer_network, more, torch.device("cpu")).sum())
-    stream = wavefront.encode_tiles(integer_network, [(more, 0)], "cpu", None)[0]
+    more_bits = float(wavefront.measure_tile(integer_network, wavefront.Tile(more, 0), torch.device("cpu")).sum())
+    stream = wavefront.encode_tiles(integer_network, [wavefront.Tile(more, 0)], "cpu", None)[0]
     assert (8 * len(stream) - more_bits) / more.size < 1e-4
 
 
@@ -118,7 +118,7 @@ def test_coded_bits_are_the_models_own(integer_network: IntegerNetwork) -> None:
 def test_overhead_is_at_most_16_bytes(model_path: str) -> None:
     image = smooth_image(50, 60)
     network = models.load(model_path)
-    ideal = float(wavefront.measure_tile(network, image, torch.device("cpu")).sum()) / 8
+    ideal = float(wavefront.measure_tile(network, wavefront.Tile(image, 0), torch.device("cpu")).sum()) / 8
     header, streams = container.read(pixelzip.compress(image, model_path))
     coded = container.write(header, streams)
     assert header.body == container.BODY_MODEL

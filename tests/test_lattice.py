@@ -17,12 +17,13 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import pixelzip
-from pixelzip import container, lattice
+from pixelzip import container, lattice, models, wavefront
 from pixelzip.errors import CorruptFile
 from pixelzip.models.config import ConeConfig
 from pixelzip.models.conversion import CONVERSIONS, JFIF, PHOTO_CD, Conversion
 from pixelzip.models.export import export_network
 from pixelzip.models.planes import CHROMA_HALVED, PlaneCrops, frame_planes, jpeg_planes, scan_planes
+from pixelzip.wavefront import CodedTile, Tile
 
 SWSCALE = {2: ("ITU601", "MPEG"), 3: ("ITU601", "JPEG"), 4: ("ITU709", "MPEG"), 5: ("ITU709", "JPEG")}
 DIGESTS = {
@@ -129,6 +130,27 @@ def test_images_on_no_lattice(pixels: np.ndarray) -> None:
     assert lattice.find(pixels) is None
 
 
+@pytest.mark.parametrize("corner", [(0, 0), (3, 13), (8, 8), (15, 1)])
+@pytest.mark.parametrize("quality", [75, 95])
+def test_origin_of_cropped_images(corner: tuple[int, int], quality: int) -> None:
+    pixels = np.kron(smooth_image(40, 40, seed=3), np.ones((6, 6, 1), dtype=np.uint8))
+    blurred = np.asarray(Image.fromarray(pixels).resize((200, 200), Image.Resampling.BICUBIC))
+    planes = jpeg_planes(blurred, quality, CHROMA_HALVED)[corner[0] :, corner[1] :]
+    found = lattice.find(JFIF.to_rgb(planes))
+    assert found is not None
+    assert found[0].origin == corner
+
+
+def test_a_tile_may_start_anywhere_in_the_period(planes_model: str) -> None:
+    network, pixels = models.load(planes_model), smooth_image(32, 40)
+    whole = wavefront.encode_tiles(network, [Tile(pixels, 7, (3, 5)), Tile(pixels, 7)], "cpu", None)
+    assert whole[0] != whole[1]
+    coded = [CodedTile(stream, (32, 40, 3), 7, origin) for stream, origin in zip(whole, ((3, 5), (0, 0)), strict=True)]
+    assert all(np.array_equal(pixels, decoded) for decoded in wavefront.decode_tiles(network, coded, "cpu", None))
+    with pytest.raises(CorruptFile):
+        wavefront.decode_tiles(network, [CodedTile(whole[0], (32, 40, 3), 7)], "cpu", None)
+
+
 @pytest.mark.usefixtures("always_modelled")
 @pytest.mark.parametrize("conversion", CONVERSIONS, ids=lambda conversion: conversion.name)
 def test_files_round_trip(conversion: Conversion, planes_model: str) -> None:
@@ -178,7 +200,7 @@ def corrections(*columns: list[int]) -> bytes:
 )
 def test_damaged_corrections(data: bytes, message: str) -> None:
     with pytest.raises(CorruptFile, match=message):
-        lattice.to_rgb(lattice.Lattice(JFIF, data), np.zeros((10, 10, 3), dtype=np.uint8))
+        lattice.to_rgb(lattice.Lattice(JFIF, (0, 0), data), np.zeros((10, 10, 3), dtype=np.uint8))
 
 
 def test_training_crops_are_planes(tmp_path: pytest.TempPathFactory) -> None:
