@@ -1,7 +1,7 @@
 """Lossless image compression: a PixelCNN++ in exact integers predicts, an ANS coder spends the bits.
 
-image -> tiles -> predict (network) -> integer CDF -> ANS -> container
-image.py tiles.py predict.py           cdf.py         ans.py container.py
+image -> lattice -> tiles -> predict (network) -> integer CDF -> ANS -> container
+image.py lattice.py tiles.py predict.py           cdf.py         ans.py container.py
 """
 
 from pixelzip.codec import Info, compress, decompress, decompress_array, info

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from pixelzip.errors import CorruptFile, ImageTooLarge, UnsupportedVersion
+from pixelzip.fields import Reader, write_varint
 from pixelzip.image import MODES, Block, Mode
 from pixelzip.lattice import GRID, Lattice
 from pixelzip.models.conversion import CONVERSIONS
@@ -91,20 +92,20 @@ class Header:
 
     @functools.cached_property
     def _checksum(self) -> int:
-        fields = bytes([self.mode.identifier]) + _varint(self.width) + _varint(self.height)
+        fields = bytes([self.mode.identifier]) + write_varint(self.width) + write_varint(self.height)
         return zlib.crc32(fields + (_model_fields(self) if self.is_modelled else b""))
 
 
 def write(header: Header, streams: Sequence[bytes]) -> bytes:
     """Assemble a file. For BODY_PNG and BODY_WEBP ``streams`` is the checksum and the embedded file."""
     first = header.mode.identifier | header.body << _BODY_SHIFT | (_METADATA_BIT if header.blocks else 0)
-    parts = [SIGNATURE, bytes([first]), _varint(header.width), _varint(header.height)]
+    parts = [SIGNATURE, bytes([first]), write_varint(header.width), write_varint(header.height)]
     if header.blocks:
         section = b"".join(_block(kind, data) for kind, data in header.blocks)
-        parts += [_varint(len(section)), struct.pack("<I", zlib.crc32(section)), section]
+        parts += [write_varint(len(section)), struct.pack("<I", zlib.crc32(section)), section]
     if header.is_modelled:
         parts.append(_model_fields(header))
-        parts += [_varint(len(stream)) for stream in streams[:-1]]
+        parts += [write_varint(len(stream)) for stream in streams[:-1]]
     return b"".join([*parts, *streams])
 
 
@@ -116,7 +117,7 @@ def read(data: bytes, max_pixels: int = DEFAULT_MAX_PIXELS) -> tuple[Header, lis
         UnsupportedVersion: written by a newer version.
         ImageTooLarge: more than ``max_pixels`` pixels.
     """
-    reader = _Reader(data)
+    reader = Reader(data)
     if reader.take(len(SIGNATURE), "signature") != SIGNATURE:
         raise CorruptFile("not a pixelzip file: the signature does not match")
     first = reader.take(1, "mode")[0]
@@ -139,13 +140,13 @@ def read(data: bytes, max_pixels: int = DEFAULT_MAX_PIXELS) -> tuple[Header, lis
     return header, _read_streams(reader, header.num_streams)
 
 
-def _read_blocks(reader: _Reader) -> tuple[Block, ...]:
+def _read_blocks(reader: Reader) -> tuple[Block, ...]:
     length = reader.varint("metadata length")
     checksum = struct.unpack("<I", reader.take(4, "metadata checksum"))[0]
     section = reader.take(length, "metadata")
     if zlib.crc32(section) != checksum:
         raise CorruptFile("the metadata does not match its checksum")
-    inner, blocks, budget = _Reader(section), [], MAX_METADATA_BYTES
+    inner, blocks, budget = Reader(section), [], MAX_METADATA_BYTES
     while not inner.is_at_end:
         tag = inner.varint("metadata kind")
         data = inner.take(inner.varint("metadata block length"), "metadata block")
@@ -157,7 +158,7 @@ def _read_blocks(reader: _Reader) -> tuple[Block, ...]:
     return tuple(blocks)
 
 
-def _read_lattice(reader: _Reader, mode: Mode) -> Lattice:
+def _read_lattice(reader: Reader, mode: Mode) -> Lattice:
     identifier = reader.take(1, "conversion")[0]
     if identifier >= len(CONVERSIONS):
         raise UnsupportedVersion("the file was written by a newer version of pixelzip")
@@ -168,7 +169,7 @@ def _read_lattice(reader: _Reader, mode: Mode) -> Lattice:
     return Lattice(CONVERSIONS[identifier], (row, column), corrections)
 
 
-def _read_tiling(reader: _Reader, width: int, height: int) -> Tiling:
+def _read_tiling(reader: Reader, width: int, height: int) -> Tiling:
     tiling = Tiling(width, height)
     if tiling.is_single:
         return tiling
@@ -178,7 +179,7 @@ def _read_tiling(reader: _Reader, width: int, height: int) -> Tiling:
         raise CorruptFile(str(error)) from error
 
 
-def _read_components(reader: _Reader, mode: Mode) -> tuple[Component, ...]:
+def _read_components(reader: Reader, mode: Mode) -> tuple[Component, ...]:
     components = [Component()]
     for num_channels in mode.component_channels[1:]:
         coding = reader.take(1, "component coding")[0]
@@ -189,7 +190,7 @@ def _read_components(reader: _Reader, mode: Mode) -> tuple[Component, ...]:
     return tuple(components)
 
 
-def _read_streams(reader: _Reader, num_streams: int) -> list[bytes]:
+def _read_streams(reader: Reader, num_streams: int) -> list[bytes]:
     if num_streams * LEAST_STREAM_BYTES > reader.num_left:
         raise CorruptFile(f"the file is too short for its {num_streams} streams")
     lengths = [reader.varint("stream length") for _ in range(num_streams - 1)]
@@ -208,14 +209,14 @@ def _model_fields(header: Header) -> bytes:
 def _lattice_fields(lattice: Lattice) -> bytes:
     row, column = lattice.origin
     fields = bytes([lattice.conversion.identifier, GRID * row + column])
-    return fields + _varint(len(lattice.corrections)) + lattice.corrections
+    return fields + write_varint(len(lattice.corrections)) + lattice.corrections
 
 
 def _block(kind: int, data: bytes) -> bytes:
     deflated = zlib.compress(data, 9)
     smaller = len(deflated) < len(data)
     stored = deflated if smaller else data
-    return _varint(kind << 1 | smaller) + _varint(len(stored)) + stored
+    return write_varint(kind << 1 | smaller) + write_varint(len(stored)) + stored
 
 
 def _inflated(data: bytes, limit: int) -> bytes:
@@ -227,47 +228,3 @@ def _inflated(data: bytes, limit: int) -> bytes:
     if not inflater.eof and len(inflated) <= limit:
         raise CorruptFile("a metadata block is cut short")
     return inflated
-
-
-def _varint(value: int) -> bytes:
-    """Little-endian groups of seven bits, the high bit set on all but the last."""
-    encoded = bytearray()
-    while value >= 0x80:
-        encoded.append(value & 0x7F | 0x80)
-        value >>= 7
-    return bytes([*encoded, value])
-
-
-class _Reader:
-    """Reads fields in order and never past the end."""
-
-    def __init__(self, data: bytes) -> None:
-        self._data, self._offset = data, 0
-
-    @property
-    def num_left(self) -> int:
-        return len(self._data) - self._offset
-
-    @property
-    def is_at_end(self) -> bool:
-        return self.num_left == 0
-
-    def take(self, num_bytes: int, field: str) -> bytes:
-        if num_bytes > self.num_left:
-            raise CorruptFile(f"{field} at byte {self._offset}: {num_bytes} bytes expected, {self.num_left} left")
-        start, self._offset = self._offset, self._offset + num_bytes
-        return self._data[start : self._offset]
-
-    def varint(self, field: str) -> int:
-        value = 0
-        for shift in range(0, 35, 7):
-            byte = self.take(1, field)[0]
-            value |= (byte & 0x7F) << shift
-            if byte < 0x80:
-                if byte == 0 and shift:
-                    raise CorruptFile(f"{field} before byte {self._offset}: a number with leading zeros")
-                return value
-        raise CorruptFile(f"{field} before byte {self._offset}: a number of more than 35 bits")
-
-    def rest(self) -> bytes:
-        return self.take(self.num_left, "rest")

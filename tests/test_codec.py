@@ -86,7 +86,7 @@ def test_bytes_depend_on_the_image_alone(model_path: str, monkeypatch: pytest.Mo
     assert pixelzip.compress(images[::-1], model_path, num_threads=1) == wanted[::-1]
     monkeypatch.setattr(wavefront, "MAX_BATCH_ROWS", 100)
     assert pixelzip.compress(images, model_path, num_threads=2) == wanted
-    monkeypatch.setattr("pixelzip.predict.int8_products_are_exact", lambda device: False)
+    monkeypatch.setattr("pixelzip.product.int8_products_are_exact", lambda device: False)
     assert pixelzip.compress(images, model_path) == wanted
     monkeypatch.setattr("pixelzip.ans.HAS_CONSTRICTION", False)
     assert pixelzip.compress(images, model_path) == wanted

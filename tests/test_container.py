@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from pixelzip import container
 from pixelzip.container import BODY_MODEL, BODY_PNG, CODED, CONSTANT, STORED, Component, Header
 from pixelzip.errors import CorruptFile, ImageTooLarge, PixelzipError, UnsupportedVersion
+from pixelzip.fields import write_varint
 from pixelzip.image import MODES_BY_NAME
 from pixelzip.tiles import MAX_TILE_PIXELS, Tiling, from_code
 
@@ -122,7 +123,7 @@ def test_metadata_damage_is_reported() -> None:
 def test_inflating_metadata_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(container, "MAX_METADATA_BYTES", 1000)
     bomb = zlib.compress(bytes(10**6))
-    section = bytes([3]) + container._varint(len(bomb)) + bomb
-    head = container.SIGNATURE + b"\x44\x20\x20" + container._varint(len(section))
+    section = bytes([3]) + write_varint(len(bomb)) + bomb
+    head = container.SIGNATURE + b"\x44\x20\x20" + write_varint(len(section))
     with pytest.raises(CorruptFile, match="exceeds 1000 bytes"):
         container.read(head + struct.pack("<I", zlib.crc32(section)) + section + b"abcdefghijk")

@@ -12,10 +12,11 @@ import torch
 from conftest import smooth_image
 from reference_network import reference_outputs
 
-from pixelzip import predict
+from pixelzip import product
 from pixelzip.errors import PixelzipError
 from pixelzip.models.integer import IntegerNetwork
-from pixelzip.predict import Predictor, int8_products_are_exact
+from pixelzip.predict import Predictor
+from pixelzip.product import int8_products_are_exact
 
 SHAPES = ((9, 13), (1, 1), (1, 5), (6, 1), (8, 8), (17, 3), (2, 2))
 
@@ -48,7 +49,7 @@ def test_executor_equals_reference(integer_network: IntegerNetwork) -> None:
 
 def test_float32_backend_equals_int8(integer_network: IntegerNetwork, monkeypatch: pytest.MonkeyPatch) -> None:
     wanted = run(integer_network, tiles())
-    monkeypatch.setattr(predict, "int8_products_are_exact", lambda device: False)
+    monkeypatch.setattr(product, "int8_products_are_exact", lambda device: False)
     for one, other in zip(wanted, run(integer_network, tiles()), strict=True):
         assert np.array_equal(one[0], other[0])
 
@@ -84,7 +85,7 @@ def test_a_backend_with_wrong_sums_is_not_used(monkeypatch: pytest.MonkeyPatch) 
 def test_inexact_float32_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.Tensor, "float", torch.Tensor.half)
     with pytest.raises(PixelzipError, match="not exact"):
-        predict.require_exact_float32.__wrapped__(torch.device("cpu"))
+        product.require_exact_float32.__wrapped__(torch.device("cpu"))
 
 
 SCRIPT = """
