@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 import pixelzip
+from pixelzip import models
 from pixelzip.models.data import find_images, load_rgb
 
 Pixels = NDArray[np.uint8]
@@ -37,7 +38,12 @@ def codecs(efforts: list[int]) -> dict[str, Codec]:
             lambda image, effort=effort: imagecodecs.jpegxl_encode(image, lossless=True, effort=effort, numthreads=2),
             lambda data: imagecodecs.jpegxl_decode(data, numthreads=2),
         )
-    return {**peers, "pixelzip photo": (pixelzip.compress, pixelzip.decompress_array)}
+    alone = str({entry.name: entry for entry in models.MODELS}["photo"].path)
+    return {
+        **peers,
+        "pixelzip photo, without lattices": (lambda image: pixelzip.compress(image, alone), pixelzip.decompress_array),
+        "pixelzip photo": (pixelzip.compress, pixelzip.decompress_array),
+    }
 
 
 def main(folder: Path, efforts: list[int]) -> None:

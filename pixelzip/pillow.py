@@ -41,6 +41,8 @@ class PxzImageFile(ImageFile.ImageFile):
         if self.tile:
             decoded = pixelzip.decompress(self._data)
             self.im, self.palette, self.tile, self._data = decoded.im, decoded.palette, [], b""
+            if self.fp and self._exclusive_fp and self._close_exclusive_fp_after_loading:
+                self.fp.close()
         return super().load()
 
     def verify(self) -> None:

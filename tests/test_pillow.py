@@ -42,6 +42,18 @@ def test_opening_does_not_decode(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(decoded) == 1
 
 
+def test_loading_closes_a_file_that_pillow_opened(tmp_path: Path) -> None:
+    Image.fromarray(smooth_image(8, 9)).save(tmp_path / "image.pxz")
+    opened = Image.open(tmp_path / "image.pxz")
+    file = opened.fp
+    opened.load()
+    assert file is not None
+    assert file.closed
+    with (tmp_path / "image.pxz").open("rb") as own:
+        Image.open(own).load()
+        assert not own.closed
+
+
 def test_verify(tmp_path: Path) -> None:
     path = tmp_path / "image.pxz"
     Image.fromarray(smooth_image(8, 9)).save(path)

@@ -18,9 +18,11 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parent))
 from conftest import smooth_image
 from test_codec import MODES, make_image
+from test_lattice import photograph
 
 import pixelzip
 from pixelzip import models
+from pixelzip.models.conversion import CONVERSIONS
 
 GOLDEN = Path(__file__).parent / "golden"
 ERRORS = Path(__file__).parent / "golden-errors"
@@ -42,6 +44,10 @@ def golden_images() -> dict[str, object]:
     described = make_image("RGB", 20, 20, "smooth")
     described.info.update({"icc_profile": b"profile" * 30, "Title": "hills", "dpi": (72.0, 72.0), "gamma": 0.45455})
     images["metadata"] = described
+    for conversion in CONVERSIONS:
+        pixels = photograph(70, 90, conversion)[3:, 5:]
+        pixels[20, 30] ^= 85
+        images[f"lattice-{conversion.name.replace(' ', '-')}"] = pixels
     return images
 
 
@@ -69,14 +75,16 @@ def main() -> None:
     ERRORS.mkdir(exist_ok=True)
     table_path = GOLDEN / "sha256.json"
     table = json.loads(table_path.read_text()) if table_path.exists() else {}
-    name = models.MODELS[-1].file_name.removesuffix(".safetensors")
+    names = {entry.name: entry.file_name.removesuffix(".safetensors") for entry in models.MODELS}
+    default = names[models.DEFAULT_MODEL]
     for key, image in golden_images().items():
-        path = GOLDEN / f"{name}-{key}.pxz"
+        data = pixelzip.compress(image)  # type: ignore[call-overload]
+        path = GOLDEN / f"{names.get(pixelzip.info(data).model or '', default)}-{key}.pxz"
         if not path.exists():
-            path.write_bytes(pixelzip.compress(image))  # type: ignore[call-overload]
-            table[path.name] = digest(path.read_bytes())
+            path.write_bytes(data)
+            table[path.name] = digest(data)
     table_path.write_text(json.dumps(table, indent=1, sort_keys=True) + "\n")
-    for key, data in broken_files((GOLDEN / f"{name}-RGB-smooth.pxz").read_bytes()).items():
+    for key, data in broken_files((GOLDEN / f"{default}-RGB-smooth.pxz").read_bytes()).items():
         if not (ERRORS / f"{key}.pxz").exists():
             (ERRORS / f"{key}.pxz").write_bytes(data)
 
