@@ -25,6 +25,10 @@ _NEIGHBOURS: Final = sorted(
 )
 """Where preimages lie around the rounded inverse, nearest first."""
 
+_NEAREST: Final = 27
+_EXCESSES: Final = (4, 8, 12, 16, 20, 24, 32, 40, 56)
+"""Levels by which a channel may have gone beyond 0 or 255, tried in this order."""
+
 
 @dataclass(frozen=True)
 class Conversion:
@@ -39,24 +43,44 @@ class Conversion:
     to_rgb: Callable[[Pixels], Pixels]
     estimate: Callable[[Floats], Floats]
 
-    def find_planes(self, pixels: Pixels, num_tries: int = len(_NEIGHBOURS)) -> tuple[Pixels, NDArray[np.int64]]:
+    def find_planes(self, pixels: Pixels) -> tuple[Pixels, NDArray[np.int64]]:
         """Return planes of the shape (..., 3) of ``pixels`` and the flat indices of pixels they do not give back.
 
-        Those pixels are off the lattice, or clamped colours whose preimages lie far from the inverse. ``num_tries``
-        preimages are tried for each, the likeliest first; 27 are enough for nearly all colours.
+        Those pixels are off the lattice, or clamped colours whose preimages lie far away.
         """
         colours = pixels.reshape(-1, 3)
-        centre = self.estimate(colours.astype(np.float32)).round()
-        planes = _rounded(centre)
+        planes = _rounded(self.estimate(colours.astype(np.float32)).round())
         missing = np.flatnonzero((self.to_rgb(planes) != colours).any(axis=1))
-        for offset in _NEIGHBOURS[1:num_tries]:
-            if not len(missing):
-                break
-            candidates = _rounded(centre[missing] + offset)
-            found = (self.to_rgb(candidates) == colours[missing]).all(axis=1)
-            planes[missing[found]] = candidates[found]
-            missing = missing[~found]
-        return planes.reshape(pixels.shape), missing
+        missing = missing[~self._try(colours, planes, missing, 0, _NEIGHBOURS)]
+        is_clamped = ((colours[missing] == 0) | (colours[missing] == 255)).any(axis=1)
+        elsewhere, clamped = missing[~is_clamped], missing[is_clamped]
+        for excess in _EXCESSES:
+            clamped = clamped[~self._try(colours, planes, clamped, excess, _NEIGHBOURS[:_NEAREST])]
+        return planes.reshape(pixels.shape), np.sort(np.concatenate((elsewhere, clamped)))
+
+    def share(self, colours: Pixels) -> float:
+        """Return the share of (n, 3) colours that have a preimage next to the inverse."""
+        planes = np.zeros_like(colours)
+        return float(self._try(colours, planes, np.arange(len(colours)), 0, _NEIGHBOURS[:_NEAREST]).mean())
+
+    def _try(
+        self, colours: Pixels, planes: Pixels, places: NDArray[np.int64], excess: int, neighbours: list[Floats]
+    ) -> NDArray[np.bool_]:
+        """Look for preimages of the colours at ``places``, put them into ``planes`` and return which were found.
+
+        Channels at 0 or 255 are taken to have been clamped by ``excess``.
+        """
+        wanted = colours[places]
+        outward = (wanted == 255).astype(np.float32) - (wanted == 0)
+        centre = self.estimate(wanted + excess * outward).round()
+        found, left = np.zeros(len(places), dtype=np.bool_), np.arange(len(places))
+        for offset in neighbours:
+            candidates = _rounded(centre[left] + offset)
+            fits = (self.to_rgb(candidates) == wanted[left]).all(axis=1)
+            planes[places[left[fits]]] = candidates[fits]
+            found[left[fits]] = True
+            left = left[~fits]
+        return found
 
 
 def _rounded(values: Floats) -> Pixels:

@@ -30,10 +30,9 @@ _MOST_SEARCHED: Final = 1024
 _NUM_BLOCKS: Final = 256
 _NUM_SAMPLES: Final = 8192
 _NUM_COLOURS: Final = 512
-_NUM_TRIES: Final = 27
 _LEAST_COLOURS: Final = 64
 _LEAST_CHROMA: Final = 8
-_MOST_MISSING: Final = 0.1
+_LEAST_SHARE: Final = 0.9
 
 
 @dataclass(frozen=True)
@@ -54,11 +53,9 @@ def find(pixels: Pixels) -> tuple[Lattice, Pixels] | None:
     colours = _telling_colours(pixels)
     if len(colours) < _LEAST_COLOURS:
         return None
-    num_missing, conversion = min(
-        ((len(conversion.find_planes(colours, _NUM_TRIES)[1]), conversion) for conversion in CONVERSIONS),
-        key=lambda candidate: candidate[0],
-    )
-    if num_missing > _MOST_MISSING * len(colours):
+    shares = {conversion.identifier: conversion.share(colours) for conversion in CONVERSIONS}
+    conversion = max(CONVERSIONS, key=lambda candidate: shares[candidate.identifier])
+    if shares[conversion.identifier] < _LEAST_SHARE:
         return None
     planes, missing = conversion.find_planes(pixels)
     if len(missing) * MOST_CORRECTED > pixels.shape[0] * pixels.shape[1]:
@@ -77,11 +74,15 @@ def to_rgb(lattice: Lattice, planes: Pixels) -> Pixels:
 
 
 def _telling_colours(pixels: Pixels) -> Pixels:
-    """Return some of the image's colours, (n, 3), each once and no near-greys: those lie on every lattice."""
+    """Return some of the image's colours, (n, 3), each once.
+
+    No near-greys, which lie on every lattice, and none that may have been clamped.
+    """
     samples = pixels.reshape(-1, 3)[:: max(1, pixels.size // (3 * _NUM_SAMPLES))].astype(np.int32)
     packed = np.unique(samples @ np.array([1 << 16, 1 << 8, 1], dtype=np.int32))
     colours: Pixels = np.stack((packed >> 16, packed >> 8 & 255, packed & 255), axis=1).astype(np.uint8)
-    colours = colours[np.ptp(colours, axis=1) >= _LEAST_CHROMA]
+    is_telling = (np.ptp(colours, axis=1) >= _LEAST_CHROMA) & (colours.min(axis=1) > 0) & (colours.max(axis=1) < 255)
+    colours = colours[is_telling]
     return colours[:: max(1, len(colours) // _NUM_COLOURS)]
 
 
