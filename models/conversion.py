@@ -25,6 +25,9 @@ _NEIGHBOURS: Final = sorted(
 )
 """Where preimages lie around the rounded inverse, nearest first."""
 
+_CHUNK: Final = 2**18
+"""Pixels converted at a time: bounds memory."""
+
 _NEAREST: Final = 27
 _EXCESSES: Final = (4, 8, 12, 16, 20, 24, 32, 40, 56)
 """Levels by which a channel may have gone beyond 0 or 255, tried in this order."""
@@ -34,14 +37,20 @@ _EXCESSES: Final = (4, 8, 12, 16, 20, 24, 32, 40, 56)
 class Conversion:
     """One conversion and its name.
 
-    ``to_rgb`` maps (..., 3) uint8 planes (luma, first chroma, second chroma) to (..., 3) uint8 RGB, exactly.
-    ``estimate`` is the inverse without rounding, float32; it need not be the same on every machine.
+    ``formula`` maps (n, 3) uint8 planes (luma, first chroma, second chroma) to (n, 3) uint8 RGB,
+    exactly. ``estimate`` is the inverse without rounding, float32; it need not be the same on every machine.
     """
 
     identifier: int
     name: str
-    to_rgb: Callable[[Pixels], Pixels]
+    formula: Callable[[Pixels], Pixels]
     estimate: Callable[[Floats], Floats]
+
+    def to_rgb(self, planes: Pixels) -> Pixels:
+        """Map (..., 3) uint8 planes to RGB."""
+        triples = planes.reshape(-1, 3)
+        pixels = [self.formula(triples[start : start + _CHUNK]) for start in range(0, len(triples), _CHUNK)]
+        return np.concatenate(pixels).reshape(planes.shape)
 
     def find_planes(self, pixels: Pixels) -> tuple[Pixels, NDArray[np.int64]]:
         """Return planes of the shape (..., 3) of ``pixels`` and the flat indices of pixels they do not give back.
@@ -49,14 +58,20 @@ class Conversion:
         Those pixels are off the lattice, or clamped colours whose preimages lie far away.
         """
         colours = pixels.reshape(-1, 3)
+        starts = range(0, len(colours), _CHUNK)
+        found = [self._find_planes(colours[start : start + _CHUNK]) for start in starts]
+        planes = np.concatenate([planes for planes, _ in found]).reshape(pixels.shape)
+        return planes, np.concatenate([start + missing for start, (_, missing) in zip(starts, found, strict=True)])
+
+    def _find_planes(self, colours: Pixels) -> tuple[Pixels, NDArray[np.int64]]:
         planes = _rounded(self.estimate(colours.astype(np.float32)).round())
-        missing = np.flatnonzero((self.to_rgb(planes) != colours).any(axis=1))
+        missing = np.flatnonzero((self.formula(planes) != colours).any(axis=1))
         missing = missing[~self._try(colours, planes, missing, 0, _NEIGHBOURS)]
         is_clamped = ((colours[missing] == 0) | (colours[missing] == 255)).any(axis=1)
         elsewhere, clamped = missing[~is_clamped], missing[is_clamped]
         for excess in _EXCESSES:
             clamped = clamped[~self._try(colours, planes, clamped, excess, _NEIGHBOURS[:_NEAREST])]
-        return planes.reshape(pixels.shape), np.sort(np.concatenate((elsewhere, clamped)))
+        return planes, np.sort(np.concatenate((elsewhere, clamped)))
 
     def share(self, colours: Pixels) -> float:
         """Return the share of (n, 3) colours that have a preimage next to the inverse."""
@@ -76,7 +91,7 @@ class Conversion:
         found, left = np.zeros(len(places), dtype=np.bool_), np.arange(len(places))
         for offset in neighbours:
             candidates = _rounded(centre[left] + offset)
-            fits = (self.to_rgb(candidates) == wanted[left]).all(axis=1)
+            fits = (self.formula(candidates) == wanted[left]).all(axis=1)
             planes[places[left[fits]]] = candidates[fits]
             found[left[fits]] = True
             left = left[~fits]
