@@ -28,7 +28,8 @@ from pixelzip.cli.batch import num_threads
 @click.option(
     "--held-out", default=40, show_default=True, type=click.IntRange(min=0), help="Images of the first folder."
 )
-@click.option("--initial", type=click.Path(exists=True), help="Folder of a run to start from.")
+@click.option("--initial", type=click.Path(exists=True), help="Model file or folder of a run to start from.")
+@click.option("--planes", is_flag=True, help="Train on luma and chroma, for images on a colour lattice.")
 @click.option("--seed", default=0, show_default=True)
 @click.option("--checkpoint-every", default=250, show_default=True, type=click.IntRange(min=1), help="Steps.")
 @click.option("--device", default="cpu", show_default=True, help="cpu or cuda; several GPUs through torchrun.")
@@ -47,6 +48,7 @@ def train(
     learning_rate: float,
     held_out: int,
     initial: str | None,
+    planes: bool,
     seed: int,
     checkpoint_every: int,
     device: str,
@@ -56,7 +58,7 @@ def train(
     import torch  # seconds to import: not for --help
 
     from pixelzip.models.card import finish_run
-    from pixelzip.models.config import ConeConfig
+    from pixelzip.models.config import PLANES_PERIOD, ConeConfig
     from pixelzip.models.train import Progress, Trainer, TrainingConfig
 
     torch.set_num_threads(num_threads(threads))
@@ -68,7 +70,8 @@ def train(
         click.echo(f"{line}  {progress.bits_per_subpixel:.4f} bits/sub-pixel{text}", err=True)
 
     try:
-        network = ConeConfig(channels, tuple(int(count) for count in blocks.split(",")), mixtures, dropout)
+        counts = tuple(int(count) for count in blocks.split(","))
+        network = ConeConfig(channels, counts, mixtures, dropout, PLANES_PERIOD if planes else 0)
         config = TrainingConfig(
             data=data,
             num_held_out=held_out,

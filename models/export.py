@@ -1,4 +1,4 @@
-"""Export: a trained float network -> the integers of a model file."""
+"""Export: a trained float network -> the integers of a model file, and back for training on."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import json
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
 from pixelzip.models.config import ACTIVATION_STEPS, PARAMETERS_PER_COMPONENT, ZERO_POINT, Layer
-from pixelzip.models.integer import METADATA_KEY, IntegerLayer, config_to_json
+from pixelzip.models.integer import METADATA_KEY, IntegerLayer, IntegerNetwork, config_to_json
 from pixelzip.models.mixture import MEAN_GAIN
 from pixelzip.models.pixelcnn import FEATURE_STEPS, ConeLayer, ConePixelCNN, weight_step
 from pixelzip.models.tables import COUPLING_STEPS, LOG_SCALE_STEPS, LOGIT_STEPS, MEAN_STEPS, make_tables
@@ -33,6 +34,26 @@ def export_network(network: ConePixelCNN, path: Path, metadata: dict[str, str]) 
     proof = {"config": config_to_json(network.config), "largest_sum": str(largest_sum)}
     # One entry only: the library writes several in random order, and the file's hash is its identity.
     save_file(tensors, path, metadata={METADATA_KEY: json.dumps({**metadata, **proof}, sort_keys=True)})
+
+
+def float_network(network: IntegerNetwork) -> ConePixelCNN:
+    """Undo ``export_network``: exporting the result gives the same integers again."""
+    floats = ConePixelCNN(network.config)
+    for module, integers in zip(floats.layers, network.layers, strict=True):
+        assert isinstance(module, ConeLayer)
+        layer, steps = integers.layer, _output_steps(integers.layer)
+        multiplier = integers.multiplier.astype(np.float64)
+        weight = integers.weight * (multiplier * _input_steps(layer) / steps)[:, None]  # (out, taps * in)
+        sums = integers.bias.astype(np.float64)
+        if layer.source != "features":
+            sums += ZERO_POINT * integers.weight.sum(axis=1, dtype=np.int64)
+        bias = sums * multiplier
+        if layer.output == "activation" and layer.residual is None:
+            bias -= ZERO_POINT
+        with torch.no_grad():
+            module.weight.copy_(torch.from_numpy(weight).view_as(module.weight))
+            module.bias.copy_(torch.from_numpy(bias / steps))
+    return floats
 
 
 def _integer_layer(module: ConeLayer) -> IntegerLayer:

@@ -21,10 +21,13 @@ from typing import Any
 
 import torch
 from torch import Tensor, distributed, nn
+from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from pixelzip.models.config import ConeConfig
 from pixelzip.models.data import Crops, find_images, load_rgb, split_held_out
+from pixelzip.models.export import float_network
+from pixelzip.models.integer import load_network
 from pixelzip.models.mixture import bits
 from pixelzip.models.pixelcnn import ConePixelCNN
 from pixelzip.models.planes import CHROMA_HALVED, PlaneCrops, jpeg_planes
@@ -50,7 +53,7 @@ class TrainingConfig:
     num_steps_between_checkpoints: int = 250
     device: str = "cpu"
     initial: str | None = None
-    """Folder of an earlier run of the same network, whose averaged weights this one starts from."""
+    """A model file, or the folder of an earlier run: this one starts from its (averaged) weights."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,7 @@ class Trainer:
         torch.manual_seed(config.seed)
         self.network = ConePixelCNN(network)
         if config.initial:
-            self.network.load_state_dict(averaged_weights(Path(config.initial)))
+            self.network.load_state_dict(_initial_weights(Path(config.initial), self.network))
         self.network = self.network.to(self.device)
         self.average = AveragedModel(self.network, multi_avg_fn=get_ema_multi_avg_fn(config.averaging))  # type: ignore[no-untyped-call]
         self.optimizer = torch.optim.AdamW(
@@ -194,6 +197,14 @@ def averaged_weights(folder: Path) -> dict[str, Tensor]:
     state: dict[str, Any] = torch.load(folder / "checkpoint.pt", map_location="cpu", weights_only=True)
     prefix = "module."
     return {name.removeprefix(prefix): value for name, value in state["average"].items() if name.startswith(prefix)}
+
+
+def _initial_weights(path: Path, network: ConePixelCNN) -> dict[str, Tensor]:
+    """Read the weights to start ``network`` from; inputs that only it has, those of its positions, start at zero."""
+    weights = averaged_weights(path) if path.is_dir() else float_network(load_network(path)).state_dict()
+    stem = "layers.0.weight"
+    missing = network.state_dict()[stem].shape[2] - weights[stem].shape[2]
+    return {**weights, stem: functional.pad(weights[stem], (0, max(0, missing)))}
 
 
 def _training_files(config: TrainingConfig) -> tuple[list[Path], list[Path]]:

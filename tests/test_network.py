@@ -10,7 +10,7 @@ import torch
 from conftest import CONFIGS, make_network, smooth_image
 
 from pixelzip.models.config import CONTEXT, ConeConfig, plan
-from pixelzip.models.export import export_network
+from pixelzip.models.export import export_network, float_network
 from pixelzip.models.integer import load_network
 from pixelzip.models.mixture import bits, log_bin_mass
 from pixelzip.models.pixelcnn import ConePixelCNN
@@ -94,6 +94,13 @@ def test_export_is_reproducible(tmp_path: Path) -> None:
     for name in ("a", "b"):
         export_network(make_network(CONFIGS[1]), tmp_path / name, {"name": "test"})
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=str)
+def test_floats_of_a_model_give_its_integers_again(config: ConeConfig, tmp_path: Path) -> None:
+    export_network(make_network(config), tmp_path / "first", {})
+    export_network(float_network(load_network(tmp_path / "first")), tmp_path / "second", {})
+    assert (tmp_path / "first").read_bytes() == (tmp_path / "second").read_bytes()
 
 
 @pytest.mark.parametrize("damage", [b"", b"\0" * 100, b"{}"])

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,8 @@ import pixelzip
 from pixelzip import cli
 from pixelzip.models.config import ConeConfig
 from pixelzip.models.data import Crops, chroma_halved, find_images, softened, split_held_out
+from pixelzip.models.export import export_network
+from pixelzip.models.pixelcnn import ConePixelCNN
 from pixelzip.models.train import Progress, Trainer, TrainingConfig
 
 NETWORK = ConeConfig(channels=8, blocks=(1,), mixtures=2)
@@ -69,6 +72,19 @@ def test_start_from_another_run(folder: Path, tmp_path: Path) -> None:
     second = Trainer(NETWORK, config(folder, initial=str(tmp_path / "first")), tmp_path / "second")
     averaged = torch.cat([parameter.detach().flatten() for parameter in first.averaged().parameters()])
     assert torch.equal(weights(second), averaged)
+
+
+def test_start_from_a_model_file_with_fewer_inputs(folder: Path, tmp_path: Path) -> None:
+    trained = ConePixelCNN(NETWORK)
+    export_network(trained, tmp_path / "model.safetensors", {})
+    planes = replace(NETWORK, period=16)
+    trainer = Trainer(planes, config(folder, initial=str(tmp_path / "model.safetensors")), tmp_path / "run")
+    stem, new_stem = trained.state_dict()["layers.0.weight"], trainer.network.state_dict()["layers.0.weight"]
+    assert torch.allclose(stem, new_stem[..., :-32], atol=float(stem.abs().max()) / 100)
+    assert not new_stem[..., -32:].any()
+    rows: list[Progress] = []
+    trainer.run(rows.append)
+    assert rows[-1].held_out_bits_per_subpixel is not None
 
 
 def test_crops(folder: Path) -> None:
