@@ -140,7 +140,7 @@ def info(data: bytes, max_pixels: int = container.DEFAULT_MAX_PIXELS) -> Info:
 def _decompress(data: bytes, model: str | None, device: str, num_threads: int | None, max_pixels: int) -> Picture:
     header, streams = container.read(data, max_pixels)
     if header.is_modelled:
-        network = _network(model) if model else _identified(header.model)
+        network = _identified(header.model, model)
         decoded = components.decode(network, header, streams, device, num_threads)
         return Picture(header.mode, images.join(header.mode, decoded), header.blocks)
     return fallback.read_embedded(header, streams[0], streams[1])
@@ -175,7 +175,12 @@ def _network(model: str) -> IntegerNetwork:
         raise UnknownModel(f"the model cannot be loaded: {error}") from error
 
 
-def _identified(identifier: bytes) -> IntegerNetwork:
+def _identified(identifier: bytes, model: str | None) -> IntegerNetwork:
+    """Return the network that a file needs: the caller's, if it is that, or a shipped one."""
+    networks = find_networks(model) if model else None
+    for network in (networks.pixels, networks.planes) if networks else ():
+        if network is not None and network.identifier == identifier:
+            return network
     try:
         return models.load_identified(identifier)
     except KeyError as error:

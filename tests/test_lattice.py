@@ -165,6 +165,19 @@ def test_files_round_trip(conversion: Conversion, planes_model: str) -> None:
     assert np.array_equal(pixelzip.decompress_array(data, model=planes_model), opaque)
 
 
+def test_the_default_model_has_a_companion_for_planes() -> None:
+    pixels = photograph(60, 70)
+    data = pixelzip.compress(pixels)
+    assert pixelzip.info(data).model == "photo-planes"
+    for model in (None, "photo", "photo-planes"):
+        assert np.array_equal(pixelzip.decompress_array(data, model=model), pixels)
+    alone = {entry.name: entry for entry in models.MODELS}["photo"].path
+    without = pixelzip.compress(pixels, str(alone))
+    assert pixelzip.info(without).model == "photo"
+    assert len(data) < len(without)
+    assert pixelzip.compress(pixels, "photo-planes") == data
+
+
 @pytest.mark.usefixtures("always_modelled")
 def test_every_flipped_bit_of_the_header_is_reported(planes_model: str) -> None:
     pixels = photograph(18, 18)
