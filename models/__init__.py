@@ -36,7 +36,9 @@ class Model:
 
 MODELS: Final = (
     Model("photo", "photo-1.safetensors", "025c563c185bb5c6b18a0ad68448e740bd45b66e39a41eab9a15d0b88cdf7e7f"),
-    Model("photo-planes", "photo-planes-1.safetensors", "b17148508b79b848ca1dbf1b05e7bf3b378b0e79f4101a7a8dab07fc64244814"),
+    Model(
+        "photo-planes", "photo-planes-1.safetensors", "b17148508b79b848ca1dbf1b05e7bf3b378b0e79f4101a7a8dab07fc64244814"
+    ),
 )
 """Append-only: what has shipped stays readable. Of entries with one name the last is what new files are made with."""
 
