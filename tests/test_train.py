@@ -139,10 +139,11 @@ def test_command_exports_a_model_that_works(folder: Path, tmp_path: Path) -> Non
 
 def test_two_processes(folder: Path, tmp_path: Path) -> None:
     options = "--channels 8 --blocks 1 --mixtures 2 --steps 2 --batch-size 2 --crop-size 16 --held-out 2 -T 1"
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "29577"]
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     arguments = ["-m", "pixelzip", "train", str(folder), "--output", str(tmp_path / "run"), *options.split()]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    subprocess.run([*command, *arguments], check=True, capture_output=True, env=environment)
+    result = subprocess.run([*command, *arguments], capture_output=True, text=True, env=environment, check=False)
+    assert result.returncode == 0, result.stderr
     assert (tmp_path / "run" / "model.safetensors").exists()
 
 
