@@ -5,10 +5,15 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from pixelzip.cli.batch import num_threads
+
+if TYPE_CHECKING:
+    from pixelzip.models.config import ConeConfig
+    from pixelzip.models.train import TrainingConfig
 
 
 @click.command()
@@ -57,18 +62,10 @@ def train(
     """Train a network on the images in FOLDERs and export it in exact integers."""
     import torch  # seconds to import: not for --help
 
-    from pixelzip.models.card import finish_run
     from pixelzip.models.config import PLANES_PERIOD, ConeConfig
-    from pixelzip.models.train import Progress, Trainer, TrainingConfig
+    from pixelzip.models.train import TrainingConfig
 
     torch.set_num_threads(num_threads(threads))
-
-    def report(progress: Progress) -> None:
-        held = progress.held_out_bits_per_subpixel
-        text = "" if held is None else f"  held out {held:.4f}"
-        line = f"step {progress.step:6d}/{steps}  {progress.seconds:7.0f} s"
-        click.echo(f"{line}  {progress.bits_per_subpixel:.4f} bits/sub-pixel{text}", err=True)
-
     try:
         counts = tuple(int(count) for count in blocks.split(","))
         network = ConeConfig(channels, counts, mixtures, dropout, PLANES_PERIOD if planes else 0)
@@ -85,10 +82,23 @@ def train(
             device=device,
             initial=initial,
         )
-        trainer = Trainer(network, config, output)
-        trainer.run(report)
-        if trainer.rank == 0:
-            path = finish_run(trainer, shlex.join(["pixelzip", *sys.argv[1:]]))
-            click.echo(f"exported {path}")
+        _run(network, config, output)
     except (ValueError, OSError) as error:
         raise click.ClickException(str(error)) from error
+
+
+def _run(network: ConeConfig, config: TrainingConfig, output: Path) -> None:
+    from pixelzip.models.card import finish_run
+    from pixelzip.models.train import Progress, Trainer
+
+    def report(progress: Progress) -> None:
+        held = progress.held_out_bits_per_subpixel
+        text = "" if held is None else f"  held out {held:.4f}"
+        line = f"step {progress.step:6d}/{config.num_steps}  {progress.seconds:7.0f} s"
+        click.echo(f"{line}  {progress.bits_per_subpixel:.4f} bits/sub-pixel{text}", err=True)
+
+    trainer = Trainer(network, config, output)
+    trainer.run(report)
+    if trainer.rank == 0:
+        path = finish_run(trainer, shlex.join(["pixelzip", *sys.argv[1:]]))
+        click.echo(f"exported {path}")

@@ -1,6 +1,9 @@
 """Real bytes and speed of pixelzip and its peers on a folder of images, every image decoded and compared.
 
-    python docs/benchmark.py FOLDER [JPEG-XL-EFFORT...]
+    python docs/benchmark.py FOLDER --effort 7
+    python docs/benchmark.py FOLDER --effort 9 --held-out 40 --jpeg 90
+
+The second takes the 40 images that training holds out, each through a JPEG file of quality 90, 4:2:0, first.
 
 Bits are the mean over images of 8 * bytes / sub-pixels; speeds are medians over images, after one warm-up.
 """
@@ -8,9 +11,10 @@ Bits are the mean over images of 8 * bytes / sub-pixels; speeds are medians over
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import click
 import imagecodecs
 import numpy as np
 import torch
@@ -18,13 +22,15 @@ from numpy.typing import NDArray
 
 import pixelzip
 from pixelzip import models
-from pixelzip.models.data import find_images, load_rgb
+from pixelzip.models.conversion import JFIF
+from pixelzip.models.data import find_images, load_rgb, split_held_out
+from pixelzip.models.planes import CHROMA_HALVED, jpeg_planes
 
 Pixels = NDArray[np.uint8]
 Codec = tuple[Callable[[Pixels], bytes], Callable[[bytes], Pixels]]
 
 
-def codecs(efforts: list[int]) -> dict[str, Codec]:
+def codecs(efforts: Sequence[int]) -> dict[str, Codec]:
     """Return name -> (encode, decode)."""
     peers: dict[str, Codec] = {
         "PNG, level 9": (lambda image: imagecodecs.png_encode(image, level=9), imagecodecs.png_decode),
@@ -38,7 +44,7 @@ def codecs(efforts: list[int]) -> dict[str, Codec]:
             lambda image, effort=effort: imagecodecs.jpegxl_encode(image, lossless=True, effort=effort, numthreads=2),
             lambda data: imagecodecs.jpegxl_decode(data, numthreads=2),
         )
-    alone = str({entry.name: entry for entry in models.MODELS}["photo"].path)
+    alone = str(models.find("photo").path)
     return {
         **peers,
         "pixelzip photo, without lattices": (lambda image: pixelzip.compress(image, alone), pixelzip.decompress_array),
@@ -46,9 +52,19 @@ def codecs(efforts: list[int]) -> dict[str, Codec]:
     }
 
 
-def main(folder: Path, efforts: list[int]) -> None:
-    """Print one row per codec."""
-    images = [load_rgb(path) for path in find_images([folder])]
+@click.command()
+@click.argument("folder", type=click.Path(exists=True, path_type=Path))
+@click.option("--effort", "efforts", multiple=True, type=int, default=[7], show_default=True, help="Of JPEG XL.")
+@click.option("--held-out", "num_held_out", type=int, help="Only the images that training holds out.")
+@click.option("--jpeg", "quality", type=int, help="Take every image through JPEG first.")
+def main(folder: Path, efforts: tuple[int, ...], num_held_out: int | None, quality: int | None) -> None:
+    """Print one row per codec for the images in FOLDER."""
+    files = find_images([folder])
+    if num_held_out is not None:
+        files = split_held_out(files, num_held_out)[1]
+    images = [load_rgb(path) for path in files]
+    if quality is not None:
+        images = [JFIF.to_rgb(jpeg_planes(image, quality, CHROMA_HALVED)) for image in images]
     versions = f"torch {torch.__version__}, {torch.get_num_threads()} threads, {imagecodecs.jpegxl_version()}"
     print(f"{len(images)} images, pixelzip {pixelzip.__version__}, {versions}\n")
     print("| codec | bits/sub-pixel | encode kpixel/s | decode kpixel/s |\n|---|---|---|---|")
@@ -77,4 +93,4 @@ def measure(image: Pixels, encode: Callable[[Pixels], bytes], decode: Callable[[
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), [int(effort) for effort in sys.argv[2:]] or [7])
+    main()

@@ -58,8 +58,13 @@ def load(model: str) -> IntegerNetwork:
     """
     if model.endswith(".safetensors"):
         return _load_file(Path(model), None)
-    entry = {entry.name: entry for entry in MODELS}[model]
+    entry = find(model)
     return _load_file(entry.path, entry.sha256)
+
+
+def find(name: str) -> Model:
+    """Return the entry that new files of this name are made with; raises KeyError when there is none."""
+    return {entry.name: entry for entry in MODELS}[name]
 
 
 def load_identified(identifier: bytes) -> IntegerNetwork:

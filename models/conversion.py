@@ -29,6 +29,8 @@ _CHUNK: Final = 2**18
 """Pixels converted at a time: bounds memory."""
 
 _NEAREST: Final = 27
+"""The nearest neighbours, which are enough for nearly every colour that has not been clamped."""
+
 _EXCESSES: Final = (4, 8, 12, 16, 20, 24, 32, 40, 56)
 """Levels by which a channel may have gone beyond 0 or 255, tried in this order."""
 
@@ -66,7 +68,7 @@ class Conversion:
     def _find_planes(self, colours: Pixels) -> tuple[Pixels, NDArray[np.int64]]:
         planes = _rounded(self.estimate(colours.astype(np.float32)).round())
         missing = np.flatnonzero((self.formula(planes) != colours).any(axis=1))
-        missing = missing[~self._try(colours, planes, missing, 0, _NEIGHBOURS)]
+        missing = missing[~self._try(colours, planes, missing, 0, _NEIGHBOURS[1:])]
         is_clamped = ((colours[missing] == 0) | (colours[missing] == 255)).any(axis=1)
         elsewhere, clamped = missing[~is_clamped], missing[is_clamped]
         for excess in _EXCESSES:

@@ -64,6 +64,11 @@ class Crops:
         areas = np.array([image.shape[0] * image.shape[1] for image in self.images], dtype=np.float64)
         self.shares = areas / areas.sum()
 
+    @staticmethod
+    def held_out(path: Path) -> NDArray[np.uint8]:
+        """Read what bits are measured on: at most the top left 256x256 pixels of an image, (H, W, 3)."""
+        return load_rgb(path)[:256, :256]
+
     def __iter__(self) -> Iterator[Tensor]:
         """Yield (batch_size, 3, crop_size, crop_size) uint8."""
         while True:

@@ -17,11 +17,19 @@ from pixelzip.models.data import Crops
 
 Pixels = NDArray[np.uint8]
 
-CHROMA_FULL, CHROMA_HALVED_ACROSS, CHROMA_HALVED = range(3)
-"""Chroma resolutions of JPEG, as Pillow numbers them: 4:4:4, 4:2:2, 4:2:0."""
+CHROMA_HALVED: Final = 2
+"""Pillow's number for 4:2:0; 4:4:4 is 0 and 4:2:2 is 1."""
 
 _CHROMA_SHARES: Final = (0.25, 0.15, 0.6)
+"""Shares of 4:4:4, 4:2:2 and 4:2:0 among the JPEGs."""
+
+_JPEG, _SCAN, _FRAME = range(3)
 _SOURCE_SHARES: Final = (0.5, 0.35, 0.15)
+"""Shares of JPEGs, scans and frames."""
+
+_HELD_OUT_QUALITY: Final = 90
+_LEAST_SHARE: Final = 0.93
+"""Share of an image's pixels on the JFIF lattice from which it is taken to have been a JPEG."""
 
 
 class PlaneCrops(Crops):
@@ -39,14 +47,19 @@ class PlaneCrops(Crops):
             for image, on_lattice in zip(self.images, self.on_lattice, strict=True)
         ]
 
+    @staticmethod
+    def held_out(path: Path) -> Pixels:
+        """Read what bits are measured on: ``Crops.held_out`` after JPEG of quality 90, 4:2:0."""
+        return jpeg_planes(Crops.held_out(path), _HELD_OUT_QUALITY, CHROMA_HALVED)
+
     def _draw(self, index: int, generator: np.random.Generator) -> Pixels:
         if self.on_lattice[index]:
             return self._aligned(self.images[index], generator)
         crop = self._photograph(self.images[index], generator)
         source = generator.choice(len(_SOURCE_SHARES), p=_SOURCE_SHARES)
-        if source == 1:
+        if source == _SCAN:
             return scan_planes(crop)
-        if source == 2:
+        if source == _FRAME:
             return frame_planes(crop, int(generator.integers(40, 95)), is_full_range=bool(generator.integers(2)))
         subsampling = int(generator.choice(len(_CHROMA_SHARES), p=_CHROMA_SHARES))
         return jpeg_planes(crop, int(generator.integers(60, 99)), subsampling)
@@ -59,8 +72,7 @@ class PlaneCrops(Crops):
 
 
 def _is_on_lattice(pixels: Pixels) -> bool:
-    some = pixels[::8, ::8]
-    return len(JFIF.find_planes(some)[1]) < 0.01 * some.size / 3
+    return JFIF.share(pixels[::8, ::8].reshape(-1, 3)) > _LEAST_SHARE
 
 
 def jpeg_planes(pixels: Pixels, quality: int, subsampling: int) -> Pixels:

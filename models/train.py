@@ -25,12 +25,12 @@ from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from pixelzip.models.config import ConeConfig
-from pixelzip.models.data import Crops, find_images, load_rgb, split_held_out
+from pixelzip.models.data import Crops, find_images, split_held_out
 from pixelzip.models.export import float_network
 from pixelzip.models.integer import load_network
 from pixelzip.models.mixture import bits
 from pixelzip.models.pixelcnn import ConePixelCNN
-from pixelzip.models.planes import CHROMA_HALVED, PlaneCrops, jpeg_planes
+from pixelzip.models.planes import PlaneCrops
 
 logger = logging.getLogger(__name__)
 
@@ -145,15 +145,14 @@ class Trainer:
 
     @torch.no_grad()
     def _held_out_bits(self) -> float | None:
-        """Mean bits/sub-pixel of the averaged network over the centres of the held-out images."""
+        """Mean bits/sub-pixel of the averaged network over the held-out images."""
         if not self.held_out_files:
             return None
         network = self.averaged()
         total = 0.0
         for file in self.held_out_files:
-            image = load_rgb(file)[:256, :256]
-            image = jpeg_planes(image, 90, CHROMA_HALVED) if self.network.config.period else image
-            pixels = torch.from_numpy(image.copy()).to(self.device).permute(2, 0, 1)[None].float()  # (1, 3, H, W)
+            image = torch.from_numpy(self.crops.held_out(file).copy()).to(self.device)
+            pixels = image.permute(2, 0, 1)[None].float()  # (1, 3, H, W)
             with torch.autocast(self.device.type, torch.bfloat16):
                 raw, guess = network(pixels)
             total += float(bits(raw, guess, pixels).mean()) / 3

@@ -16,6 +16,7 @@ from PIL import Image
 from pixelzip import components, container, fallback, models
 from pixelzip import image as images
 from pixelzip.components import Networks
+from pixelzip.container import BODY_MODEL
 from pixelzip.errors import UnknownModel
 from pixelzip.image import Picture, Samples
 from pixelzip.models.integer import IntegerNetwork
@@ -25,7 +26,11 @@ ImageOrArray = Image.Image | NDArray[Any]
 
 @dataclass(frozen=True)
 class Info:
-    """What a file says about itself without being decoded; ``metadata`` has the keys of Pillow's ``info``."""
+    """What a file says about itself without being decoded.
+
+    ``lattice`` is the name of the conversion that the pixels came out of, None when the file makes no use of one;
+    ``metadata`` has the keys of Pillow's ``info``.
+    """
 
     mode: str
     width: int
@@ -128,9 +133,9 @@ def info(data: bytes, max_pixels: int = container.DEFAULT_MAX_PIXELS) -> Info:
         width=header.width,
         height=header.height,
         body=container.BODY_NAMES[header.body],
-        model=names.get(header.model, header.model.hex()) if header.is_modelled else None,
+        model=names.get(header.model, header.model.hex()) if header.body == BODY_MODEL else None,
         lattice=header.lattice.conversion.name if header.lattice else None,
-        num_tiles=len(streams) if header.is_modelled else 1,
+        num_tiles=len(streams) if header.body == BODY_MODEL else 1,
         num_bytes=len(data),
         bits_per_subpixel=8 * len(data) / header.num_subpixels,
         metadata=images.describe(header.blocks),
@@ -139,7 +144,7 @@ def info(data: bytes, max_pixels: int = container.DEFAULT_MAX_PIXELS) -> Info:
 
 def _decompress(data: bytes, model: str | None, device: str, num_threads: int | None, max_pixels: int) -> Picture:
     header, streams = container.read(data, max_pixels)
-    if header.is_modelled:
+    if header.body == BODY_MODEL:
         network = _identified(header.model, model)
         decoded = components.decode(network, header, streams, device, num_threads)
         return Picture(header.mode, images.join(header.mode, decoded), header.blocks)
@@ -177,10 +182,8 @@ def _network(model: str) -> IntegerNetwork:
 
 def _identified(identifier: bytes, model: str | None) -> IntegerNetwork:
     """Return the network that a file needs: the caller's, if it is that, or a shipped one."""
-    networks = find_networks(model) if model else None
-    for network in (networks.pixels, networks.planes) if networks else ():
-        if network is not None and network.identifier == identifier:
-            return network
+    if model and (network := find_networks(model).find(identifier)):
+        return network
     try:
         return models.load_identified(identifier)
     except KeyError as error:

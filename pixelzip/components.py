@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from pixelzip import container, fallback, lattice
 from pixelzip import image as images
 from pixelzip.container import (
-    BODY_LATTICE,
     BODY_MODEL,
     BODY_PNG,
     CODED,
@@ -45,6 +44,14 @@ class Networks:
     pixels: IntegerNetwork
     planes: IntegerNetwork | None = None
 
+    def __iter__(self) -> Iterator[IntegerNetwork]:
+        """Yield those that there are."""
+        return filter(None, (self.pixels, self.planes))
+
+    def find(self, identifier: bytes) -> IntegerNetwork | None:
+        """Return the one that files name by ``identifier``."""
+        return next((network for network in self if network.identifier == identifier), None)
+
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
@@ -68,11 +75,12 @@ def prepare(picture: Picture, networks: Networks) -> Prepared:
         tiling=Tiling(width, height),
         components=(Component(), *(_component(pixels) for pixels in parts[1:])),
     )
-    may_have_planes = networks.planes is not None and picture.mode.name in LATTICE_MODES
-    if may_have_planes and CODED not in {component.coding for component in header.components[1:]}:
+    # One file has one network: another coded component, as most alpha is, keeps the one for pixels.
+    is_alone = CODED not in {component.coding for component in header.components[1:]}
+    if networks.planes is not None and is_alone and picture.mode.name in LATTICE_MODES:
         found = lattice.find(parts[0])
-        if found is not None and networks.planes is not None:
-            header = replace(header, body=BODY_LATTICE, model=networks.planes.identifier, lattice=found[0])
+        if found is not None:
+            header = replace(header, model=networks.planes.identifier, lattice=found[0])
             parts[0] = found[1]
     return Prepared(header, tuple(parts))
 
@@ -91,7 +99,7 @@ def encode(
 ) -> list[bytes | None]:
     """Code every picture that a network codes; all tiles of one network form one batch."""
     files: list[bytes | None] = [None] * len(pictures)
-    for network in filter(None, (networks.pixels, networks.planes)):
+    for network in networks:
         chosen = [index for index, picture in enumerate(pictures) if picture.header.model == network.identifier]
         parts = [_streams_to_code(pictures[index]) for index in chosen]
         tiles = [tile for part in parts for tile in part if not isinstance(tile, bytes)]
@@ -105,7 +113,7 @@ def encode(
 def decode(
     network: IntegerNetwork, header: Header, streams: Sequence[bytes], device: str, num_threads: int | None
 ) -> list[Pixels]:
-    """Decode the components of a file whose body is a network's."""
+    """Decode the components of a BODY_MODEL file."""
     from pixelzip import wavefront  # torch takes seconds to import, and reading a header must not
 
     shape = (header.height, header.width)

@@ -19,8 +19,8 @@ from pixelzip.tiles import Tiling, from_code
 SIGNATURE: Final = b"\x89PZ\r\n"
 DEFAULT_MAX_PIXELS: Final = 2**28
 
-BODY_MODEL, BODY_PNG, BODY_WEBP, BODY_LATTICE = range(4)
-BODY_NAMES: Final = ("model", "png", "webp", "model")
+BODY_MODEL, BODY_PNG, BODY_WEBP = range(3)
+BODY_NAMES: Final = ("model", "png", "webp")
 
 LATTICE_MODES: Final = frozenset({"RGB", "RGBA"})
 
@@ -35,6 +35,8 @@ MAX_DIMENSION: Final = 2**31 - 1
 
 _MODE_BITS: Final = 0x0F
 _BODY_SHIFT: Final = 4
+_BODY_LATTICE: Final = 3
+"""What stands in a file for BODY_MODEL with a lattice."""
 _METADATA_BIT: Final = 0x40
 _NEWER_VERSION_BIT: Final = 0x80
 
@@ -49,7 +51,7 @@ class Component:
 
 @dataclass(frozen=True)
 class Header:
-    """Everything before the streams. An embedded PNG or WebP has no ``model``, ``tiling`` or ``components``.
+    """Everything before the streams. ``model``, ``tiling`` and ``components`` matter for BODY_MODEL only.
 
     With a ``lattice`` the first component is coded as planes.
     """
@@ -65,11 +67,6 @@ class Header:
     lattice: Lattice | None = None
 
     @property
-    def is_modelled(self) -> bool:
-        """Whether the body is the network's."""
-        return self.body in (BODY_MODEL, BODY_LATTICE)
-
-    @property
     def origin(self) -> tuple[int, int]:
         """Row and column of the network's period at which every tile starts: tiles are multiples of the period."""
         return self.lattice.origin if self.lattice else (0, 0)
@@ -81,7 +78,7 @@ class Header:
 
     @property
     def num_streams(self) -> int:
-        """Streams of the network's body: one for each tile of a coded component, one for a stored component."""
+        """Streams of a BODY_MODEL file: one for each tile of a coded component, one for a stored component."""
         assert self.tiling is not None
         per_coding = {CODED: self.tiling.num_tiles, CONSTANT: 0, STORED: 1}
         return sum(per_coding[component.coding] for component in self.components)
@@ -93,17 +90,18 @@ class Header:
     @functools.cached_property
     def _checksum(self) -> int:
         fields = bytes([self.mode.identifier]) + write_varint(self.width) + write_varint(self.height)
-        return zlib.crc32(fields + (_model_fields(self) if self.is_modelled else b""))
+        return zlib.crc32(fields + (_model_fields(self) if self.body == BODY_MODEL else b""))
 
 
 def write(header: Header, streams: Sequence[bytes]) -> bytes:
     """Assemble a file. For BODY_PNG and BODY_WEBP ``streams`` is the checksum and the embedded file."""
-    first = header.mode.identifier | header.body << _BODY_SHIFT | (_METADATA_BIT if header.blocks else 0)
+    body = _BODY_LATTICE if header.lattice else header.body
+    first = header.mode.identifier | body << _BODY_SHIFT | (_METADATA_BIT if header.blocks else 0)
     parts = [SIGNATURE, bytes([first]), write_varint(header.width), write_varint(header.height)]
     if header.blocks:
         section = b"".join(_block(kind, data) for kind, data in header.blocks)
         parts += [write_varint(len(section)), struct.pack("<I", zlib.crc32(section)), section]
-    if header.is_modelled:
+    if header.body == BODY_MODEL:
         parts.append(_model_fields(header))
         parts += [write_varint(len(stream)) for stream in streams[:-1]]
     return b"".join([*parts, *streams])
@@ -134,9 +132,9 @@ def read(data: bytes, max_pixels: int = DEFAULT_MAX_PIXELS) -> tuple[Header, lis
     if body in (BODY_PNG, BODY_WEBP):
         return Header(mode, width, height, body, blocks), [reader.take(4, "checksum"), reader.rest()]
     model = reader.take(2, "model identifier")
-    lattice = _read_lattice(reader, mode) if body == BODY_LATTICE else None
+    lattice = _read_lattice(reader, mode) if body == _BODY_LATTICE else None
     tiling = _read_tiling(reader, width, height)
-    header = Header(mode, width, height, body, blocks, model, tiling, _read_components(reader, mode), lattice)
+    header = Header(mode, width, height, BODY_MODEL, blocks, model, tiling, _read_components(reader, mode), lattice)
     return header, _read_streams(reader, header.num_streams)
 
 

@@ -30,9 +30,9 @@ def measure_bits(image: Image.Image | NDArray[Any], model: str = models.DEFAULT_
 
     networks = find_networks(model)
     picture = components.prepare(images.read(image), networks)
-    if not picture.components:
+    network = networks.find(picture.header.model)
+    if network is None:
         raise UnsupportedImage(f"no network codes images of mode {picture.header.mode.name}")
-    network = networks.planes if picture.header.lattice and networks.planes else networks.pixels
     tile = wavefront.Tile(picture.components[0], 0, picture.header.origin)
     return wavefront.measure_tile(network, tile, torch.device("cpu"))
 

@@ -7,11 +7,13 @@ Its planes say the same in fewer bits, and chroma that was stored at half resolu
 from __future__ import annotations
 
 import functools
+import math
 import zlib
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from pixelzip.errors import CorruptFile
@@ -20,19 +22,35 @@ from pixelzip.models.conversion import CONVERSIONS, JFIF, Conversion
 
 Pixels = NDArray[np.uint8]
 
-MOST_CORRECTED: Final = 16
+_MOST_CORRECTED: Final = 16
 """At most one pixel in so many may be off the lattice."""
+
+_CORRECTION_BYTES: Final = 7
+"""Bytes of one correction before they are deflated: four of the gap, three of the difference."""
 
 GRID: Final = PLANES_PERIOD
 """Rows and columns after which JPEG's blocks repeat when chroma is halved."""
 
 _MOST_SEARCHED: Final = 1024
+"""Rows and columns in which the grid is looked for."""
+
 _NUM_BLOCKS: Final = 256
+"""Blocks, about, that are transformed for each place where the grid may start."""
+
 _NUM_SAMPLES: Final = 8192
+"""Pixels, about, whose colours are looked at."""
+
 _NUM_COLOURS: Final = 512
+"""Distinct colours, at least if there are so many, that are tried against every conversion."""
+
 _LEAST_COLOURS: Final = 64
+"""Fewer distinct colours may lie on a lattice by chance."""
+
 _LEAST_CHROMA: Final = 8
+"""Levels between the largest and the smallest channel of a colour that is not near grey."""
+
 _LEAST_SHARE: Final = 0.9
+"""Share of the colours tried that must have a preimage; a quarter has one by chance."""
 
 
 @dataclass(frozen=True)
@@ -53,12 +71,12 @@ def find(pixels: Pixels) -> tuple[Lattice, Pixels] | None:
     colours = _telling_colours(pixels)
     if len(colours) < _LEAST_COLOURS:
         return None
-    shares = {conversion.identifier: conversion.share(colours) for conversion in CONVERSIONS}
-    conversion = max(CONVERSIONS, key=lambda candidate: shares[candidate.identifier])
-    if shares[conversion.identifier] < _LEAST_SHARE:
+    shares = [conversion.share(colours) for conversion in CONVERSIONS]
+    if max(shares) < _LEAST_SHARE:
         return None
+    conversion = CONVERSIONS[shares.index(max(shares))]
     planes, missing = conversion.find_planes(pixels)
-    if len(missing) * MOST_CORRECTED > pixels.shape[0] * pixels.shape[1]:
+    if len(missing) * _MOST_CORRECTED > pixels.shape[0] * pixels.shape[1]:
         return None
     origin = _find_origin(planes) if conversion is JFIF else (0, 0)
     return Lattice(conversion, origin, _write_corrections(conversion, pixels, planes, missing)), planes
@@ -112,10 +130,9 @@ def _middle(planes: Pixels) -> Pixels:
 
 def _share_of_zeros(plane: Pixels, start: tuple[int, int], side: int) -> float:
     """Return the share of zeros among cosine coefficients of some blocks, the first block starting at ``start``."""
-    num_rows, num_columns = ((length - first) // side for length, first in zip(plane.shape, start, strict=True))
-    covered = plane[start[0] :, start[1] :][: num_rows * side, : num_columns * side]
-    blocks = covered.reshape(num_rows, side, num_columns, side).swapaxes(1, 2).reshape(-1, side, side)
-    some = blocks[:: max(1, len(blocks) // _NUM_BLOCKS)].astype(np.float32)
+    blocks = sliding_window_view(plane, (side, side))[start[0] :: side, start[1] :: side]  # (rows, columns, side, side)
+    stride = max(1, math.isqrt(blocks.shape[0] * blocks.shape[1] // _NUM_BLOCKS))
+    some = blocks[::stride, ::stride].astype(np.float32)
     transform = _cosines(side)
     return float((np.abs(transform @ some @ transform.T) < 0.5).mean())
 
@@ -140,15 +157,15 @@ def _write_corrections(conversion: Conversion, pixels: Pixels, planes: Pixels, p
 
 
 def _read_corrections(data: bytes, num_pixels: int) -> tuple[NDArray[np.int64], Pixels]:
-    most = 7 * (num_pixels // MOST_CORRECTED)
+    most = _CORRECTION_BYTES * (num_pixels // _MOST_CORRECTED)
     inflater = zlib.decompressobj()
     try:
         inflated = inflater.decompress(data, most + 1)
     except zlib.error as error:
         raise CorruptFile("the corrections do not inflate") from error
-    if len(inflated) > most or len(inflated) % 7 or not inflater.eof or inflater.unused_data:
+    if len(inflated) > most or len(inflated) % _CORRECTION_BYTES or not inflater.eof or inflater.unused_data:
         raise CorruptFile("the corrections have an impossible length")
-    columns = np.frombuffer(inflated, dtype=np.uint8).reshape(7, -1)
+    columns = np.frombuffer(inflated, dtype=np.uint8).reshape(_CORRECTION_BYTES, -1)
     places = np.ascontiguousarray(columns[:4].T).view("<u4")[:, 0].astype(np.int64).cumsum() - 1
     if len(places) and (np.diff(places, prepend=-1).min() < 1 or places[-1] >= num_pixels):
         raise CorruptFile("the corrections name pixels that do not exist")

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pixelzip.lanes import SLOPE, Grid, Index, Lanes
-from pixelzip.models.config import CONTEXT, NUM_FEATURES, POINT, POSITION_STEP, ZERO_POINT, Layer
+from pixelzip.models.config import CONTEXT, POINT, POSITION_STEP, ZERO_POINT, Layer
 from pixelzip.models.integer import IntegerNetwork
 from pixelzip.product import Product
 
@@ -50,7 +50,9 @@ class Predictor:
         self._waves = self._make_waves(network)
         self._period = network.config.period
         self._origins = np.array(origins or [(0, 0)] * len(shapes), dtype=np.int64)  # (tiles, 2)
-        self._one_hot = POSITION_STEP * torch.eye(self._period, dtype=torch.int8, device=device)
+        one_hot = POSITION_STEP * torch.eye(self._period, dtype=torch.int16, device=device)
+        by_row, by_column = one_hot.repeat_interleave(self._period, dim=0), one_hot.repeat(self._period, 1)
+        self._positions = torch.cat((by_row, by_column), dim=1)  # (period^2, 2 * period)
         self._pitch = widths + _LEFT + _RIGHT
         areas = self._pitch * (heights + _TOP)
         self._first_pixel = np.concatenate(([0], np.cumsum(areas)))[:-1]
@@ -138,17 +140,15 @@ class Predictor:
         differences = (gathered[:, 1:, :3] - reference[:, None]).mul_(gathered[:, 1:, 3:])  # (n, taps, 3)
         north, northwest = differences[:, _NORTH], differences[:, _NORTHWEST]
         edge = torch.minimum(torch.maximum(north - northwest, north.clamp(max=0)), north.clamp(min=0))
-        packed = torch.cat((differences.view(len(lanes), -1), edge, reference - 128), dim=1).clamp_(-127, 127)
-        assert packed.shape[1] == NUM_FEATURES
-        return self._with_positions(packed.to(torch.int8), lanes), (reference + edge).int()
+        inputs = [differences.view(len(lanes), -1), edge, reference - 128]
+        if self._period:
+            inputs.append(self._positions.index_select(0, self._period_places(lanes)))
+        return torch.cat(inputs, dim=1).clamp_(-127, 127).to(torch.int8), (reference + edge).int()
 
-    def _with_positions(self, inputs: Tensor, lanes: Lanes) -> Tensor:
-        if not self._period:
-            return inputs
-        first_row, first_column = self._origins[lanes.tile].T
-        row = self._to_device((first_row + lanes.row) % self._period)
-        column = self._to_device((first_column + lanes.column) % self._period)
-        return torch.cat((inputs, self._one_hot[row], self._one_hot[column]), dim=1)
+    def _period_places(self, lanes: Lanes) -> Tensor:
+        first = self._origins[lanes.tile]  # (n, 2)
+        row, column = (first[:, 0] + lanes.row) % self._period, (first[:, 1] + lanes.column) % self._period
+        return self._to_device(row * self._period + column)
 
     def _pixel_places(self, lanes: Lanes) -> Tensor:
         rows = (lanes.row + _TOP) * self._pitch[lanes.tile]

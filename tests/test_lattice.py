@@ -8,6 +8,7 @@ import platform
 import zlib
 from fractions import Fraction
 from math import floor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ from pixelzip import container, lattice, models, wavefront
 from pixelzip.errors import CorruptFile
 from pixelzip.models.config import ConeConfig
 from pixelzip.models.conversion import CONVERSIONS, JFIF, PHOTO_CD, Conversion
+from pixelzip.models.data import find_images, load_rgb
 from pixelzip.models.export import export_network
 from pixelzip.models.planes import CHROMA_HALVED, PlaneCrops, frame_planes, jpeg_planes, scan_planes
 from pixelzip.wavefront import CodedTile, Tile
@@ -130,6 +132,15 @@ def test_images_on_no_lattice(pixels: np.ndarray) -> None:
     assert lattice.find(pixels) is None
 
 
+@pytest.mark.data
+@pytest.mark.skipif(not Path("../shared/data/kodak").exists(), reason="the shared photographs are not here")
+@pytest.mark.parametrize(("folder", "name"), [("photos", None), ("jpeg-origin", "JFIF"), ("kodak", "Photo CD")])
+def test_lattices_of_photographs(folder: str, name: str | None) -> None:
+    for path in find_images([Path("../shared/data") / folder])[::3]:
+        found = lattice.find(load_rgb(path))
+        assert (found[0].conversion.name if found else None) == name, path.name
+
+
 @pytest.mark.parametrize("corner", [(0, 0), (3, 13), (8, 8), (15, 1)])
 @pytest.mark.parametrize("quality", [75, 95])
 def test_origin_of_cropped_images(corner: tuple[int, int], quality: int) -> None:
@@ -171,8 +182,7 @@ def test_the_default_model_has_a_companion_for_planes() -> None:
     assert pixelzip.info(data).model == "photo-planes"
     for model in (None, "photo", "photo-planes"):
         assert np.array_equal(pixelzip.decompress_array(data, model=model), pixels)
-    alone = {entry.name: entry for entry in models.MODELS}["photo"].path
-    without = pixelzip.compress(pixels, str(alone))
+    without = pixelzip.compress(pixels, str(models.find("photo").path))
     assert pixelzip.info(without).model == "photo"
     assert len(data) < len(without)
     assert pixelzip.compress(pixels, "photo-planes") == data
