@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     "--held-out", default=40, show_default=True, type=click.IntRange(min=0), help="Images of the first folder."
 )
 @click.option("--initial", type=click.Path(exists=True), help="Model file or folder of a run to start from.")
+@click.option("--cifar10", is_flag=True, help="The one FOLDER is CIFAR-10: train on whole 32x32 images.")
 @click.option("--planes", is_flag=True, help="Train on luma and chroma, for images on a colour lattice.")
 @click.option("--seed", default=0, show_default=True)
 @click.option("--checkpoint-every", default=250, show_default=True, type=click.IntRange(min=1), help="Steps.")
@@ -53,6 +54,7 @@ def train(
     learning_rate: float,
     held_out: int,
     initial: str | None,
+    cifar10: bool,
     planes: bool,
     seed: int,
     checkpoint_every: int,
@@ -80,6 +82,7 @@ def train(
             seed=seed,
             num_steps_between_checkpoints=checkpoint_every,
             device=device,
+            cifar10=cifar10,
             initial=initial,
         )
         _run(network, config, output)

@@ -66,8 +66,8 @@ class Crops:
 
     @staticmethod
     def held_out(path: Path) -> NDArray[np.uint8]:
-        """Read what bits are measured on: at most the top left 256x256 pixels of an image, (H, W, 3)."""
-        return load_rgb(path)[:256, :256]
+        """Read what bits are measured on: at most the top left 256x256 pixels of an image, (1, H, W, 3)."""
+        return load_rgb(path)[None, :256, :256]
 
     def __iter__(self) -> Iterator[Tensor]:
         """Yield (batch_size, 3, crop_size, crop_size) uint8."""
@@ -91,6 +91,30 @@ class Crops:
         crop = softened(crop, self.crop_size) if side < self.crop_size else crop
         crop = crop[:, ::-1] if generator.integers(2) else crop
         return noisy(crop, generator.uniform(0, 4), generator) if generator.integers(3) == 0 else crop
+
+
+class SmallImages:
+    """Endless batches of whole images of one size, in a new order every epoch, flipped left to right at random.
+
+    ``images`` are (n, H, W, 3) uint8; ``seed`` and ``skip`` as for ``Crops``.
+    """
+
+    def __init__(self, images: NDArray[np.uint8], batch_size: int, seed: int, skip: int = 0) -> None:
+        if len(images) < batch_size:
+            raise ValueError(f"{len(images)} images do not fill a batch of {batch_size}")
+        self.images, self.batch_size, self.seed, self.position = images, batch_size, seed, skip
+
+    def __iter__(self) -> Iterator[Tensor]:
+        """Yield (batch_size, 3, H, W) uint8."""
+        batches_per_epoch = len(self.images) // self.batch_size
+        while True:
+            epoch, batch = divmod(self.position, batches_per_epoch)
+            order = np.random.default_rng([self.seed, epoch]).permutation(len(self.images))
+            chosen = self.images[order[batch * self.batch_size : (batch + 1) * self.batch_size]]
+            flips = np.random.default_rng([self.seed, epoch, batch]).integers(2, size=len(chosen)).astype(bool)
+            chosen[flips] = chosen[flips, :, ::-1]
+            self.position += 1
+            yield torch.from_numpy(chosen).permute(0, 3, 1, 2)
 
 
 def softened(crop: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:

@@ -50,7 +50,7 @@ class PlaneCrops(Crops):
     @staticmethod
     def held_out(path: Path) -> Pixels:
         """Read what bits are measured on: ``Crops.held_out`` after JPEG of quality 90, 4:2:0."""
-        return jpeg_planes(Crops.held_out(path), _HELD_OUT_QUALITY, CHROMA_HALVED)
+        return jpeg_planes(Crops.held_out(path)[0], _HELD_OUT_QUALITY, CHROMA_HALVED)[None]
 
     def _draw(self, index: int, generator: np.random.Generator) -> Pixels:
         if self.on_lattice[index]:

@@ -24,8 +24,9 @@ from torch import Tensor, distributed, nn
 from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from pixelzip.models.cifar10 import load_cifar10
 from pixelzip.models.config import ConeConfig
-from pixelzip.models.data import Crops, find_images, split_held_out
+from pixelzip.models.data import Crops, SmallImages, find_images, split_held_out
 from pixelzip.models.export import float_network
 from pixelzip.models.integer import load_network
 from pixelzip.models.mixture import bits
@@ -52,6 +53,8 @@ class TrainingConfig:
     seed: int = 0
     num_steps_between_checkpoints: int = 250
     device: str = "cpu"
+    cifar10: bool = False
+    """The one data folder is CIFAR-10: whole 32x32 images instead of crops."""
     initial: str | None = None
     """A model file, or the folder of an earlier run: this one starts from its (averaged) weights."""
 
@@ -90,10 +93,7 @@ class Trainer:
         self.folder.mkdir(parents=True, exist_ok=True)
         if self._checkpoint.exists():
             self._resume()
-        training_files, self.held_out_files = _training_files(config)
-        self.crops = (PlaneCrops if network.period else Crops)(
-            training_files, config.crop_size, config.batch_size, config.seed * 1000 + self.rank, self.step
-        )
+        self.batches, self.held_out = _data(network, config, config.seed * 1000 + self.rank, self.step)
         settings = {"network": asdict(network), "training": asdict(config)}
         (folder / "config.json").write_text(json.dumps(settings, indent=2) + "\n")
 
@@ -107,7 +107,7 @@ class Trainer:
         forward = self._compiled()
         losses: list[Tensor] = []
         started = time.monotonic()
-        for crops in self.crops:
+        for crops in self.batches:
             if self.step >= last:
                 return
             losses.append(self._train_step(forward, crops.to(self.device)))
@@ -145,18 +145,17 @@ class Trainer:
 
     @torch.no_grad()
     def _held_out_bits(self) -> float | None:
-        """Mean bits/sub-pixel of the averaged network over the held-out images."""
-        if not self.held_out_files:
+        """Mean bits/sub-pixel of the averaged network over the held-out batches."""
+        if not self.held_out:
             return None
         network = self.averaged()
         total = 0.0
-        for file in self.held_out_files:
-            image = torch.from_numpy(self.crops.held_out(file).copy()).to(self.device)
-            pixels = image.permute(2, 0, 1)[None].float()  # (1, 3, H, W)
+        for images in self.held_out:
+            pixels = images.to(self.device).permute(0, 3, 1, 2).float()  # (batch, 3, H, W)
             with torch.autocast(self.device.type, torch.bfloat16):
                 raw, guess = network(pixels)
             total += float(bits(raw, guess, pixels).mean()) / 3
-        return total / len(self.held_out_files)
+        return total / len(self.held_out)
 
     def averaged(self) -> ConePixelCNN:
         """Return the network with averaged weights, quantised as the run is at this step."""
@@ -199,11 +198,37 @@ def averaged_weights(folder: Path) -> dict[str, Tensor]:
 
 
 def _initial_weights(path: Path, network: ConePixelCNN) -> dict[str, Tensor]:
-    """Read the weights to start ``network`` from; inputs that only it has, those of its positions, start at zero."""
+    """Read the weights to start ``network`` from.
+
+    Inputs that only it has, those of its positions, start at zero; blocks that only it has add nothing at first.
+    """
     weights = averaged_weights(path) if path.is_dir() else float_network(load_network(path)).state_dict()
     stem = "layers.0.weight"
     missing = network.state_dict()[stem].shape[2] - weights[stem].shape[2]
-    return {**weights, stem: functional.pad(weights[stem], (0, max(0, missing)))}
+    grown = network.state_dict()
+    last, new_last = (max(int(name.split(".")[1]) for name in names) for names in (weights, grown))
+    for name in grown:
+        _, index, kind = name.split(".")
+        if int(index) == new_last:
+            grown[name] = weights[f"layers.{last}.{kind}"]
+        elif int(index) < last:
+            grown[name] = weights[name]
+        elif network.layers[int(index)].layer.residual:  # type: ignore[union-attr]
+            grown[name].zero_()
+    return {**grown, stem: functional.pad(weights[stem], (0, max(0, missing)))}
+
+
+def _data(
+    network: ConeConfig, config: TrainingConfig, seed: int, skip: int
+) -> tuple[SmallImages | Crops, list[Tensor]]:
+    """Return endless training batches, and held-out batches (batch, H, W, 3) uint8."""
+    if config.cifar10:
+        images = load_cifar10(Path(config.data[0]), "train")
+        held_out = [torch.from_numpy(images[start : start + 100]) for start in range(0, config.num_held_out, 100)]
+        return SmallImages(images[config.num_held_out :], config.batch_size, seed, skip), held_out
+    files, held_out_files = _training_files(config)
+    crops = (PlaneCrops if network.period else Crops)(files, config.crop_size, config.batch_size, seed, skip)
+    return crops, [torch.from_numpy(crops.held_out(file).copy()) for file in held_out_files]
 
 
 def _training_files(config: TrainingConfig) -> tuple[list[Path], list[Path]]:
