@@ -1,18 +1,12 @@
-"""What a network is: a frozen configuration and the list of layers that follows from it.
-
-The plan is the only description of a network. Training builds modules from it, export fills it with integers, and the
-wavefront executor and the NumPy reference run it. Nothing here imports torch.
-"""
+"""The cone family: a frozen configuration and the list of layers that follows from it. Nothing here imports torch."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import ClassVar, Final
 
-Tap = tuple[int, int]
-"""(row offset, column offset) of an input position relative to the output position."""
+from pixelzip.models.layers import FEATURES, PARAMETERS_PER_COMPONENT, POINT, Layer, Tap
 
-POINT: Final[tuple[Tap, ...]] = ((0, 0),)
 CONE: Final[tuple[Tap, ...]] = ((-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 0))
 BLOCK: Final[tuple[Tap, ...]] = ((-1, -1), (-1, 0), (0, -1), (0, 0))
 
@@ -33,53 +27,19 @@ POSITION_STEP: Final = 16
 PLANES_PERIOD: Final = 16
 """Networks for luma and chroma planes know their place in a 16x16 block: 8x8 transforms, chroma halved."""
 
-ACTIVATION_STEPS: Final = 32
-"""Hidden activations are multiples of 1/32 in [0, 255/32]; an int8 ``q`` stands for ``(q + 128) / 32``."""
-
-ZERO_POINT: Final = -128
-"""The int8 value of a hidden activation of zero, and of every position outside the tile."""
-
-WEIGHT_LIMIT: Final = 64
-"""Largest magnitude of an integer weight: beyond it int8 GEMMs saturate on processors without VNNI."""
-
-PARAMETERS_PER_COMPONENT: Final = 10
-"""One logit, three means, three log-scales, three coupling coefficients."""
-
-Output = Literal["activation", "parameters"]
-
-
-@dataclass(frozen=True)
-class Layer:
-    """One matrix product: positions of ``source`` at ``taps`` -> ``out_channels`` at resolution 1/``scale``.
-
-    ``scale == 2 * source_scale`` reads the 2x2 block that ends at the output's odd/odd pixel; ``2 * scale ==
-    source_scale`` reads the last coarse position that is complete at the output pixel. A ``residual`` layer of the
-    same shape is added before the clamp.
-    """
-
-    name: str
-    source: str
-    in_channels: int
-    out_channels: int
-    taps: tuple[Tap, ...] = POINT
-    scale: int = 1
-    source_scale: int = 1
-    residual: str | None = None
-    output: Output = "activation"
-
-    @property
-    def num_weights(self) -> int:
-        """Multiplications per output position."""
-        return self.out_channels * len(self.taps) * self.in_channels
-
 
 @dataclass(frozen=True)
 class ConeConfig:
     """A cone PixelCNN++: wavefront step ``t = column + 2 * row``.
 
     ``blocks[i]`` residual blocks run at resolution 1/2^i on the way down and, except at the coarsest, again on the
-    way up, where a shortcut adds the activation of the way down.
+    way up, where a shortcut adds the activation of the way down. A ``down`` layer reads the 2x2 block that ends at its
+    odd/odd pixel, an ``up`` layer the last coarse position that is complete at its pixel.
     """
+
+    in_raster_order: ClassVar[bool] = False
+    num_classes: ClassVar[int] = 0
+    table_names: ClassVar[tuple[str, ...]] = ("logistic", "exponential", "inverse_scale")
 
     channels: int = 80
     blocks: tuple[int, ...] = (6,)
@@ -110,27 +70,25 @@ class ConeConfig:
     @property
     def multiplications_per_pixel(self) -> float:
         """Multiply-accumulates per pixel, coarse layers counted by their share of positions."""
-        return sum(layer.num_weights / layer.scale**2 for layer in plan(self))
+        return sum(layer.num_weights / layer.scale**2 for layer in self.plan())
 
-
-def plan(config: ConeConfig) -> tuple[Layer, ...]:
-    """List the layers of a network in the order they are computed."""
-    channels = config.channels
-    layers = [Layer("stem", "features", config.num_features, channels)]
-    shortcuts: list[str] = []
-    for level, num_blocks in enumerate(config.blocks):
-        scale = 2**level
-        if level:
-            shortcuts.append(layers[-1].name)
-            layers.append(Layer(f"down{scale}", layers[-1].name, channels, channels, BLOCK, scale, scale // 2))
-        layers += _blocks(f"down{scale}", layers[-1].name, num_blocks, channels, scale)
-    for level in reversed(range(len(config.blocks) - 1)):
-        scale, source = 2**level, layers[-1].name
-        layers.append(Layer(f"up{scale}", source, channels, channels, POINT, scale, 2 * scale, shortcuts.pop()))
-        layers += _blocks(f"up{scale}", layers[-1].name, config.blocks[level], channels, scale)
-    head = config.num_parameters_per_pixel
-    layers.append(Layer("head", layers[-1].name, channels, head, output="parameters"))
-    return tuple(layers)
+    def plan(self) -> tuple[Layer, ...]:
+        """List the layers in the order they are computed."""
+        channels = self.channels
+        layers = [Layer("stem", FEATURES, self.num_features, channels)]
+        shortcuts: list[str] = []
+        for level, num_blocks in enumerate(self.blocks):
+            scale = 2**level
+            if level:
+                shortcuts.append(layers[-1].name)
+                layers.append(Layer(f"down{scale}", layers[-1].name, channels, channels, BLOCK, scale, scale // 2))
+            layers += _blocks(f"down{scale}", layers[-1].name, num_blocks, channels, scale)
+        for level in reversed(range(len(self.blocks) - 1)):
+            scale, source = 2**level, layers[-1].name
+            layers.append(Layer(f"up{scale}", source, channels, channels, POINT, scale, 2 * scale, shortcuts.pop()))
+            layers += _blocks(f"up{scale}", layers[-1].name, self.blocks[level], channels, scale)
+        layers.append(Layer("head", layers[-1].name, channels, self.num_parameters_per_pixel, output="parameters"))
+        return tuple(layers)
 
 
 def _blocks(prefix: str, source: str, num_blocks: int, channels: int, scale: int) -> list[Layer]:

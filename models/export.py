@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
-from pixelzip.models.config import ACTIVATION_STEPS, PARAMETERS_PER_COMPONENT, ZERO_POINT, Layer
 from pixelzip.models.integer import METADATA_KEY, IntegerLayer, IntegerNetwork, config_to_json
+from pixelzip.models.layers import ACTIVATION_STEPS, PARAMETERS_PER_COMPONENT, ZERO_POINT, Layer
 from pixelzip.models.mixture import MEAN_GAIN
 from pixelzip.models.pixelcnn import FEATURE_STEPS, ConeLayer, ConePixelCNN, weight_step
 from pixelzip.models.tables import COUPLING_STEPS, LOG_SCALE_STEPS, LOGIT_STEPS, MEAN_STEPS, make_tables

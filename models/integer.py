@@ -1,12 +1,18 @@
 """The integer network: what a model file holds and what every executor must compute exactly.
 
-For every layer, with int8 inputs ``q`` gathered at the layer's taps::
+For every layer, with int8 inputs ``q`` gathered at the layer's taps and from its auxiliary sources::
 
     sum      = weight @ q + bias                      exact, |sum| < 2^24
     scaled   = round_half_even(float32(sum) * multiplier)      one IEEE multiply
-    output   = clamp(scaled + residual, low, high)
 
-Hidden activations are int8 with zero point -128 (positions outside a tile are -128); the head's outputs are int16.
+and then, for the layer's kind of output, with ``clamp`` to int8 for activations, int16 otherwise::
+
+    activation, parameters, sum    clamp(scaled + residual)
+    gate                           clamp(residual + ((a * sigmoid[b] + 2^13) >> 14)), (a, b) the halves of clamp(scaled)
+
+``b`` and what views look up are in 1/32 and clamped to -256..256, as an entry of a table of 513. The views of a sum
+``x`` (1/256) are, with ``i = clamp((x + 4) >> 3)``, ``elu[i]``; ``elu[i]`` followed by ``elu[-i]``; and
+``clamp((x + 8) >> 4)`` to int8. Positions outside a tile have the source's zero point (``models.layers.zero_point``).
 """
 
 from __future__ import annotations
@@ -21,13 +27,18 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
-from pixelzip.models.config import WEIGHT_LIMIT, ConeConfig, Layer, plan
+from pixelzip.models.config import ConeConfig
+from pixelzip.models.layers import WEIGHT_LIMIT, Layer
+from pixelzip.models.paper import PaperConfig
 
 SUM_LIMIT: Final = 2**24
 """Below it every partial sum is exact in float32, in any order, so every backend gives the same integers."""
 
-HEAD_LIMIT: Final = 2**15 - 1
-"""Largest magnitude of a head output."""
+SHORT_LIMIT: Final = 2**15 - 1
+"""Largest magnitude of a head output and of a sum."""
+
+TABLE_CENTRE: Final = 256
+"""Entry of zero in the tables of nonlinearities, which have 513: arguments are clamped to -256..256."""
 
 IDENTIFIER_BYTES: Final = 2
 """Length of a model identifier: the first bytes of the SHA-256 of the model file."""
@@ -35,12 +46,18 @@ IDENTIFIER_BYTES: Final = 2
 METADATA_KEY: Final = "pixelzip"
 """The one metadata entry of a model file: a JSON object of strings."""
 
-TABLE_NAMES: Final = ("logistic", "exponential", "inverse_scale")
+Config = ConeConfig | PaperConfig
+
+_FAMILIES: Final[dict[str, type[ConeConfig] | type[PaperConfig]]] = {"cone": ConeConfig, "paper": PaperConfig}
+"""Append-only. A model file of the cone family does not name it."""
 
 
 @dataclass(frozen=True, eq=False)
 class IntegerLayer:
-    """A layer with its integers: weight (out, taps * in) int8, bias (out,) int32, multiplier (out,) float32."""
+    """A layer with its integers: weight (products, inputs) int8, bias (products,) int32, multiplier (products,) float32.
+
+    The bias of a gate in a network with classes is (classes, products).
+    """
 
     layer: Layer
     weight: NDArray[np.int8]
@@ -49,10 +66,10 @@ class IntegerLayer:
 
     def __post_init__(self) -> None:
         """Raise ValueError unless shapes fit the plan and the sums are proved to stay below 2^24."""
-        name, channels = self.layer.name, self.layer.out_channels
-        if self.weight.shape != (channels, len(self.layer.taps) * self.layer.in_channels):
+        name, num_products = self.layer.name, self.layer.num_products
+        if self.weight.shape != (num_products, self.layer.num_inputs):
             raise ValueError(f"layer {name}: weight has shape {self.weight.shape}")
-        if self.bias.shape != (channels,) or self.multiplier.shape != (channels,):
+        if self.bias.shape[-1:] != (num_products,) or self.multiplier.shape != (num_products,):
             raise ValueError(f"layer {name}: bias or multiplier has the wrong shape")
         if np.abs(self.weight.astype(np.int64)).max() > WEIGHT_LIMIT:
             raise ValueError(f"layer {name}: a weight exceeds {WEIGHT_LIMIT}")
@@ -70,9 +87,9 @@ class IntegerLayer:
 
 @dataclass(frozen=True, eq=False)
 class IntegerNetwork:
-    """A network ready to run. ``tables`` maps the names in TABLE_NAMES to int32 arrays, see ``pixelzip.cdf``."""
+    """A network ready to run. ``tables`` maps the configuration's table names to int32 arrays, see ``models.tables``."""
 
-    config: ConeConfig
+    config: Config
     layers: tuple[IntegerLayer, ...]
     tables: dict[str, NDArray[np.int32]]
     metadata: dict[str, str]
@@ -109,23 +126,25 @@ def load_network(path: Path) -> IntegerNetwork:
                 _typed(tensors, f"{layer.name}.bias", np.int32),
                 _typed(tensors, f"{layer.name}.multiplier", np.float32),
             )
-            for layer in plan(config)
+            for layer in config.plan()
         )
-        tables = {name: _typed(tensors, f"table.{name}", np.int32) for name in TABLE_NAMES}
+        tables = {name: _typed(tensors, f"table.{name}", np.int32) for name in config.table_names}
     except (SafetensorError, KeyError, TypeError) as error:
         raise ValueError(f"{path.name}: not a pixelzip model: {error}") from error
     return IntegerNetwork(config, layers, tables, metadata, sha256)
 
 
-def config_to_json(config: ConeConfig) -> str:
+def config_to_json(config: Config) -> str:
     """Write a configuration as it stands in a model file."""
-    return json.dumps(asdict(config), sort_keys=True)
+    family = {"family": "paper"} if isinstance(config, PaperConfig) else {}
+    return json.dumps({**asdict(config), **family}, sort_keys=True)
 
 
-def config_from_json(text: str) -> ConeConfig:
-    """Read a configuration; raises ValueError or TypeError when it is not one."""
+def config_from_json(text: str) -> Config:
+    """Read a configuration; raises KeyError, ValueError or TypeError when it is not one."""
     fields = json.loads(text)
-    return ConeConfig(**{**fields, "blocks": tuple(fields["blocks"])})
+    family = _FAMILIES[fields.pop("family", "cone")]
+    return family(**{name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()})
 
 
 def _typed(tensors: dict[str, Any], name: str, dtype: type) -> Any:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from pixelzip.models.config import PARAMETERS_PER_COMPONENT
+from pixelzip.models.layers import PARAMETERS_PER_COMPONENT
 
 MEAN_GAIN = 4.0
 """Levels of mean offset for one unit of head output."""

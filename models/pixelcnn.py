@@ -10,16 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pixelzip.models.config import (
-    ACTIVATION_STEPS,
-    CONE,
-    CONTEXT,
-    POSITION_STEP,
-    WEIGHT_LIMIT,
-    ConeConfig,
-    Layer,
-    plan,
-)
+from pixelzip.models.config import CONE, CONTEXT, POSITION_STEP, ConeConfig
+from pixelzip.models.layers import ACTIVATION_STEPS, WEIGHT_LIMIT, Layer
 
 FEATURE_STEPS = 16
 """One unit of the first layer's float input is 16 levels of difference."""
@@ -158,7 +150,7 @@ class ConePixelCNN(nn.Module):
         super().__init__()
         self.config = config
         self.quantised = False
-        self.layers = nn.ModuleList(ConeLayer(layer, config.dropout) for layer in plan(config))
+        self.layers = nn.ModuleList(ConeLayer(layer, config.dropout) for layer in config.plan())
         self._spread_head()
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:

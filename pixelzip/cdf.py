@@ -12,7 +12,7 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from pixelzip.models.config import PARAMETERS_PER_COMPONENT
+from pixelzip.models.layers import PARAMETERS_PER_COMPONENT
 from pixelzip.models.tables import (
     COUPLING_HIGH,
     COUPLING_STEPS,
@@ -60,7 +60,7 @@ class Distribution:
         self._weights = _normalised(_look_up(tables["exponential"], below_best))  # (mixtures, n)
         entries = log_scales.clamp(LOG_SCALE_LOW, LOG_SCALE_HIGH).sub_(LOG_SCALE_LOW)
         self._inverse_scales = _look_up(tables["inverse_scale"], entries)  # (3, mixtures, n)
-        self._coupling = coupling.clamp(-COUPLING_HIGH, COUPLING_HIGH)  # (3, mixtures, n)
+        self._coupling = _squashed(coupling, tables)  # (3, mixtures, n)
         self._guess = guess.t().contiguous()  # (3, n)
         self._slopes = self._inverse_scales * MEAN_STEPS  # (3, mixtures, n)
         self._means = offsets + MEAN_STEPS * self._guess[:, None]  # (3, mixtures, n)
@@ -160,6 +160,14 @@ def _normalised(shares: Tensor) -> Tensor:
     scaled = (cumulative * _WEIGHT_ONE).div_(cumulative[-1]).floor_().int()
     scaled[1:] -= scaled[:-1].clone()
     return scaled
+
+
+def _squashed(coupling: Tensor, tables: dict[str, Tensor]) -> Tensor:
+    """Bound coupling coefficients: by the paper's tanh where the model has a table of it, else by a clamp."""
+    if "tanh" not in tables:
+        return coupling.clamp(-COUPLING_HIGH, COUPLING_HIGH)
+    centre = len(tables["tanh"]) // 2
+    return _look_up(tables["tanh"], coupling.clamp(-centre, centre).add_(centre))
 
 
 def _look_up(table: Tensor, entries: Tensor) -> Tensor:

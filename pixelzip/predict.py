@@ -1,38 +1,48 @@
-"""Stage 4 of 7: pixels so far -> mixture parameters, one wavefront at a time. The one caller of a network.
+"""Stage 4 of 7: pixels so far -> mixture parameters, one step at a time. The one caller of a network.
 
-All pixels of a step, in all tiles of a batch, are computed together ("lanes", see ``pixelzip.lanes``). Of every layer
-that others look back on, only the last four of its own wavefronts are kept.
+All pixels of a step, in all tiles of a batch, are computed together ("lanes", see ``pixelzip.lanes``). Of every source
+that layers look back on, only the positions that are still within reach are kept.
 
 Every backend gives the same integers: see ``pixelzip.models.integer``.
 """
 
 from __future__ import annotations
 
-from typing import Final
+from typing import NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from pixelzip.lanes import SLOPE, Grid, Index, Lanes
-from pixelzip.models.config import CONTEXT, POINT, POSITION_STEP, ZERO_POINT, Layer
+from pixelzip.inputs import Pixels
+from pixelzip.lanes import Grid, Index, Lanes, RasterGrid
 from pixelzip.models.integer import IntegerNetwork
-from pixelzip.product import Product
+from pixelzip.models.layers import FEATURES, POINT, Layer, Tap, split_source, zero_point
+from pixelzip.models.paper import PIXEL_CENTRE
+from pixelzip.product import Product, view
 
-_TOP: Final = 3
-_LEFT: Final = 4
-_RIGHT: Final = 3
+
+class _Reach(NamedTuple):
+    """Where positions read: layers that are alike in this share the computed slots of a step."""
+
+    source_scale: int
+    scale: int
+    by_row: bool
+    taps: tuple[Tap, ...] = POINT
+    parities: tuple[Tap, ...] = ()
+
+
+_Places = dict[_Reach, Tensor]
 
 
 class Predictor:
     """Runs a network over a batch of tiles.
 
     ``shapes`` are (height, width); ``origins`` say at which (row, column) of the network's period each tile starts, by
-    default all at (0, 0).
+    default all at (0, 0); ``classes`` are the tiles' classes, for a network with classes only.
 
-    The caller walks the steps 0 to ``num_steps - 1``; the pixels of earlier steps must have been given to ``store`` (or
-    all pixels to ``load``) by then.
+    The caller walks the steps 0 to ``num_steps - 1``; the pixels of earlier steps must have been given to
+    ``pixels.store`` (or all pixels to ``pixels.load``) by then.
     """
 
     def __init__(
@@ -41,148 +51,122 @@ class Predictor:
         shapes: list[tuple[int, int]],
         device: torch.device,
         origins: list[tuple[int, int]] | None = None,
+        classes: list[int] | None = None,
     ) -> None:
         self.device = device
         heights, widths = (np.array(sizes, dtype=np.int64) for sizes in zip(*shapes, strict=True))
-        self._products = [Product(integers, device) for integers in network.layers]
-        scales = sorted({integers.layer.scale for integers in network.layers})
-        self._grids = {scale: Grid(heights, widths, scale) for scale in scales}
-        self._waves = self._make_waves(network)
-        self._period = network.config.period
-        self._origins = np.array(origins or [(0, 0)] * len(shapes), dtype=np.int64)  # (tiles, 2)
-        one_hot = POSITION_STEP * torch.eye(self._period, dtype=torch.int16, device=device)
-        by_row, by_column = one_hot.repeat_interleave(self._period, dim=0), one_hot.repeat(self._period, 1)
-        self._positions = torch.cat((by_row, by_column), dim=1)  # (period^2, 2 * period)
-        self._pitch = widths + _LEFT + _RIGHT
-        areas = self._pitch * (heights + _TOP)
-        self._first_pixel = np.concatenate(([0], np.cumsum(areas)))[:-1]
-        self._pixels = torch.zeros((int(areas.sum()), 4), dtype=torch.int16, device=device)  # R, G, B, present
-        self._set_margin(np.arange(len(shapes)), np.zeros(len(shapes), dtype=np.int64), 128)
-        self.num_steps = int((widths + SLOPE * (heights - 1)).max())
-
-    def load(self, tiles: list[NDArray[np.uint8]]) -> None:
-        """Give all pixels of all tiles, each (h, w, 3) uint8."""
-        for index, tile in enumerate(tiles):
-            height, width = tile.shape[:2]
-            start, pitch = int(self._first_pixel[index]), int(self._pitch[index])
-            stored = self._pixels[start : start + pitch * (height + _TOP)].view(height + _TOP, pitch, 4)
-            inner = stored[_TOP:, _LEFT : _LEFT + width]
-            inner[..., :3] = torch.from_numpy(np.array(tile)).to(self.device)
-            inner[..., 3] = 1
-            stored[_TOP + 1 :, _LEFT - 1, :3] = inner[:-1, 0, :3]
-
-    def store(self, lanes: Lanes, levels: Tensor) -> None:
-        """Give the (n, 3) levels of the pixels of one step."""
-        pixels = torch.cat((levels.short(), levels.new_ones((len(lanes), 1), dtype=torch.int16)), dim=1)
-        self._pixels.index_copy_(0, self._pixel_places(lanes), pixels)
-        starts = np.flatnonzero((lanes.column == 0) & (lanes.row + 1 < self._grids[1].heights[lanes.tile]))
-        if len(starts):
-            self._set_margin(lanes.tile[starts], lanes.row[starts] + 1, levels[self._to_device(starts)].short())
-
-    def levels(self, lanes: Lanes) -> Tensor:
-        """Return the (3, n) int32 levels of pixels that have been given."""
-        return self._pixels.index_select(0, self._pixel_places(lanes))[:, :3].t().int()
+        starts = np.array(origins or [(0, 0)] * len(shapes), dtype=np.int64)  # (tiles, 2)
+        self.pixels = Pixels(heights, widths, network.config.period, starts, device)
+        self._in_raster_order = network.config.in_raster_order
+        self.tables = {name: torch.from_numpy(table).to(device) for name, table in network.tables.items()}
+        self._products = [Product(integers, self.tables, device) for integers in network.layers]
+        self._classes = None if classes is None else np.array(classes, dtype=np.int64)
+        layers = [integers.layer for integers in network.layers]
+        grid = RasterGrid if self._in_raster_order else Grid
+        self._grids = {scale: grid(heights, widths, scale) for scale in {layer.scale for layer in layers}}
+        self._sets = {(layer.scale, layer.by_row) for layer in layers} | {(1, False)}
+        self._by_row = {layer.name: layer.by_row for layer in layers}
+        self._views = _views(layers)
+        self._waves = self._make_waves(layers)
+        self.num_steps = self._grids[1].num_steps
 
     def predict(self, step: int) -> tuple[Lanes, Tensor, Tensor] | None:
         """Return the pixels of a step, the head's outputs (n, 10 * mixtures) and the guesses (n, 3), both int32.
 
         None: the step has no pixels, as every other step of tiles one pixel wide.
         """
-        at_step = {scale: grid.lanes(step) for scale, grid in self._grids.items()}
-        lanes = at_step[1]
+        at_step = {(scale, by_row): self._grids[scale].lanes(step, by_row) for scale, by_row in self._sets}
+        lanes = at_step[1, False]
         if lanes is None:
             return None
-        inputs, guess = self._features(lanes)
-        outputs = {"features": inputs}
-        places: dict[tuple[int, int, object], Tensor] = {}
+        outputs: dict[str, Tensor] = {}
+        if self._in_raster_order:
+            guess = torch.full((len(lanes), 3), PIXEL_CENTRE, dtype=torch.int32, device=self.device)
+        else:
+            outputs[FEATURES], guess = self.pixels.features(lanes)
+        places: _Places = {}
         for product in self._products:
-            layer = product.layer
-            here = at_step[layer.scale]
-            if here is None:
-                continue
-            if layer.taps == POINT and layer.scale == layer.source_scale:
-                source = outputs[layer.source]
-            else:
-                key = (layer.source_scale, layer.scale, layer.taps)
-                if key not in places:
-                    places[key] = self._source_places(layer, here)
-                source = self._waves[layer.source].index_select(0, places[key]).view(len(here), -1)
-            output = product(source, outputs[layer.residual] if layer.residual else None)
-            outputs[layer.name] = output
-            if layer.name in self._waves:
-                own = (layer.scale, layer.scale, POINT)
-                if own not in places:
-                    places[own] = self._to_device(self._grids[layer.scale].slots(here.tile, here.row, here.column))
-                _words(self._waves[layer.name]).index_put_((places[own],), _words(output))
+            here = at_step[product.layer.scale, product.layer.by_row]
+            if here is not None:
+                self._compute(product, here, outputs, places)
         return lanes, outputs["head"], guess
 
-    def _source_places(self, layer: Layer, here: Lanes) -> Tensor:
-        """Return (n * taps,) slots of the layer's inputs, taps fastest."""
-        row, column = here.row, here.column
-        if layer.scale > layer.source_scale:
-            row, column = 2 * row + 1, 2 * column + 1
-        elif layer.scale < layer.source_scale:
-            row, column = (row - 1) // 2, (column - 1) // 2
-        offsets = np.array(layer.taps)  # (taps, 2)
-        tile = np.broadcast_to(here.tile[:, None], (len(here), len(offsets)))
-        slots = self._grids[layer.source_scale].slots(
-            tile, row[:, None] + offsets[:, 0], column[:, None] + offsets[:, 1]
-        )
-        return self._to_device(slots.reshape(-1))
+    def _compute(self, product: Product, here: Lanes, outputs: dict[str, Tensor], places: _Places) -> None:
+        """Compute one layer at the positions of one step: add it to ``outputs`` and store what is looked back on."""
+        layer = product.layer
+        source = self._gathered(layer, here, outputs, places)
+        classes = None if self._classes is None else self._to_device(self._classes[here.tile])
+        output = product(source, outputs[layer.residual] if layer.residual else None, classes)
+        outputs[layer.name] = output
+        for name in self._views[layer.name]:
+            outputs[f"{layer.name}.{name}"] = view(name, output, self.tables)
+        for written in (layer.name, *(f"{layer.name}.{name}" for name in self._views[layer.name])):
+            if written in self._waves:
+                slots = self._slots(_Reach(layer.scale, layer.scale, layer.by_row), here, places)
+                _words(self._waves[written]).index_put_((slots,), _words(outputs[written]))
 
-    def _features(self, lanes: Lanes) -> tuple[Tensor, Tensor]:
-        """Mirror ``pixelzip.models.pixelcnn.features`` in integers."""
-        pitch = self._pitch[lanes.tile]
-        here = self._first_pixel[lanes.tile] + (lanes.row + _TOP) * pitch + lanes.column + _LEFT
-        places = here[:, None] + _TAP_ROWS * pitch[:, None] + _TAP_COLUMNS  # (n, 1 + taps)
-        gathered = self._pixels.index_select(0, self._to_device(places.reshape(-1))).view(len(lanes), -1, 4)
-        reference = gathered[:, 0, :3]  # (n, 3)
-        differences = (gathered[:, 1:, :3] - reference[:, None]).mul_(gathered[:, 1:, 3:])  # (n, taps, 3)
-        north, northwest = differences[:, _NORTH], differences[:, _NORTHWEST]
-        edge = torch.minimum(torch.maximum(north - northwest, north.clamp(max=0)), north.clamp(min=0))
-        inputs = [differences.view(len(lanes), -1), edge, reference - 128]
-        if self._period:
-            inputs.append(self._positions.index_select(0, self._period_places(lanes)))
-        return torch.cat(inputs, dim=1).clamp_(-127, 127).to(torch.int8), (reference + edge).int()
+    def _gathered(self, layer: Layer, here: Lanes, outputs: dict[str, Tensor], places: _Places) -> Tensor:
+        """Return a layer's inputs, (n, inputs) int8."""
+        if layer.source == FEATURES and self._in_raster_order:
+            return self.pixels.surroundings(here, layer.taps)
+        if _looks_back(layer):
+            reach = _Reach(layer.source_scale, layer.scale, layer.by_row, layer.taps, layer.parities)
+            slots = self._slots(reach, here, places)
+            source = self._waves[layer.source].index_select(0, slots).view(len(here), -1)
+        else:
+            source = outputs[layer.source]
+        if not layer.auxiliary:
+            return source
+        slots = self._slots(_Reach(layer.scale, layer.scale, layer.by_row), here, places)
+        others = [
+            outputs[name]
+            if self._by_row[split_source(name)[0]] == layer.by_row
+            else self._waves[name].index_select(0, slots)
+            for name in layer.auxiliary
+        ]
+        return torch.cat((source, *others), dim=1)
 
-    def _period_places(self, lanes: Lanes) -> Tensor:
-        first = self._origins[lanes.tile]  # (n, 2)
-        row, column = (first[:, 0] + lanes.row) % self._period, (first[:, 1] + lanes.column) % self._period
-        return self._to_device(row * self._period + column)
+    def _slots(self, reach: _Reach, here: Lanes, places: _Places) -> Tensor:
+        """Return (n * taps,) slots of a layer's inputs, taps fastest; computed once a step for all layers alike."""
+        if reach not in places:
+            grid, offsets = self._grids[reach.source_scale], np.array(reach.taps)  # (taps, 2)
+            row, column = grid.positions(here, reach.scale)
+            tile = np.broadcast_to(here.tile[:, None], (len(here), len(offsets)))
+            slots = grid.slots(tile, row[:, None] + offsets[:, 0], column[:, None] + offsets[:, 1])
+            if reach.parities:
+                here_parity = np.stack((here.row, here.column), axis=1)[:, None] % 2  # (n, 1, 2)
+                slots = np.where((here_parity == np.array(reach.parities)).all(axis=2), slots, grid.outside)
+            places[reach] = self._to_device(slots.reshape(-1))
+        return places[reach]
 
-    def _pixel_places(self, lanes: Lanes) -> Tensor:
-        rows = (lanes.row + _TOP) * self._pitch[lanes.tile]
-        return self._to_device(self._first_pixel[lanes.tile] + rows + lanes.column + _LEFT)
-
-    def _make_waves(self, network: IntegerNetwork) -> dict[str, Tensor]:
-        looked_back_on = {
-            integers.layer.source
-            for integers in network.layers
-            if integers.layer.taps != POINT or integers.layer.scale != integers.layer.source_scale
+    def _make_waves(self, layers: list[Layer]) -> dict[str, Tensor]:
+        """Make room for every source that is read at another position, scale or step than it is computed at."""
+        by_name = {layer.name: layer for layer in layers}
+        looked_back_on = {layer.source for layer in layers if _looks_back(layer)} | {
+            name for layer in layers for name in layer.auxiliary if self._by_row[split_source(name)[0]] != layer.by_row
         }
         waves = {}
-        for layer in (integers.layer for integers in network.layers):
-            if layer.name in looked_back_on:
-                shape = (self._grids[layer.scale].outside + 1, layer.out_channels)
-                waves[layer.name] = torch.full(shape, ZERO_POINT, dtype=torch.int8, device=self.device)
+        for source in looked_back_on - {FEATURES}:
+            name, kind = split_source(source)
+            channels = by_name[name].out_channels * (2 if kind == "concat_elu" else 1)
+            shape = (self._grids[by_name[name].scale].outside + 1, channels)
+            waves[source] = torch.full(shape, zero_point(source), dtype=torch.int8, device=self.device)
         return waves
-
-    def _set_margin(self, tile: Index, row: Index, levels: Tensor | int) -> None:
-        """Store the reference of a row's first pixel to the left of it: the pixel above, or 128."""
-        places = self._first_pixel[tile] + (row + _TOP) * self._pitch[tile] + _LEFT - 1
-        self._pixels[self._to_device(places), :3] = levels
 
     def _to_device(self, index: Index) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(index)).to(self.device)
 
 
+def _looks_back(layer: Layer) -> bool:
+    return layer.taps != POINT or layer.scale != layer.source_scale
+
+
+def _views(layers: list[Layer]) -> dict[str, list[str]]:
+    """Return the views that are read of every layer, by its name."""
+    sources = {split_source(source) for layer in layers for source in (layer.source, *layer.auxiliary)}
+    return {layer.name: sorted(kind for name, kind in sources if name == layer.name and kind) for layer in layers}
+
+
 def _words(rows: Tensor) -> Tensor:
     """View (n, channels) int8 as int64 where channels allow: copying rows is four times faster."""
     return rows.view(torch.int64) if rows.shape[1] % 8 == 0 else rows
-
-
-_TAPS: Final = np.array([(0, -1), *CONTEXT])
-_TAP_ROWS: Final = _TAPS[:, 0]
-_TAP_COLUMNS: Final = _TAPS[:, 1]
-_NORTH: Final = CONTEXT.index((-1, 0))
-_NORTHWEST: Final = CONTEXT.index((-1, -1))

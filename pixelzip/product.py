@@ -11,18 +11,28 @@ from torch import Tensor
 from torch.nn import functional
 
 from pixelzip.errors import PixelzipError
-from pixelzip.models.integer import HEAD_LIMIT, IntegerLayer
+from pixelzip.models.integer import SHORT_LIMIT, TABLE_CENTRE, IntegerLayer
+from pixelzip.models.layers import ACTIVATION_STEPS, GATE_ONE, RAW_STEPS, SUM_STEPS
+
+Tables = dict[str, Tensor]
 
 _CUDA_ALIGNMENT: Final = 8
 _CUDA_LEAST_ROWS: Final = 17
 """CUDA's int8 product wants more than 16 rows, and multiples of 8 everywhere."""
 
+_GATE_SHIFT: Final = GATE_ONE.bit_length() - 1
+_RAW_SHIFT: Final = (SUM_STEPS // RAW_STEPS).bit_length() - 1
+_RAW_HALF: Final = SUM_STEPS // RAW_STEPS // 2
+_ENTRY_SHIFT: Final = (SUM_STEPS // ACTIVATION_STEPS).bit_length() - 1
+_ENTRY_HALF: Final = SUM_STEPS // ACTIVATION_STEPS // 2
+
 
 class Product:
-    """One layer on one device: integer matrix product, requantisation, clamp."""
+    """One layer on one device: integer matrix product, requantisation, clamp or gate."""
 
-    def __init__(self, integers: IntegerLayer, device: torch.device) -> None:
+    def __init__(self, integers: IntegerLayer, tables: Tables, device: torch.device) -> None:
         self.layer = integers.layer
+        self._tables = tables
         self.exact_int8 = int8_products_are_exact(device)
         if not self.exact_int8:
             require_exact_float32(device)
@@ -35,14 +45,27 @@ class Product:
         self.bias = torch.from_numpy(integers.bias).to(device)
         self.multiplier = torch.from_numpy(integers.multiplier).to(device)
 
-    def __call__(self, source: Tensor, residual: Tensor | None) -> Tensor:
-        """Map (n, taps * in) int8 to (n, out) int8, or int32 for the head."""
-        scaled = self._sums(source).add_(self.bias).float().mul_(self.multiplier).round_()
-        if self.layer.output == "parameters":
-            return scaled.clamp_(-HEAD_LIMIT, HEAD_LIMIT).int()
+    def __call__(self, source: Tensor, residual: Tensor | None, classes: Tensor | None) -> Tensor:
+        """Map (n, inputs) int8 to (n, out) int8, int16 for a sum or a gate, int32 for the head.
+
+        ``residual`` is (n, out); ``classes`` is (n,) int64 for a network with classes.
+        """
+        bias = self.bias if self.bias.ndim == 1 or classes is None else self.bias.index_select(0, classes)
+        scaled = self._sums(source).add_(bias).float().mul_(self.multiplier).round_()
+        if self.layer.output == "gate":
+            assert residual is not None
+            return self._gated(scaled.clamp_(-SHORT_LIMIT, SHORT_LIMIT).int(), residual)
         if residual is not None:
             scaled += residual
-        return scaled.clamp_(-128, 127).to(torch.int8)
+        if self.layer.output == "activation":
+            return scaled.clamp_(-128, 127).to(torch.int8)
+        return scaled.clamp_(-SHORT_LIMIT, SHORT_LIMIT).to(torch.int16 if self.layer.output == "sum" else torch.int32)
+
+    def _gated(self, scaled: Tensor, residual: Tensor) -> Tensor:
+        values, gates = scaled.chunk(2, dim=1)
+        opened = values * _look_up(self._tables["sigmoid"], gates)  # below 2^29
+        grown = residual + ((opened + GATE_ONE // 2) >> _GATE_SHIFT)
+        return grown.clamp_(-SHORT_LIMIT, SHORT_LIMIT).to(torch.int16)
 
     def _sums(self, source: Tensor) -> Tensor:
         if not self.exact_int8:
@@ -52,6 +75,22 @@ class Product:
         if self.padding or missing_rows:
             source = functional.pad(source, (0, self.padding, 0, missing_rows))
         return torch._int_mm(source, self.weight)[:num_rows, : self.width]
+
+
+def view(name: str, sums: Tensor, tables: Tables) -> Tensor:
+    """Return a view, int8, of (n, out) int16 sums; ``name`` is one of ``models.layers.VIEWS``."""
+    if name == "raw":
+        return ((sums + _RAW_HALF) >> _RAW_SHIFT).clamp_(-128, 127).to(torch.int8)
+    entries = (sums.int() + _ENTRY_HALF) >> _ENTRY_SHIFT
+    if name == "concat_elu":
+        entries = torch.cat((entries, -entries), dim=1)
+    return _look_up(tables["elu"], entries).to(torch.int8)
+
+
+def _look_up(table: Tensor, entries: Tensor) -> Tensor:
+    """Look up (n, out) int32 entries of a table that is centred on zero."""
+    places = entries.clamp(-TABLE_CENTRE, TABLE_CENTRE).add_(TABLE_CENTRE)
+    return table.index_select(0, places.view(-1)).view(entries.shape)
 
 
 @functools.cache

@@ -93,10 +93,10 @@ def _decode_batch(network: IntegerNetwork, device: torch.device, tiles: Sequence
     decoders = [ans.open_stream(tile.stream) for tile in tiles]
     decoded = [np.zeros(tile.shape, dtype=np.uint8) for tile in tiles]
     predictor = Predictor(network, [tile.shape[:2] for tile in tiles], device, [tile.origin for tile in tiles])
-    for lanes, distribution in _walk(network, predictor, device):
+    for lanes, distribution in _walk(predictor):
         spans = _spans(lanes)
         levels = _decode_step(distribution, tiles[0].shape[2], [(decoders[index], span) for index, span in spans])
-        predictor.store(lanes, levels.t())
+        predictor.pixels.store(lanes, levels.t())
         on_host = levels.cpu().numpy().astype(np.uint8)  # (3, n)
         for index, span in spans:
             pixels = decoded[index]
@@ -131,10 +131,12 @@ def _intervals(
     """Yield each step's left cumulatives and counts, (2 * channels, n): high and low nibble of each channel."""
     shapes = [(tile.pixels.shape[0], tile.pixels.shape[1]) for tile in tiles]
     predictor = Predictor(network, shapes, device, [tile.origin for tile in tiles])
-    predictor.load([np.broadcast_to(tile.pixels, (*shape, 3)) for tile, shape in zip(tiles, shapes, strict=True)])
+    predictor.pixels.load(
+        [np.broadcast_to(tile.pixels, (*shape, 3)) for tile, shape in zip(tiles, shapes, strict=True)]
+    )
     num_channels = tiles[0].pixels.shape[2]
-    for lanes, distribution in _walk(network, predictor, device):
-        levels = predictor.levels(lanes)  # (3, n)
+    for lanes, distribution in _walk(predictor):
+        levels = predictor.pixels.levels(lanes)  # (3, n)
         pairs = []
         for channel in range(num_channels):
             pairs.append(distribution.intervals(levels[channel]))
@@ -144,13 +146,12 @@ def _intervals(
         yield lanes, left, counts
 
 
-def _walk(network: IntegerNetwork, predictor: Predictor, device: torch.device) -> Iterator[tuple[Lanes, Distribution]]:
+def _walk(predictor: Predictor) -> Iterator[tuple[Lanes, Distribution]]:
     """Yield the lanes of every step and their distribution: the one path from pixels so far to counts."""
-    tables = {name: torch.from_numpy(table).to(device) for name, table in network.tables.items()}
     for step in range(predictor.num_steps):
         if (predicted := predictor.predict(step)) is not None:
             lanes, head, guess = predicted
-            yield lanes, Distribution(head, guess, tables)
+            yield lanes, Distribution(head, guess, predictor.tables)
 
 
 def _spans(lanes: Lanes) -> list[tuple[int, slice]]:

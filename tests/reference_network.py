@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from pixelzip.models.config import CONTEXT, POSITION_STEP, ZERO_POINT
-from pixelzip.models.integer import HEAD_LIMIT, IntegerLayer, IntegerNetwork
+from pixelzip.models.config import CONTEXT, POSITION_STEP
+from pixelzip.models.integer import SHORT_LIMIT, IntegerLayer, IntegerNetwork
+from pixelzip.models.layers import ZERO_POINT
 
 Array = NDArray[np.int64]
 
@@ -25,7 +26,7 @@ def reference_outputs(network: IntegerNetwork, pixels: NDArray[np.uint8]) -> tup
             output[row, column] = _scaled(integers, gathered)
         if layer.residual:
             output += outputs[layer.residual]
-        limits = (-HEAD_LIMIT, HEAD_LIMIT) if layer.output == "parameters" else (-128, 127)
+        limits = (-SHORT_LIMIT, SHORT_LIMIT) if layer.output == "parameters" else (-128, 127)
         outputs[layer.name] = output.clip(*limits)
     return outputs["head"], guesses
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from conftest import CONFIGS, make_network, smooth_image
 
-from pixelzip.models.config import CONTEXT, ConeConfig, plan
+from pixelzip.models.config import CONTEXT, ConeConfig
 from pixelzip.models.export import export_network, float_network
 from pixelzip.models.integer import load_network
 from pixelzip.models.mixture import bits, log_bin_mass
@@ -43,7 +43,7 @@ def test_context_lies_in_the_cone() -> None:
 def test_every_layer_reads_only_computed_positions() -> None:
     for config in ALL_CONFIGS:
         known = {"features"}
-        for layer in plan(config):
+        for layer in config.plan():
             assert layer.source in known
             assert layer.residual is None or layer.residual in known
             assert all(column + 2 * row <= 0 for row, column in layer.taps)
@@ -121,9 +121,9 @@ def test_fake_quantised_network_equals_the_integers(tmp_path: Path) -> None:
     image = smooth_image(9, 14)
     with torch.no_grad():
         raw, guess = network(torch.from_numpy(image).permute(2, 0, 1)[None].float())
-    wanted = raw[0].permute(1, 2, 0).numpy() * _output_steps(plan(CONFIGS[0])[-1])
+    wanted = raw[0].permute(1, 2, 0).numpy() * _output_steps(CONFIGS[0].plan()[-1])
     predictor = Predictor(load_network(tmp_path / "x.safetensors"), [(9, 14)], torch.device("cpu"))
-    predictor.load([image])
+    predictor.pixels.load([image])
     for predicted in filter(None, map(predictor.predict, range(predictor.num_steps))):
         lanes, head, guesses = predicted
         assert np.array_equal(guesses.T, guess[0, :, lanes.row, lanes.column])

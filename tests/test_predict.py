@@ -23,7 +23,7 @@ SHAPES = ((9, 13), (1, 1), (1, 5), (6, 1), (8, 8), (17, 3), (2, 2))
 
 def run(network: IntegerNetwork, tiles: list[np.ndarray], device: str = "cpu") -> list[tuple[np.ndarray, np.ndarray]]:
     predictor = Predictor(network, [tile.shape[:2] for tile in tiles], torch.device(device))
-    predictor.load(tiles)
+    predictor.pixels.load(tiles)
     width = network.config.num_parameters_per_pixel
     outputs = [(np.zeros((*t.shape[:2], width), int), np.zeros(t.shape, int)) for t in tiles]
     for predicted in filter(None, map(predictor.predict, range(predictor.num_steps))):
@@ -67,7 +67,7 @@ def test_pixels_given_one_by_one_equal_pixels_given_at_once(integer_network: Int
     for predicted in filter(None, map(predictor.predict, range(predictor.num_steps))):
         lanes, head, _ = predicted
         assert np.array_equal(head, wanted[lanes.row, lanes.column])
-        predictor.store(lanes, torch.from_numpy(tile[lanes.row, lanes.column]).int())
+        predictor.pixels.store(lanes, torch.from_numpy(tile[lanes.row, lanes.column]).int())
 
 
 def test_every_pixel_has_one_step(integer_network: IntegerNetwork) -> None:
