@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from pixelzip.models import mixture
 from pixelzip.models.config import CONE, CONTEXT, POSITION_STEP, ConeConfig
 from pixelzip.models.layers import ACTIVATION_STEPS, WEIGHT_LIMIT, Layer
 
@@ -85,6 +86,10 @@ class ConeLayer(nn.Module):
         weight = torch.randn(layer.out_channels, len(layer.taps), layer.in_channels)
         self.weight = nn.Parameter(weight * gain * (2 / fan_in) ** 0.5)
         self.bias = nn.Parameter(torch.zeros(layer.out_channels))
+
+    def dense(self) -> tuple[Tensor, Tensor]:
+        """Return the weights (out, taps, in) and the bias (out,)."""
+        return self.weight, self.bias
 
     def forward(self, source: Tensor, residual: Tensor | None, shape: tuple[int, int], quantised: bool) -> Tensor:
         """Map (batch, in_channels, H', W') to (batch, out_channels, *shape)."""
@@ -171,6 +176,10 @@ class ConePixelCNN(nn.Module):
             outputs[layer.name] = module(outputs[layer.source], residual, shape, self.quantised)
         with torch.autocast(pixels.device.type, enabled=False):
             return module(outputs[layer.source].float(), None, (height, width), self.quantised), guess
+
+    def bits(self, raw: Tensor, guess: Tensor, pixels: Tensor) -> Tensor:
+        """Return the bits of every pixel, (batch, H, W)."""
+        return mixture.bits(raw, guess, pixels)
 
     def _spread_head(self) -> None:
         """Start the components apart: offsets around zero, scales from half a level to thirty levels."""

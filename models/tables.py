@@ -6,11 +6,14 @@ them from the file and never evaluate an exponential.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from decimal import Decimal, localcontext
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+
+from pixelzip.models.layers import ACTIVATION_STEPS, ELU_ZERO_POINT, GATE_ONE
 
 MEAN_STEPS: Final = 16
 """Means are in sixteenths of a level."""
@@ -41,11 +44,40 @@ PROBABILITY_ONE: Final = 2**16
 """The integer that stands for probability one in the tables."""
 
 
-def make_tables() -> dict[str, NDArray[np.int32]]:
-    """Return ``logistic`` (2^15,), ``exponential`` (385,) and ``inverse_scale`` (129,), all int32."""
+TANH_STEPS: Final = 64
+"""Arguments of the table of tanh, which gives coupling coefficients, are in 1/64."""
+
+
+def make_tables(names: Sequence[str]) -> dict[str, NDArray[np.int32]]:
+    """Return the tables named, int32.
+
+    ``logistic`` (2^15,), ``exponential`` (385,), ``inverse_scale`` (129,) of the mixture; ``tanh``, ``elu``, ``sigmoid``
+    (513,) of the paper's network, from -256 to 256.
+    """
+    makers = {
+        "logistic": _logistic,
+        "exponential": _exponential,
+        "inverse_scale": _inverse_scale,
+        "tanh": lambda: _centred(lambda entry: COUPLING_STEPS * _tanh(Decimal(entry) / TANH_STEPS)),
+        "elu": lambda: _centred(_elu),
+        "sigmoid": lambda: _centred(lambda entry: GATE_ONE / (1 + (-Decimal(entry) / ACTIVATION_STEPS).exp())),
+    }
     with localcontext() as context:
         context.prec = 40
-        return {"logistic": _logistic(), "exponential": _exponential(), "inverse_scale": _inverse_scale()}
+        return {name: makers[name]() for name in names}
+
+
+def _centred(function: Callable[[int], Decimal]) -> NDArray[np.int32]:
+    return np.array([_rounded(function(entry)) for entry in range(-256, 257)], dtype=np.int32)
+
+
+def _tanh(value: Decimal) -> Decimal:
+    return 1 - 2 / ((2 * value).exp() + 1)
+
+
+def _elu(entry: int) -> Decimal:
+    value = Decimal(entry) / ACTIVATION_STEPS
+    return min(Decimal(127), (value if entry >= 0 else value.exp() - 1) * ACTIVATION_STEPS + ELU_ZERO_POINT)
 
 
 def _logistic() -> NDArray[np.int32]:

@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 from pixelzip.models.config import ConeConfig
 from pixelzip.models.export import export_network
 from pixelzip.models.integer import IntegerNetwork, load_network
+from pixelzip.models.paper import PaperConfig
 from pixelzip.models.pixelcnn import ConePixelCNN
+from pixelzip.models.two_stream import PaperPixelCNN
 
 CONFIGS = (
     ConeConfig(channels=16, blocks=(2,), mixtures=3),
@@ -22,16 +24,27 @@ CONFIGS = (
 )
 
 
-def make_network(config: ConeConfig, seed: int = 0) -> ConePixelCNN:
+PAPER_CONFIGS = (
+    PaperConfig(channels=8, blocks=1, mixtures=2),
+    PaperConfig(channels=6, blocks=2, mixtures=1, downsampling=False),
+    PaperConfig(channels=8, blocks=1, mixtures=3, shortcuts=False),
+)
+
+
+def make_network(config: ConeConfig | PaperConfig, seed: int = 0) -> ConePixelCNN | PaperPixelCNN:
     torch.manual_seed(seed)
-    network = ConePixelCNN(config)
+    if isinstance(config, PaperConfig):
+        network: ConePixelCNN | PaperPixelCNN = PaperPixelCNN(config)
+        network.initialise(torch.from_numpy(smooth_image(16, 16)).permute(2, 0, 1)[None].float())
+    else:
+        network = ConePixelCNN(config)
     with torch.no_grad():
         for parameter in network.parameters():
             parameter += 0.05 * torch.randn_like(parameter)
     return network.eval()
 
 
-@pytest.fixture(scope="session", params=CONFIGS, ids=str)
+@pytest.fixture(scope="session", params=(*CONFIGS, *PAPER_CONFIGS), ids=str)
 def integer_network(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> IntegerNetwork:
     path = tmp_path_factory.mktemp("model") / "random.safetensors"
     export_network(make_network(request.param), path, {})

@@ -7,28 +7,47 @@ from numpy.typing import NDArray
 
 from pixelzip.models.config import CONTEXT, POSITION_STEP
 from pixelzip.models.integer import SHORT_LIMIT, IntegerLayer, IntegerNetwork
-from pixelzip.models.layers import ZERO_POINT
+from pixelzip.models.layers import zero_point
 
 Array = NDArray[np.int64]
 
 
-def reference_outputs(network: IntegerNetwork, pixels: NDArray[np.uint8]) -> tuple[Array, Array]:
+def reference_outputs(
+    network: IntegerNetwork, pixels: NDArray[np.uint8], label: int | None = None
+) -> tuple[Array, Array]:
     """Map (h, w, 3) levels to the head's outputs (h, w, 10 * mixtures) and the predictor's guesses (h, w, 3)."""
     height, width = pixels.shape[:2]
-    inputs, guesses = reference_features(pixels.astype(np.int64), network.config.period)
-    outputs = {"features": inputs}
+    is_paper = network.config.in_raster_order
+    if is_paper:
+        outputs = {"features": np.dstack((pixels.astype(np.int64) - 128, np.full((height, width), 127)))}
+        guesses = np.full((height, width, 3), 128)
+    else:
+        outputs = {}
+        outputs["features"], guesses = reference_features(pixels.astype(np.int64), network.config.period)
     for integers in network.layers:
         layer = integers.layer
-        shape = (height // layer.scale, width // layer.scale, layer.out_channels)
-        output = np.zeros(shape, dtype=np.int64)
-        for row, column in np.ndindex(shape[:2]):
-            gathered = _gathered(integers, outputs[layer.source], row, column)
-            output[row, column] = _scaled(integers, gathered)
-        if layer.residual:
-            output += outputs[layer.residual]
-        limits = (-SHORT_LIMIT, SHORT_LIMIT) if layer.output == "parameters" else (-128, 127)
-        outputs[layer.name] = output.clip(*limits)
+        shape = tuple(-(-side // layer.scale) if is_paper else side // layer.scale for side in (height, width))
+        output = np.zeros((*shape, layer.out_channels), dtype=np.int64)
+        for row, column in np.ndindex(shape):
+            gathered = _gathered(integers, outputs, row, column, is_paper)
+            scaled = _scaled(integers, gathered, label)
+            residual = outputs[layer.residual][row, column] if layer.residual else 0
+            if layer.output == "gate":
+                values, gates = scaled.clip(-SHORT_LIMIT, SHORT_LIMIT).reshape(2, -1)
+                scaled = (values * _looked_up(network.tables["sigmoid"], gates) + 2**13) >> 14
+            output[row, column] = scaled + residual
+        limits = (-128, 127) if layer.output == "activation" else (-SHORT_LIMIT, SHORT_LIMIT)
+        outputs[layer.name] = output = output.clip(*limits)
+        if layer.output in ("sum", "gate"):
+            entries, elu = (output + 4) >> 3, network.tables["elu"]
+            outputs[f"{layer.name}.elu"] = _looked_up(elu, entries)
+            outputs[f"{layer.name}.concat_elu"] = np.dstack((_looked_up(elu, entries), _looked_up(elu, -entries)))
+            outputs[f"{layer.name}.raw"] = ((output + 8) >> 4).clip(-128, 127)
     return outputs["head"], guesses
+
+
+def _looked_up(table: NDArray[np.int32], entries: Array) -> Array:
+    return table[entries.clip(-256, 256) + 256].astype(np.int64)
 
 
 def reference_features(pixels: Array, period: int) -> tuple[Array, Array]:
@@ -57,20 +76,23 @@ def reference_features(pixels: Array, period: int) -> tuple[Array, Array]:
     return np.array(features).clip(-127, 127).reshape(height, width, -1), guesses
 
 
-def _gathered(integers: IntegerLayer, source: Array, row: int, column: int) -> Array:
-    layer = integers.layer
+def _gathered(integers: IntegerLayer, outputs: dict[str, Array], row: int, column: int, is_paper: bool) -> Array:
+    layer, at = integers.layer, (row, column)
     if layer.scale > layer.source_scale:
-        row, column = 2 * row + 1, 2 * column + 1
+        row, column = (2 * row, 2 * column) if is_paper else (2 * row + 1, 2 * column + 1)
     elif layer.scale < layer.source_scale:
-        row, column = (row - 1) // 2, (column - 1) // 2
-    values = []
-    for tap_row, tap_column in layer.taps:
+        row, column = (row // 2, column // 2) if is_paper else ((row - 1) // 2, (column - 1) // 2)
+    source, values = outputs[layer.source], []
+    for index, (tap_row, tap_column) in enumerate(layer.taps):
         there = row + tap_row, column + tap_column
         inside = 0 <= there[0] < source.shape[0] and 0 <= there[1] < source.shape[1]
-        values.append(source[there] if inside else np.full(layer.in_channels, ZERO_POINT))
-    return np.concatenate(values)
+        if layer.parities and layer.parities[index] != (at[0] % 2, at[1] % 2):
+            inside = False
+        values.append(source[there] if inside else np.full(layer.in_channels, zero_point(layer.source)))
+    return np.concatenate([*values, *(outputs[name][at] for name in layer.auxiliary)])
 
 
-def _scaled(integers: IntegerLayer, gathered: Array) -> Array:
-    sums = integers.weight.astype(np.int64) @ gathered + integers.bias
+def _scaled(integers: IntegerLayer, gathered: Array, label: int | None) -> Array:
+    bias = integers.bias if integers.bias.ndim == 1 else integers.bias[label]
+    sums = integers.weight.astype(np.int64) @ gathered + bias
     return np.rint(sums.astype(np.float32) * integers.multiplier).astype(np.int64)

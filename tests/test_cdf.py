@@ -8,9 +8,10 @@ import torch
 from reference_cdf import TOTAL, Lane
 
 from pixelzip.cdf import Distribution
+from pixelzip.models.config import ConeConfig
 from pixelzip.models.tables import LOGISTIC_LENGTH, PROBABILITY_ONE, make_tables
 
-TABLES = make_tables()
+TABLES = make_tables(ConeConfig.table_names)
 TENSORS = {name: torch.from_numpy(table) for name, table in TABLES.items()}
 LISTS = {name: table.tolist() for name, table in TABLES.items()}
 

@@ -121,7 +121,7 @@ def test_fake_quantised_network_equals_the_integers(tmp_path: Path) -> None:
     image = smooth_image(9, 14)
     with torch.no_grad():
         raw, guess = network(torch.from_numpy(image).permute(2, 0, 1)[None].float())
-    wanted = raw[0].permute(1, 2, 0).numpy() * _output_steps(CONFIGS[0].plan()[-1])
+    wanted = raw[0].permute(1, 2, 0).numpy() * _output_steps(CONFIGS[0].plan()[-1], CONFIGS[0])[0]
     predictor = Predictor(load_network(tmp_path / "x.safetensors"), [(9, 14)], torch.device("cpu"))
     predictor.pixels.load([image])
     for predicted in filter(None, map(predictor.predict, range(predictor.num_steps))):
