@@ -5,9 +5,12 @@ from __future__ import annotations
 import sys
 from contextlib import ExitStack
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 import click
-from click._termui_impl import ProgressBar
+
+if TYPE_CHECKING:
+    from click._termui_impl import ProgressBar
 
 
 class Bars:

@@ -104,4 +104,4 @@ def _fetched(name: str, fetch: Fetch) -> Pixels:
 
 
 def _first(limit: int | None, num_images: int) -> tuple[str, ...]:
-    return () if limit is None or limit >= num_images else (f"the first {limit} of {num_images} images",)
+    return () if limit is None or limit >= num_images else (f"only the first {limit} of {num_images:,}",)
