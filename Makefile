@@ -13,7 +13,7 @@ $(VENV)/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[demo,bench]" --group dev
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[demo,bench,plot]" --group dev
 	touch $@
 
 demo: $(VENV)/ready
@@ -28,7 +28,7 @@ check: $(VENV)/ready
 	$(BIN)/mypy
 
 bench: $(VENV)/ready
-	$(BIN)/python docs/benchmark.py $(DATA)
+	$(BIN)/pixelzip bench $(DATA)
 
 dist: $(VENV)/ready
 	$(BIN)/python -m build --outdir dist .

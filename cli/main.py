@@ -9,7 +9,7 @@ import click
 
 import pixelzip
 
-COMMANDS: Final = ("compress", "decompress", "heatmap", "info", "train")
+COMMANDS: Final = ("bench", "compress", "decompress", "heatmap", "info", "train")
 
 
 class _Commands(click.Group):

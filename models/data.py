@@ -39,9 +39,12 @@ def split_held_out(files: Sequence[Path], num_held_out: int) -> tuple[list[Path]
 
 
 def load_rgb(path: Path) -> NDArray[np.uint8]:
-    """Read one image as (H, W, 3) uint8."""
-    with Image.open(path) as image:
-        return np.asarray(image.convert("RGB"))
+    """Read one image as (H, W, 3) uint8; raises ValueError, with the file's name, when that fails."""
+    try:
+        with Image.open(path) as image:
+            return np.asarray(image.convert("RGB"))
+    except (OSError, SyntaxError) as error:
+        raise ValueError(f"{path}: {error}") from error
 
 
 class Crops:

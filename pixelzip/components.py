@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
@@ -26,9 +26,11 @@ from pixelzip.models.integer import IntegerNetwork
 from pixelzip.tiles import Tiling
 
 if TYPE_CHECKING:
-    from pixelzip.wavefront import Tile
+    from pixelzip.wavefront import CodedTile, Tile
 
 Pixels = NDArray[np.uint8]
+CodedFile = tuple[Header, Sequence[bytes]]
+"""What ``container.read`` returns: header and streams."""
 
 _NOISE_MEAN_STEP: Final = 48.0
 """Mean horizontal step in levels; independent uniform bytes give 85, photographs less than 20."""
@@ -111,33 +113,34 @@ def encode(
 
 
 def decode(
-    network: IntegerNetwork, header: Header, streams: Sequence[bytes], device: str, num_threads: int | None
-) -> list[Pixels]:
-    """Decode the components of a BODY_MODEL file."""
+    networks: Iterable[IntegerNetwork], files: Sequence[CodedFile], device: str, num_threads: int | None
+) -> list[list[Pixels] | None]:
+    """Decode the components of every file that a network coded; all tiles of one network form one batch."""
     from pixelzip import wavefront  # torch takes seconds to import, and reading a header must not
 
-    shape = (header.height, header.width)
-    components, tiles, places, index = [], [], [], 0
-    for component, num_channels in zip(header.components, header.mode.component_channels, strict=True):
-        pixels = np.zeros((*shape, num_channels), dtype=np.uint8)
-        components.append(pixels)
-        if component.coding == CONSTANT:
-            pixels[:] = np.frombuffer(component.constant, dtype=np.uint8)
-        elif component.coding == STORED:
-            pixels[:] = fallback.read_stored(streams[index], header.seal(index), pixels.shape)
-            index += 1
-        else:
-            assert header.tiling is not None
-            for box in header.tiling.boxes():
-                tile_shape = (box.height, box.width, num_channels)
-                tiles.append(wavefront.CodedTile(streams[index], tile_shape, header.seal(index), header.origin))
-                places.append(pixels[box.slices])
-                index += 1
-    for place, decoded in zip(places, wavefront.decode_tiles(network, tiles, device, num_threads), strict=True):
-        place[:] = decoded
-    if header.lattice is not None:
-        components[0] = lattice.to_rgb(header.lattice, components[0])
-    return components
+    decoded: list[list[Pixels] | None] = [None] * len(files)
+    for network in networks:
+        chosen = [index for index, (header, _) in enumerate(files) if header.model == network.identifier]
+        parts = [_places_to_decode(*files[index]) for index in chosen]
+        tiles, places = (
+            [tile for _, part in parts for tile, _ in part],
+            [place for _, part in parts for _, place in part],
+        )
+        for place, pixels in zip(places, wavefront.decode_tiles(network, tiles, device, num_threads), strict=True):
+            place[:] = pixels
+        for index, (components, _) in zip(chosen, parts, strict=True):
+            decoded[index] = _from_planes(files[index][0], components)
+    return decoded
+
+
+def measure(network: IntegerNetwork, pictures: Sequence[Prepared], device: str, num_threads: int | None) -> list[float]:
+    """Return the bits that every picture's tiles cost by the counts of the network that codes it, without coding."""
+    from pixelzip import wavefront  # as in decode
+
+    parts = [[tile for tile in _streams_to_code(picture) if not isinstance(tile, bytes)] for picture in pictures]
+    tiles = [tile for part in parts for tile in part]
+    costs = iter(wavefront.measure_tiles(network, tiles, device, num_threads))
+    return [sum(float(next(costs).sum()) for _ in part) for part in parts]
 
 
 def _run_encoder(network: IntegerNetwork, tiles: Sequence[Tile], device: str, num_threads: int | None) -> list[bytes]:
@@ -162,3 +165,32 @@ def _streams_to_code(picture: Prepared) -> list[Tile | bytes]:
         elif component.coding == STORED:
             streams.append(fallback.write_stored(pixels, header.seal(len(streams))))
     return streams
+
+
+def _places_to_decode(header: Header, streams: Sequence[bytes]) -> tuple[list[Pixels], list[tuple[CodedTile, Pixels]]]:
+    """Undo ``_streams_to_code``: components, and tiles still to be decoded with the part of a component they fill."""
+    from pixelzip.wavefront import CodedTile  # as in decode
+
+    components, places, index = list[Pixels](), list[tuple[CodedTile, Pixels]](), 0
+    assert header.tiling is not None
+    for component, num_channels in zip(header.components, header.mode.component_channels, strict=True):
+        pixels = np.zeros((header.height, header.width, num_channels), dtype=np.uint8)
+        components.append(pixels)
+        if component.coding == CONSTANT:
+            pixels[:] = np.frombuffer(component.constant, dtype=np.uint8)
+        elif component.coding == STORED:
+            pixels[:] = fallback.read_stored(streams[index], header.seal(index), pixels.shape)
+            index += 1
+        else:
+            for box in header.tiling.boxes():
+                tile_shape = (box.height, box.width, num_channels)
+                tile = CodedTile(streams[index], tile_shape, header.seal(index), header.origin)
+                places.append((tile, pixels[box.slices]))
+                index += 1
+    return components, places
+
+
+def _from_planes(header: Header, components: list[Pixels]) -> list[Pixels]:
+    if header.lattice is None:
+        return components
+    return [lattice.to_rgb(header.lattice, components[0]), *components[1:]]

@@ -24,9 +24,7 @@ def measure_bits(image: Image.Image | NDArray[Any], model: str = models.DEFAULT_
 
     The image is coded as one tile. Raises as ``pixelzip.compress`` does.
     """
-    import torch  # seconds to import: only when needed
-
-    from pixelzip import wavefront
+    from pixelzip import wavefront  # torch takes seconds to import: only when needed
 
     networks = find_networks(model)
     picture = components.prepare(images.read(image), networks)
@@ -34,7 +32,7 @@ def measure_bits(image: Image.Image | NDArray[Any], model: str = models.DEFAULT_
     if network is None:
         raise UnsupportedImage(f"no network codes images of mode {picture.header.mode.name}")
     tile = wavefront.Tile(picture.components[0], 0, picture.header.origin)
-    return wavefront.measure_tile(network, tile, torch.device("cpu"))
+    return wavefront.measure_tiles(network, [tile], "cpu", None)[0]
 
 
 def draw(bits: NDArray[np.float64]) -> Image.Image:

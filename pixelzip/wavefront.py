@@ -66,12 +66,21 @@ def decode_tiles(
     return _in_batches(decode, tiles, [tile.shape for tile in tiles], num_threads)
 
 
+def measure_tiles(
+    network: IntegerNetwork, tiles: Sequence[Tile], device: str, num_threads: int | None
+) -> list[NDArray[np.float64]]:
+    """Return the bits that each pixel of every tile costs by its integer counts, (h, w) float64; nothing is coded."""
+    measure = functools.partial(_measure_batch, network, torch.device(device))
+    return _in_batches(measure, tiles, [tile.pixels.shape for tile in tiles], num_threads)
+
+
 @torch.inference_mode()
-def measure_tile(network: IntegerNetwork, tile: Tile, device: torch.device) -> NDArray[np.float64]:
-    """Return the bits that each pixel of one tile costs, (h, w) float64."""
-    bits = np.zeros(tile.pixels.shape[:2])
-    for lanes, _, counts in _intervals(network, [tile], device):
-        bits[lanes.row, lanes.column] = (np.log2(ans.COUNT_TOTAL) - np.log2(counts)).sum(axis=0)
+def _measure_batch(network: IntegerNetwork, device: torch.device, tiles: Sequence[Tile]) -> list[NDArray[np.float64]]:
+    bits = [np.zeros(tile.pixels.shape[:2]) for tile in tiles]
+    for lanes, _, counts in _intervals(network, tiles, device):
+        costs = (np.log2(ans.COUNT_TOTAL) - np.log2(counts)).sum(axis=0)  # (n,)
+        for index, span in _spans(lanes):
+            bits[index][lanes.row[span], lanes.column[span]] = costs[span]
     return bits
 
 

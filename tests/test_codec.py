@@ -42,6 +42,10 @@ def assert_same(one: Image.Image, other: Image.Image) -> None:
     assert one.getpalette() == other.getpalette()
 
 
+def measured_bits(network: IntegerNetwork, image: np.ndarray) -> float:
+    return float(wavefront.measure_tiles(network, [wavefront.Tile(image, 0)], "cpu", None)[0].sum())
+
+
 @pytest.mark.parametrize("kind", ["noise", "constant", "smooth"])
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("size", [(1, 1), (1, 9), (7, 1), (13, 6), (40, 33)])
@@ -91,7 +95,32 @@ def test_bytes_depend_on_the_image_alone(model_path: str, monkeypatch: pytest.Mo
     monkeypatch.setattr("pixelzip.ans.HAS_CONSTRICTION", False)
     assert pixelzip.compress(images, model_path) == wanted
     decoded = [pixelzip.decompress_array(data, model=model_path, num_threads=1) for data in wanted]
-    assert all(np.array_equal(a, b[..., 0] if b.shape[2] == 1 else b) for a, b in zip(decoded, images, strict=True))
+    together = pixelzip.decompress_array(wanted, model=model_path)
+    for one, other, image in zip(decoded, together, images, strict=True):
+        assert np.array_equal(one, other)
+        assert np.array_equal(one, image[..., 0] if image.shape[2] == 1 else image)
+
+
+def test_a_list_of_files_of_every_kind(model_path: str) -> None:
+    images = [make_image(mode, 20, 30, kind) for mode in MODES for kind in ("noise", "constant", "smooth")]
+    files = [*pixelzip.compress(images, model_path), pixelzip.compress(smooth_image(40, 50))]
+    assert {pixelzip.info(data).body for data in files} == {"model", "png", "webp"}
+    decoded = pixelzip.decompress_array(files, model=model_path)
+    for data, samples in zip(files, decoded, strict=True):
+        alone = pixelzip.decompress_array(data, model=model_path)
+        assert samples.dtype == alone.dtype
+        assert np.array_equal(samples, alone)
+    assert pixelzip.decompress_array([]) == []
+    with pytest.raises(pixelzip.CorruptFile):
+        pixelzip.decompress_array([files[0], files[1][:-1]], model=model_path)
+
+
+def test_many_tiles_are_measured_as_one(integer_network: IntegerNetwork) -> None:
+    tiles = [wavefront.Tile(smooth_image(*shape), 0) for shape in ((9, 30, 3), (32, 32, 1), (1, 1, 3))]
+    bits = wavefront.measure_tiles(integer_network, tiles, "cpu", None)
+    assert [part.shape for part in bits] == [(9, 30), (32, 32), (1, 1)]
+    for tile, part in zip(tiles, bits, strict=True):
+        assert np.array_equal(part, wavefront.measure_tiles(integer_network, [tile], "cpu", 1)[0])
 
 
 @pytest.mark.gpu
@@ -105,11 +134,11 @@ def test_cuda_writes_the_same_bytes(model_path: str) -> None:
 
 def test_coded_bits_are_the_models_own(integer_network: IntegerNetwork) -> None:
     image = smooth_image(64, 80)
-    bits = float(wavefront.measure_tile(integer_network, wavefront.Tile(image, 0), torch.device("cpu")).sum())
+    bits = measured_bits(integer_network, image)
     stream = wavefront.encode_tiles(integer_network, [wavefront.Tile(image, 0)], "cpu", None)[0]
     assert 0 <= 8 * len(stream) - bits < 8 * 6
     more = np.tile(image, (8, 4, 1))
-    more_bits = float(wavefront.measure_tile(integer_network, wavefront.Tile(more, 0), torch.device("cpu")).sum())
+    more_bits = measured_bits(integer_network, more)
     stream = wavefront.encode_tiles(integer_network, [wavefront.Tile(more, 0)], "cpu", None)[0]
     assert (8 * len(stream) - more_bits) / more.size < 1e-4
 
@@ -118,7 +147,7 @@ def test_coded_bits_are_the_models_own(integer_network: IntegerNetwork) -> None:
 def test_overhead_is_at_most_16_bytes(model_path: str) -> None:
     image = smooth_image(50, 60)
     network = models.load(model_path)
-    ideal = float(wavefront.measure_tile(network, wavefront.Tile(image, 0), torch.device("cpu")).sum()) / 8
+    ideal = measured_bits(network, image) / 8
     header, streams = container.read(pixelzip.compress(image, model_path))
     coded = container.write(header, streams)
     assert header.body == container.BODY_MODEL

@@ -1,0 +1,219 @@
+"""Images and codecs -> rows of real bits and speed, every image decoded and compared. Prints nothing."""
+
+from __future__ import annotations
+
+import platform
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+import imagecodecs
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+import pixelzip
+from pixelzip import components
+from pixelzip import image as images
+from pixelzip.codec import find_networks
+from pixelzip.components import Networks
+from pixelzip.errors import PixelzipError
+from pixelzip.imageset import CIFAR10, ImageSet
+from pixelzip.peers import Codec, own_codecs, peers
+
+Pixels = NDArray[np.uint8]
+Progress = Callable[[str, int, int], None]
+"""Called with the name of a codec, the images done and the images in all."""
+
+Kind = Literal["files", "likelihood", "published"]
+
+SMALL_IMAGES_PER_CALL: Final = 512
+"""Enough to fill several batches of pixelzip, few enough that progress is seen."""
+
+_WARM_UP_SIDE: Final = 64
+
+
+class NotLossless(PixelzipError):
+    """A codec gave back other pixels than it was given."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """What one codec reached.
+
+    ``bits_per_subpixel`` of ``files`` are 8 * bytes / sub-pixels with everything that a file holds, the mean over
+    images; of a ``likelihood`` they are what a model alone would need; ``published`` ones were not measured here.
+    Speeds are medians over calls: one image each, or SMALL_IMAGES_PER_CALL small ones.
+    """
+
+    codec: str
+    bits_per_subpixel: float
+    kind: Kind
+    library: str | None = None
+    num_bytes: int | None = None
+    encode_kpixels_per_second: float | None = None
+    decode_kpixels_per_second: float | None = None
+    encode_images_per_second: float | None = None
+    decode_images_per_second: float | None = None
+
+
+@dataclass(frozen=True)
+class Report:
+    """Rows, and everything that they depend on."""
+
+    image_set: str
+    notes: tuple[str, ...]
+    num_images: int
+    num_pixels: int
+    are_small: bool
+    device: str
+    num_threads: int
+    processor: str
+    versions: dict[str, str]
+    rows: tuple[Row, ...]
+
+
+PUBLISHED: Final = tuple(
+    Row(name, bits, "published")
+    for name, bits in (
+        ("Deep Diffusion", 5.40),
+        ("NICE", 4.48),
+        ("DRAW", 4.13),
+        ("Deep GMMs", 4.00),
+        ("Conv DRAW", 3.58),
+        ("Real NVP", 3.49),
+        ("PixelCNN", 3.14),
+        ("VAE with IAF", 3.11),
+        ("Gated PixelCNN", 3.03),
+        ("PixelRNN", 3.00),
+        ("PixelCNN++", 2.92),
+    )
+)
+"""CIFAR-10, the table of Salimans et al., "PixelCNN++" (2017): likelihoods of the official test set, bits/sub-pixel."""
+
+
+def run(
+    image_set: ImageSet,
+    models: Sequence[str],
+    efforts: Sequence[int],
+    device: str,
+    num_threads: int,
+    progress: Progress,
+) -> Report:
+    """Measure every peer, pixelzip with every model, and every model without coding.
+
+    Raises:
+        NotLossless: a codec changed a pixel.
+        UnknownModel: there is no such model.
+    """
+    codecs = peers(efforts, num_threads)
+    codecs += [codec for model in models for codec in own_codecs(model, device, num_threads)]
+    rows = [measure(codec, image_set, progress) for codec in codecs]
+    rows += [measure_likelihood(model, image_set, device, num_threads, progress) for model in models]
+    return Report(
+        image_set=image_set.name,
+        notes=image_set.notes,
+        num_images=len(image_set.images),
+        num_pixels=image_set.num_pixels,
+        are_small=image_set.are_small,
+        device=_device_name(device),
+        num_threads=num_threads,
+        processor=_processor_name(),
+        versions=_versions(codecs),
+        rows=(*rows, *(PUBLISHED if image_set.name == CIFAR10 else ())),
+    )
+
+
+def measure(codec: Codec, image_set: ImageSet, progress: Progress) -> Row:
+    """Compress, decompress and compare every image, after one call that is not timed; raises NotLossless."""
+    codec.decode(codec.encode([image_set.images[0][:_WARM_UP_SIDE, :_WARM_UP_SIDE].copy()]))
+    calls = list[_Call]()
+    progress(codec.name, 0, len(image_set.images))
+    for group in _groups(image_set, codec.takes_all):
+        calls.append(_call(codec, group))
+        progress(codec.name, sum(call.num_images for call in calls), len(image_set.images))
+    return Row(
+        codec=codec.name,
+        bits_per_subpixel=statistics.mean(bits for call in calls for bits in call.bits_per_subpixel),
+        kind="files",
+        library=codec.library,
+        num_bytes=sum(call.num_bytes for call in calls),
+        encode_kpixels_per_second=statistics.median(call.num_kpixels / call.encode_seconds for call in calls),
+        decode_kpixels_per_second=statistics.median(call.num_kpixels / call.decode_seconds for call in calls),
+        encode_images_per_second=statistics.median(call.num_images / call.encode_seconds for call in calls),
+        decode_images_per_second=statistics.median(call.num_images / call.decode_seconds for call in calls),
+    )
+
+
+def measure_likelihood(model: str, image_set: ImageSet, device: str, num_threads: int, progress: Progress) -> Row:
+    """Add up what the pixels cost by the counts of a model's network for pixels: no lattices, no coder, no files.
+
+    Raises:
+        UnknownModel: there is no such model.
+    """
+    name = f"pixelzip {model}, likelihood without coding"
+    network = find_networks(model).pixels
+    bits = list[float]()
+    for group in _groups(image_set, takes_all=False):
+        prepared = [components.prepare(images.read(image), Networks(network)) for image in group]
+        costs = components.measure(network, prepared, device, num_threads)
+        bits += [cost / image.size for cost, image in zip(costs, group, strict=True)]
+        progress(name, len(bits), len(image_set.images))
+    return Row(name, statistics.mean(bits), "likelihood")
+
+
+@dataclass(frozen=True)
+class _Call:
+    """One call of a codec in both directions; ``bits_per_subpixel`` has an entry for every file."""
+
+    num_images: int
+    num_kpixels: float
+    num_bytes: int
+    bits_per_subpixel: tuple[float, ...]
+    encode_seconds: float
+    decode_seconds: float
+
+
+def _call(codec: Codec, group: Sequence[Pixels]) -> _Call:
+    started = time.perf_counter()
+    files = codec.encode(group)
+    encoded = time.perf_counter()
+    decoded = codec.decode(files)
+    finished = time.perf_counter()
+    if not all(np.array_equal(one, other) for one, other in zip(decoded, group, strict=True)):
+        raise NotLossless(f"{codec.name}: a decoded image differs from the original")
+    num_bytes, num_subpixels = sum(map(len, files)), sum(image.size for image in group)
+    each = (8 * len(file) / image.size for file, image in zip(files, group, strict=not codec.takes_all))
+    bits = (8 * num_bytes / num_subpixels,) if codec.takes_all else tuple(each)
+    return _Call(len(group), num_subpixels / 3e3, num_bytes, bits, encoded - started, finished - encoded)
+
+
+def _groups(image_set: ImageSet, takes_all: bool) -> list[Sequence[Pixels]]:
+    """Cut a set into what goes into one call."""
+    num_images = len(image_set.images)
+    step = num_images if takes_all else SMALL_IMAGES_PER_CALL if image_set.are_small else 1
+    return [image_set.images[start : start + step] for start in range(0, num_images, step)]
+
+
+def _versions(codecs: Sequence[Codec]) -> dict[str, str]:
+    """Name -> version of everything that the figures depend on."""
+    own = {"pixelzip": pixelzip.__version__, "torch": torch.__version__, "imagecodecs": imagecodecs.__version__}
+    return {**own, **dict(codec.library.split(" ", 1) for codec in codecs)}
+
+
+def _device_name(device: str) -> str:
+    is_cuda = torch.device(device).type == "cuda"
+    return f"{device} ({torch.cuda.get_device_name(device)})" if is_cuda else device
+
+
+def _processor_name() -> str:
+    """Return what the processor calls itself."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.processor() or platform.machine())

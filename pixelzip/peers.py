@@ -1,0 +1,84 @@
+"""The codecs that are measured, pixelzip among them: name -> functions from images to files and back.
+
+Every codec takes images (H, W, 3) uint8 and gives them back as they were.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import imagecodecs
+import numpy as np
+from numpy.typing import NDArray
+
+import pixelzip
+from pixelzip import models
+
+Pixels = NDArray[np.uint8]
+Options = dict[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Codec:
+    """``encode`` turns images into files, ``decode`` files into images.
+
+    A codec for single images makes one file for each; one that ``takes_all`` gets the whole set in one call, and may
+    make a single file of it.
+    """
+
+    name: str
+    library: str
+    encode: Callable[[Sequence[Pixels]], list[bytes]]
+    decode: Callable[[list[bytes]], Sequence[NDArray[Any]]]
+    takes_all: bool = False
+
+
+def own_codecs(model: str, device: str, num_threads: int) -> list[Codec]:
+    """Return pixelzip with a model; before it, the same without the model's companion for lattices, if it has one."""
+    named = _own(f"pixelzip {model}", model, device, num_threads)
+    if f"{model}{models.PLANES_SUFFIX}" not in {entry.name for entry in models.MODELS}:
+        return [named]
+    alone = str(models.find(model).path)  # a path stands for itself: companions go with names
+    return [_own(f"pixelzip {model}, without lattices", alone, device, num_threads), named]
+
+
+def peers(efforts: Sequence[int], num_threads: int) -> list[Codec]:
+    """Return the lossless codecs that this build of imagecodecs has; JPEG XL once for each of its efforts."""
+    threads = {"numthreads": num_threads}
+    rows: list[tuple[str, str, Options, Options]] = [
+        ("QOI", "qoi", {}, {}),
+        ("PNG, level 9", "png", {"level": 9}, {}),
+        ("JPEG-LS, no colour transform", "jpegls", {}, {}),
+        ("AVIF lossless, -s 6", "avif", {"level": 100, "speed": 6, **threads}, threads),
+        # The codestream alone: the boxes of a .jp2 file would add 85 bytes.
+        ("JPEG 2000, reversible", "jpeg2k", {"reversible": True, "codecformat": "j2k", **threads}, threads),
+        ("WebP lossless, -m 6", "webp", {"lossless": True, "level": 100, "method": 6}, {}),
+        *(
+            (f"JPEG XL, -e {effort}", "jpegxl", {"lossless": True, "effort": effort, **threads}, threads)
+            for effort in efforts
+        ),
+    ]
+    return [_peer(*row) for row in rows if getattr(imagecodecs, row[1].upper()).available]
+
+
+def _own(name: str, model: str, device: str, num_threads: int) -> Codec:
+    def encode(images: Sequence[Pixels]) -> list[bytes]:
+        return pixelzip.compress(images, model, device=device, num_threads=num_threads)
+
+    def decode(files: list[bytes]) -> Sequence[NDArray[Any]]:
+        return pixelzip.decompress_array(files, model=model, device=device, num_threads=num_threads)
+
+    return Codec(name, f"pixelzip {pixelzip.__version__}", encode, decode)
+
+
+def _peer(name: str, prefix: str, encoding: Options, decoding: Options) -> Codec:
+    """Apply the functions of imagecodecs that begin with ``prefix`` to one image after the other."""
+    encode, decode, version = (getattr(imagecodecs, f"{prefix}_{what}") for what in ("encode", "decode", "version"))
+    return Codec(
+        name,
+        version(),
+        lambda images: [bytes(encode(image, **encoding)) for image in images],
+        lambda files: [decode(data, **decoding) for data in files],
+    )
