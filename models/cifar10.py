@@ -40,11 +40,6 @@ class Cifar10:
     form: Form
 
 
-def load_cifar10(path: Path, split: Split) -> Images:
-    """Read the images of one split, (n, 32, 32, 3) uint8, in file order; errors as for ``read_cifar10``."""
-    return read_cifar10(path, split).images
-
-
 def read_cifar10(path: Path, split: Split) -> Cifar10:
     """Read one split from a folder, or from a ``.tar.gz``; a folder may also hold the folder or archive.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -13,6 +14,19 @@ from torch import Tensor
 
 SUFFIXES = frozenset({".png", ".webp", ".tif", ".tiff", ".bmp", ".ppm"})
 """Formats that can hold an image without loss."""
+
+
+class Batch(NamedTuple):
+    """``pixels`` (batch, 3, H, W) uint8; ``classes`` (batch,) int64, where a network needs them."""
+
+    pixels: Tensor
+    classes: Tensor | None = None
+
+
+def as_batch(images: NDArray[np.uint8], labels: NDArray[np.uint8] | None = None) -> Batch:
+    """Turn (n, H, W, 3) images and (n,) labels into tensors."""
+    pixels = torch.from_numpy(np.array(images)).permute(0, 3, 1, 2)
+    return Batch(pixels, None if labels is None else torch.from_numpy(labels.astype(np.int64)))
 
 
 def find_images(paths: Sequence[Path]) -> list[Path]:
@@ -72,14 +86,14 @@ class Crops:
         """Read what bits are measured on: at most the top left 256x256 pixels of an image, (1, H, W, 3)."""
         return load_rgb(path)[None, :256, :256]
 
-    def __iter__(self) -> Iterator[Tensor]:
-        """Yield (batch_size, 3, crop_size, crop_size) uint8."""
+    def __iter__(self) -> Iterator[Batch]:
+        """Yield (batch_size, 3, crop_size, crop_size) pixels."""
         while True:
             generator = np.random.default_rng([self.seed, self.position])
             self.position += 1
             chosen = generator.choice(len(self.images), self.batch_size, p=self.shares)
             crops = [self._draw(int(index), generator) for index in chosen]
-            yield torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2)
+            yield as_batch(np.stack(crops))
 
     def _draw(self, index: int, generator: np.random.Generator) -> NDArray[np.uint8]:
         crop = self._photograph(self.images[index], generator)
@@ -99,25 +113,29 @@ class Crops:
 class SmallImages:
     """Endless batches of whole images of one size, in a new order every epoch, flipped left to right at random.
 
-    ``images`` are (n, H, W, 3) uint8; ``seed`` and ``skip`` as for ``Crops``.
+    ``images`` are (n, H, W, 3) uint8, ``labels`` (n,) uint8; ``seed`` and ``skip`` as for ``Crops``.
     """
 
-    def __init__(self, images: NDArray[np.uint8], batch_size: int, seed: int, skip: int = 0) -> None:
+    def __init__(
+        self, images: NDArray[np.uint8], labels: NDArray[np.uint8] | None, batch_size: int, seed: int, skip: int = 0
+    ) -> None:
         if len(images) < batch_size:
             raise ValueError(f"{len(images)} images do not fill a batch of {batch_size}")
-        self.images, self.batch_size, self.seed, self.position = images, batch_size, seed, skip
+        self.images, self.labels = images, labels
+        self.batch_size, self.seed, self.position = batch_size, seed, skip
 
-    def __iter__(self) -> Iterator[Tensor]:
-        """Yield (batch_size, 3, H, W) uint8."""
+    def __iter__(self) -> Iterator[Batch]:
+        """Yield (batch_size, 3, H, W) pixels."""
         batches_per_epoch = len(self.images) // self.batch_size
         while True:
             epoch, batch = divmod(self.position, batches_per_epoch)
             order = np.random.default_rng([self.seed, epoch]).permutation(len(self.images))
-            chosen = self.images[order[batch * self.batch_size : (batch + 1) * self.batch_size]]
+            indices = order[batch * self.batch_size : (batch + 1) * self.batch_size]
+            chosen = self.images[indices]
             flips = np.random.default_rng([self.seed, epoch, batch]).integers(2, size=len(chosen)).astype(bool)
             chosen[flips] = chosen[flips, :, ::-1]
             self.position += 1
-            yield torch.from_numpy(chosen).permute(0, 3, 1, 2)
+            yield as_batch(chosen, None if self.labels is None else self.labels[indices])
 
 
 def softened(crop: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:

@@ -54,7 +54,7 @@ _FAMILIES: Final[dict[str, type[ConeConfig] | type[PaperConfig]]] = {"cone": Con
 
 @dataclass(frozen=True, eq=False)
 class IntegerLayer:
-    """A layer with its integers: weight (products, inputs) int8, bias (products,) int32, multiplier (products,) float32.
+    """Integers of a layer: weight (products, inputs) int8, bias (products,) int32, multiplier (products,) float32.
 
     The bias of a gate in a network with classes is (classes, products).
     """
@@ -87,7 +87,7 @@ class IntegerLayer:
 
 @dataclass(frozen=True, eq=False)
 class IntegerNetwork:
-    """A network ready to run. ``tables`` maps the configuration's table names to int32 arrays, see ``models.tables``."""
+    """A network ready to run. ``tables`` maps the configuration's table names to int32 arrays."""
 
     config: Config
     layers: tuple[IntegerLayer, ...]
@@ -142,9 +142,12 @@ def config_to_json(config: Config) -> str:
 
 def config_from_json(text: str) -> Config:
     """Read a configuration; raises KeyError, ValueError or TypeError when it is not one."""
-    fields = json.loads(text)
+    fields: dict[str, Any] = json.loads(text)
     family = _FAMILIES[fields.pop("family", "cone")]
-    return family(**{name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()})
+    values: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()
+    }
+    return family(**values)
 
 
 def _typed(tensors: dict[str, Any], name: str, dtype: type) -> Any:

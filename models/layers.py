@@ -15,7 +15,7 @@ Tap = tuple[int, int]
 POINT: Final[tuple[Tap, ...]] = ((0, 0),)
 
 ACTIVATION_STEPS: Final = 32
-"""Hidden activations are multiples of 1/32. After a clamp, in [0, 255/32]; an int8 ``q`` stands for ``(q + 128) / 32``."""
+"""Hidden activations are multiples of 1/32. Clamped ones lie in [0, 255/32]; an int8 ``q`` is ``(q + 128) / 32``."""
 
 ZERO_POINT: Final = -128
 """The int8 value of a clamped activation of zero, and of every position outside the tile."""

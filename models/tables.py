@@ -51,10 +51,10 @@ TANH_STEPS: Final = 64
 def make_tables(names: Sequence[str]) -> dict[str, NDArray[np.int32]]:
     """Return the tables named, int32.
 
-    ``logistic`` (2^15,), ``exponential`` (385,), ``inverse_scale`` (129,) of the mixture; ``tanh``, ``elu``, ``sigmoid``
-    (513,) of the paper's network, from -256 to 256.
+    ``logistic`` (2^15,), ``exponential`` (385,), ``inverse_scale`` (129,) of the mixture; ``tanh``, ``elu`` and
+    ``sigmoid`` (513,) of the paper's network, from -256 to 256.
     """
-    makers = {
+    makers: dict[str, Callable[[], NDArray[np.int32]]] = {
         "logistic": _logistic,
         "exponential": _exponential,
         "inverse_scale": _inverse_scale,

@@ -21,17 +21,14 @@ from typing import Any
 
 import torch
 from torch import Tensor, distributed, nn
-from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from pixelzip.models.cifar10 import load_cifar10
-from pixelzip.models.config import ConeConfig
-from pixelzip.models.data import Crops, SmallImages, find_images, split_held_out
-from pixelzip.models.export import float_network
-from pixelzip.models.integer import load_network
-from pixelzip.models.mixture import bits
+from pixelzip.models.data import Batch
+from pixelzip.models.export import Network
+from pixelzip.models.integer import Config
 from pixelzip.models.pixelcnn import ConePixelCNN
-from pixelzip.models.planes import PlaneCrops
+from pixelzip.models.start import build, initial_weights, training_data
+from pixelzip.models.two_stream import PaperPixelCNN
 
 logger = logging.getLogger(__name__)
 
@@ -78,13 +75,16 @@ def learning_rate_factor(step: int, config: TrainingConfig) -> float:
 class Trainer:
     """A run in ``folder``: ``checkpoint.pt`` to resume from, ``curve.jsonl``, ``config.json``."""
 
-    def __init__(self, network: ConeConfig, config: TrainingConfig, folder: Path) -> None:
+    def __init__(self, network: Config, config: TrainingConfig, folder: Path) -> None:
         self.config, self.folder, self.step = config, folder, 0
         self.device, self.rank, self.world_size = _place(config.device)
         torch.manual_seed(config.seed)
-        self.network = ConePixelCNN(network)
+        self.network = build(network)
+        self.batches, self.held_out = training_data(network, config, config.seed * 1000 + self.rank, self.step)
         if config.initial:
-            self.network.load_state_dict(_initial_weights(Path(config.initial), self.network))
+            self.network.load_state_dict(initial_weights(Path(config.initial), self.network))
+        elif isinstance(self.network, PaperPixelCNN):
+            self.network.initialise(next(iter(self.batches)).pixels.float())
         self.network = self.network.to(self.device)
         self.average = AveragedModel(self.network, multi_avg_fn=get_ema_multi_avg_fn(config.averaging))  # type: ignore[no-untyped-call]
         self.optimizer = torch.optim.AdamW(
@@ -93,7 +93,7 @@ class Trainer:
         self.folder.mkdir(parents=True, exist_ok=True)
         if self._checkpoint.exists():
             self._resume()
-        self.batches, self.held_out = _data(network, config, config.seed * 1000 + self.rank, self.step)
+        self.batches.position = self.step
         settings = {"network": asdict(network), "training": asdict(config)}
         (folder / "config.json").write_text(json.dumps(settings, indent=2) + "\n")
 
@@ -107,10 +107,10 @@ class Trainer:
         forward = self._compiled()
         losses: list[Tensor] = []
         started = time.monotonic()
-        for crops in self.batches:
+        for batch in self.batches:
             if self.step >= last:
                 return
-            losses.append(self._train_step(forward, crops.to(self.device)))
+            losses.append(self._train_step(forward, batch))
             if self.step % self.config.num_steps_between_checkpoints == 0 or self.step == last:
                 held_out = self._held_out_bits() if self.rank == 0 else None
                 mean = float(torch.stack(losses).mean())
@@ -119,14 +119,11 @@ class Trainer:
                     self._save()
                     self._record(Progress(self.step, time.monotonic() - started, mean, held_out), report)
 
-    def _train_step(self, forward: nn.Module, crops: Tensor) -> Tensor:
+    def _train_step(self, forward: nn.Module, batch: Batch) -> Tensor:
         self.network.quantised = self.step >= self.config.quantise_from_step
         for group in self.optimizer.param_groups:
             group["lr"] = self.config.learning_rate * learning_rate_factor(self.step, self.config)
-        with torch.autocast(self.device.type, torch.bfloat16):
-            pixels = crops.float()  # (batch, 3, crop, crop)
-            raw, guess = forward(pixels)
-        loss = bits(raw, guess, pixels).mean() / 3
+        loss = self._bits_per_subpixel(forward, batch)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
@@ -150,17 +147,21 @@ class Trainer:
             return None
         network = self.averaged()
         total = 0.0
-        for images in self.held_out:
-            pixels = images.to(self.device).permute(0, 3, 1, 2).float()  # (batch, 3, H, W)
-            with torch.autocast(self.device.type, torch.bfloat16):
-                raw, guess = network(pixels)
-            total += float(bits(raw, guess, pixels).mean()) / 3
+        for batch in self.held_out:
+            total += float(self._bits_per_subpixel(network, batch))
         return total / len(self.held_out)
 
-    def averaged(self) -> ConePixelCNN:
+    def _bits_per_subpixel(self, forward: nn.Module, batch: Batch) -> Tensor:
+        pixels = batch.pixels.to(self.device).float()  # (batch, 3, H, W)
+        classes = () if batch.classes is None else (batch.classes.to(self.device),)
+        with torch.autocast(self.device.type, torch.bfloat16):
+            raw, guess = forward(pixels, *classes)
+        return self.network.bits(raw, guess, pixels).mean() / 3
+
+    def averaged(self) -> Network:
         """Return the network with averaged weights, quantised as the run is at this step."""
         network = self.average.module
-        assert isinstance(network, ConePixelCNN)
+        assert isinstance(network, ConePixelCNN | PaperPixelCNN)
         network.quantised = self.step >= self.config.quantise_from_step
         return network.eval()
 
@@ -188,54 +189,6 @@ class Trainer:
         self.optimizer.load_state_dict(state["optimizer"])
         torch.set_rng_state(state["random"].cpu())
         logger.info("resumed at step %d", self.step)
-
-
-def averaged_weights(folder: Path) -> dict[str, Tensor]:
-    """Read the averaged weights of a run's last checkpoint."""
-    state: dict[str, Any] = torch.load(folder / "checkpoint.pt", map_location="cpu", weights_only=True)
-    prefix = "module."
-    return {name.removeprefix(prefix): value for name, value in state["average"].items() if name.startswith(prefix)}
-
-
-def _initial_weights(path: Path, network: ConePixelCNN) -> dict[str, Tensor]:
-    """Read the weights to start ``network`` from.
-
-    Inputs that only it has, those of its positions, start at zero; blocks that only it has add nothing at first.
-    """
-    weights = averaged_weights(path) if path.is_dir() else float_network(load_network(path)).state_dict()
-    stem = "layers.0.weight"
-    missing = network.state_dict()[stem].shape[2] - weights[stem].shape[2]
-    grown = network.state_dict()
-    last, new_last = (max(int(name.split(".")[1]) for name in names) for names in (weights, grown))
-    for name in grown:
-        _, index, kind = name.split(".")
-        if int(index) == new_last:
-            grown[name] = weights[f"layers.{last}.{kind}"]
-        elif int(index) < last:
-            grown[name] = weights[name]
-        elif network.layers[int(index)].layer.residual:  # type: ignore[union-attr]
-            grown[name].zero_()
-    return {**grown, stem: functional.pad(weights[stem], (0, max(0, missing)))}
-
-
-def _data(
-    network: ConeConfig, config: TrainingConfig, seed: int, skip: int
-) -> tuple[SmallImages | Crops, list[Tensor]]:
-    """Return endless training batches, and held-out batches (batch, H, W, 3) uint8."""
-    if config.cifar10:
-        images = load_cifar10(Path(config.data[0]), "train")
-        held_out = [torch.from_numpy(images[start : start + 100]) for start in range(0, config.num_held_out, 100)]
-        return SmallImages(images[config.num_held_out :], config.batch_size, seed, skip), held_out
-    files, held_out_files = _training_files(config)
-    crops = (PlaneCrops if network.period else Crops)(files, config.crop_size, config.batch_size, seed, skip)
-    return crops, [torch.from_numpy(crops.held_out(file).copy()) for file in held_out_files]
-
-
-def _training_files(config: TrainingConfig) -> tuple[list[Path], list[Path]]:
-    """Hold files out of the first data folder only; the others are training data entirely."""
-    first, held_out = split_held_out(find_images([Path(config.data[0])]), config.num_held_out)
-    others = find_images([Path(path) for path in config.data[1:]]) if config.data[1:] else []
-    return first + others, held_out
 
 
 def _place(device: str) -> tuple[torch.device, int, int]:

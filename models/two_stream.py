@@ -55,7 +55,8 @@ class NormalisedProduct(nn.Module):
     def weight(self) -> Tensor:
         """Return the (out, taps, in) weights."""
         lengths: Tensor = self.v.square().sum(dim=(1, 2), keepdim=True).sqrt()
-        return self.v * (self.g[:, None, None] / lengths)
+        weight: Tensor = self.v * (self.g[:, None, None] / lengths)
+        return weight
 
     @torch.no_grad()
     def initialise(self, products: Tensor, gain: float) -> Tensor:
@@ -82,7 +83,8 @@ class StreamLayer(nn.Module):
 
     def dense(self) -> tuple[Tensor, Tensor]:
         """Return the weights of all inputs, (products, taps + auxiliary, in), and the bias, (products,) or by class."""
-        weight, bias = self.main.weight(), self.main.b
+        weight: Tensor = self.main.weight()
+        bias: Tensor = self.main.b
         if self.layer.auxiliary:
             side = self.side.weight().view(len(weight), -1, self.layer.in_channels)
             weight, bias = torch.cat((weight, side), dim=1), bias + self.side.b
@@ -192,7 +194,7 @@ class PaperPixelCNN(nn.Module):
         levels = pixels.long()
         red, green, blue = raw.view(batch, 3, LEVELS, height, width).unbind(dim=1)
         first, second, third = (
-            table(levels[:, index]).movedim(-1, 1) for table, index in zip(self.coupling, (0, 0, 1))
+            table(levels[:, index]).movedim(-1, 1) for table, index in zip(self.coupling, (0, 0, 1), strict=True)
         )
         logits = (red, green + first, blue + second + third)  # each (batch, 256, H, W)
         losses = [
@@ -218,7 +220,8 @@ class PaperPixelCNN(nn.Module):
             residual = outputs[layer.residual] if layer.residual else None
             if layer.output == "parameters":
                 with torch.autocast(pixels.device.type, enabled=False):
-                    return module(source.float(), others, residual, shape, run)
+                    head: Tensor = module(source.float(), others, residual, shape, run)
+                    return head
             outputs[layer.name] = module(source, others, residual, shape, run)
         raise AssertionError("a plan ends in its head")
 
@@ -231,9 +234,9 @@ class PaperPixelCNN(nn.Module):
 
 
 def parameters(raw: Tensor) -> Tensor:
-    """Turn the paper's (batch, 10 * mixtures, H, W) parameters, in units of PIXEL_STEPS levels, into those of ``mixture``."""
+    """Turn the paper's (batch, 10 * mixtures, H, W) parameters, in PIXEL_STEPS levels, into those of ``mixture``."""
     split = raw.view(raw.shape[0], 10, -1, *raw.shape[2:])
-    logits, means, log_scales, coefficients = torch.split(split, (1, 3, 3, 3), dim=1)
+    logits, means, log_scales, coefficients = torch.split(split, [1, 3, 3, 3], dim=1)
     offsets = means * (PIXEL_STEPS / mixture.MEAN_GAIN)
     log_scales = log_scales.clamp(min=LOG_SCALE_FLOOR) + math.log(PIXEL_STEPS)
     return torch.cat((logits, offsets, log_scales, torch.tanh(coefficients)), dim=1).view_as(raw)

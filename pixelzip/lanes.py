@@ -4,8 +4,8 @@ Wavefronts: pixel (row, column) of a tile belongs to step ``column + 2 * row``. 
 position (R, C) at the step of pixel (kR + k - 1, kC + k - 1), when it is complete.
 
 Raster order: pixel (row, column) belongs to step ``column + width * row``, one pixel of each tile at a step. A layer at
-resolution 1/k computes its position (R, C) at the step of pixel (kR, kC), and a layer by rows a whole row at once, at the
-step of pixel (kR, 0).
+resolution 1/k computes its position (R, C) at the step of pixel (kR, kC), and a layer by rows a whole row at once, at
+the step of pixel (kR, 0).
 """
 
 from __future__ import annotations

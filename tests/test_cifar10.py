@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pixelzip.models.batches import read_batch
-from pixelzip.models.cifar10 import load_cifar10, read_cifar10
+from pixelzip.models.cifar10 import read_cifar10
 
 Pixels = NDArray[np.uint8]
 NUM_IMAGES = 3
@@ -95,7 +95,7 @@ def test_sheets(tmp_path: Path) -> None:
     assert np.array_equal(test.images, np.concatenate((make_images(0)[0], make_images(1)[0])))
     assert (test.labels, test.form) == (None, "sheets")
     with pytest.raises(FileNotFoundError, match=r"no CIFAR-10 train images \(batches, train-\*\.webp or images\)"):
-        load_cifar10(tmp_path / "none", "train")
+        read_cifar10(tmp_path / "none", "train")
 
 
 @pytest.mark.parametrize("folder", [".", "test"])

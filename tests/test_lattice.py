@@ -232,7 +232,7 @@ def test_training_crops_are_planes(tmp_path: pytest.TempPathFactory) -> None:
     Image.fromarray(photograph(48, 64)).save(f"{tmp_path}/was-jpeg.png")
     crops = PlaneCrops([tmp_path / "photograph.png", tmp_path / "was-jpeg.png"], 32, 6, seed=3)  # type: ignore[operator]
     assert crops.on_lattice == [False, True]
-    batches = [next(iter(crops)) for _ in range(4)]
+    batches = [next(iter(crops)).pixels for _ in range(4)]
     assert all(batch.shape == (6, 3, 32, 32) for batch in batches)
     own = crops._aligned(crops.images[1], np.random.default_rng(0))
     aligned = [photograph(48, 64)[top : top + 32, left : left + 32] for top in (0, 16) for left in (0, 16, 32)]

@@ -91,10 +91,10 @@ def test_crops(folder: Path) -> None:
     files = find_images([folder])
     first, second = (iter(Crops(files, 16, 3, seed=1)) for _ in range(2))
     batches = [next(first) for _ in range(3)]
-    assert all(torch.equal(batch, next(second)) for batch in batches)
-    assert torch.equal(next(iter(Crops(files, 16, 3, seed=1, skip=2))), batches[2])
-    assert batches[0].shape == (3, 3, 16, 16)
-    assert batches[0].dtype == torch.uint8
+    assert all(torch.equal(batch.pixels, next(second).pixels) for batch in batches)
+    assert torch.equal(next(iter(Crops(files, 16, 3, seed=1, skip=2))).pixels, batches[2].pixels)
+    assert batches[0].pixels.shape == (3, 3, 16, 16)
+    assert batches[0].pixels.dtype == torch.uint8
     with pytest.raises(ValueError, match="as large as a crop"):
         Crops(files, 64, 3, seed=1)
 

@@ -1,0 +1,96 @@
+"""How a run starts: its network, its first weights, its data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from pixelzip.models.cifar10 import read_cifar10
+from pixelzip.models.data import Batch, Crops, SmallImages, as_batch, find_images, split_held_out
+from pixelzip.models.export import Network, float_network
+from pixelzip.models.integer import Config, load_network
+from pixelzip.models.paper import PaperConfig
+from pixelzip.models.pixelcnn import ConePixelCNN
+from pixelzip.models.planes import PlaneCrops
+from pixelzip.models.two_stream import PaperPixelCNN
+
+if TYPE_CHECKING:
+    from pixelzip.models.train import TrainingConfig
+
+
+def build(config: Config) -> Network:
+    """Return an untrained network of the configuration's family."""
+    return PaperPixelCNN(config) if isinstance(config, PaperConfig) else ConePixelCNN(config)
+
+
+def averaged_weights(folder: Path) -> dict[str, Tensor]:
+    """Read the averaged weights of a run's last checkpoint."""
+    state: dict[str, Any] = torch.load(folder / "checkpoint.pt", map_location="cpu", weights_only=True)
+    prefix = "module."
+    return {name.removeprefix(prefix): value for name, value in state["average"].items() if name.startswith(prefix)}
+
+
+def initial_weights(path: Path, network: Network) -> dict[str, Tensor]:
+    """Read the weights to start ``network`` from.
+
+    Inputs that only it has, those of its positions, start at zero; blocks that only it has add nothing at first.
+    """
+    weights = averaged_weights(path) if path.is_dir() else float_network(load_network(path)).state_dict()
+    if isinstance(network, PaperPixelCNN):
+        return weights
+    stem = "layers.0.weight"
+    missing = network.state_dict()[stem].shape[2] - weights[stem].shape[2]
+    grown = network.state_dict()
+    last, new_last = (max(int(name.split(".")[1]) for name in names) for names in (weights, grown))
+    for name in grown:
+        _, index, kind = name.split(".")
+        if int(index) == new_last:
+            grown[name] = weights[f"layers.{last}.{kind}"]
+        elif int(index) < last:
+            grown[name] = weights[name]
+        elif network.layers[int(index)].layer.residual:  # type: ignore[union-attr]
+            grown[name].zero_()
+    return {**grown, stem: functional.pad(weights[stem], (0, max(0, missing)))}
+
+
+def training_data(
+    network: Config, config: TrainingConfig, seed: int, skip: int
+) -> tuple[SmallImages | Crops, list[Batch]]:
+    """Return endless training batches, and held-out batches.
+
+    Raises:
+        ValueError: the network needs classes and the data has none, or a file is damaged.
+    """
+    if config.cifar10:
+        return _small_images(network, config, seed, skip)
+    if network.num_classes:
+        raise ValueError("photographs have no classes")
+    files, held_out_files = _training_files(config)
+    crops = (PlaneCrops if network.period else Crops)(files, config.crop_size, config.batch_size, seed, skip)
+    return crops, [as_batch(crops.held_out(file)) for file in held_out_files]
+
+
+def _small_images(network: Config, config: TrainingConfig, seed: int, skip: int) -> tuple[SmallImages, list[Batch]]:
+    """Hold the first images out."""
+    data = read_cifar10(Path(config.data[0]), "train")
+    labels = data.labels if network.num_classes else None
+    if network.num_classes and labels is None:
+        raise ValueError(f"{config.data[0]}: these images have no classes")
+    first = config.num_held_out
+    held_out = [
+        as_batch(data.images[start : start + 100], None if labels is None else labels[start : start + 100])
+        for start in range(0, first, 100)
+    ]
+    kept = None if labels is None else labels[first:]
+    return SmallImages(data.images[first:], kept, config.batch_size, seed, skip), held_out
+
+
+def _training_files(config: TrainingConfig) -> tuple[list[Path], list[Path]]:
+    """Hold files out of the first data folder only; the others are training data entirely."""
+    first, held_out = split_held_out(find_images([Path(config.data[0])]), config.num_held_out)
+    others = find_images([Path(path) for path in config.data[1:]]) if config.data[1:] else []
+    return first + others, held_out
