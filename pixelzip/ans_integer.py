@@ -68,8 +68,8 @@ class Decoder:
 
     def __init__(self, data: bytes) -> None:
         padded = data + bytes(-len(data) % 4)
-        self._words = list(struct.unpack(f"<{len(padded) // 4}I", padded))
-        self._state = self._words.pop()
+        self._words: list[int] = list(struct.unpack(f"<{len(padded) // 4}I", padded))
+        self._state: int = self._words.pop()
         if self._words:
             self._state = self._state << _WORD | self._words.pop()
 

@@ -145,7 +145,7 @@ def info(data: bytes, max_pixels: int = container.DEFAULT_MAX_PIXELS) -> Info:
 def _decompress(data: bytes, model: str | None, device: str, num_threads: int | None, max_pixels: int) -> Picture:
     header, streams = container.read(data, max_pixels)
     if header.body == BODY_MODEL:
-        network = _identified(header.model, model)
+        network = find_network(header.model, model)
         decoded = components.decode(network, header, streams, device, num_threads)
         return Picture(header.mode, images.join(header.mode, decoded), header.blocks)
     return fallback.read_embedded(header, streams[0], streams[1])
@@ -180,7 +180,7 @@ def _network(model: str) -> IntegerNetwork:
         raise UnknownModel(f"the model cannot be loaded: {error}") from error
 
 
-def _identified(identifier: bytes, model: str | None) -> IntegerNetwork:
+def find_network(identifier: bytes, model: str | None) -> IntegerNetwork:
     """Return the network that a file needs: the caller's, if it is that, or a shipped one."""
     if model and (network := find_networks(model).find(identifier)):
         return network
