@@ -52,7 +52,8 @@ def pack(
     """
     _check_names(names, len(images))
     _check_labels(labels, len(images))
-    pictures = [_picture(index, image) for index, image in enumerate(images)]
+    titles = [f"image {index} ({names[index]})" if names else f"image {index}" for index in range(len(images))]
+    pictures = [_picture(title, image) for title, image in zip(titles, images, strict=True)]
     network = codec.find_networks(model).pixels
     streams = _streams(network, pictures, device, num_threads)
     others = [to_array(picture) for index, picture in enumerate(pictures) if index not in streams]
@@ -86,15 +87,15 @@ def _streams(
     return dict(zip(small, wavefront.encode_tiles(network, tiles, device, num_threads), strict=True))
 
 
-def _picture(index: int, image: ImageOrArray) -> Picture:
+def _picture(title: str, image: ImageOrArray) -> Picture:
     try:
         picture = read_picture(image)
     except UnsupportedImage as error:
-        raise UnsupportedImage(f"image {index}: {error}") from error
+        raise UnsupportedImage(f"{title}: {error}") from error
     if picture.mode.name not in FILE_MODES:
-        raise UnsupportedImage(f"image {index}: packs do not hold mode {picture.mode.name}; convert it to L or RGB")
+        raise UnsupportedImage(f"{title}: packs do not hold mode {picture.mode.name}; convert it to L or RGB")
     if any(kind == TRANSPARENCY for kind, _ in picture.blocks):
-        raise UnsupportedImage(f"image {index}: packs do not hold a transparent colour; convert it to RGBA")
+        raise UnsupportedImage(f"{title}: packs do not hold a transparent colour; convert it to RGBA")
     return Picture(picture.mode, picture.samples)
 
 
