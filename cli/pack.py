@@ -90,7 +90,10 @@ def _packed(
 ) -> bytes:
     from pixelzip import pack as packs  # after the files have been read
 
-    data = packs.pack(pictures, names=names, labels=labels, **options)
+    try:
+        data = packs.pack(pictures, names=names, labels=labels, **options)
+    except ValueError as error:
+        raise FileError(str(error)) from error
     if verify:
         for picture, decoded in zip(pictures, packs.Pack(data, **options), strict=True):
             original = np.asarray(picture)

@@ -157,13 +157,14 @@ class Pack:
     def _damaged_in(self, block: int) -> frozenset[int]:
         """Find the damaged images of a block: none if its CRC32 matches, else those whose own check does not.
 
-        When all their checks match, which are short, none of the images can be trusted.
+        When all of those match, none of the streams can be trusted, as their checks are short; files have 32 bits.
         """
         if block not in self._damaged_by_block:
             members = range(block * BLOCK_IMAGES, min((block + 1) * BLOCK_IMAGES, len(self)))
             suspects = () if self._contents.is_intact(block) else members
-            failed = [place for place, result in self._decode(suspects).items() if isinstance(result, PixelzipError)]
-            self._damaged_by_block[block] = frozenset(failed or suspects)
+            failed = {place for place, result in self._decode(suspects).items() if isinstance(result, PixelzipError)}
+            streams = {place for place in suspects if self._contents.shapes[place].coding == STREAM}
+            self._damaged_by_block[block] = frozenset(failed or streams)
         return self._damaged_by_block[block]
 
     def _decode(self, places: Sequence[int]) -> dict[int, Samples | PixelzipError]:
@@ -186,14 +187,13 @@ class Pack:
             tiles.append(wavefront.CodedTile(contents.payload(place), size, seal, is_short=True))
         network = codec.find_network(contents.model, self._model)
         decoded = wavefront.salvage_tiles(network, tiles, self._device, self._num_threads)
-        return {
-            place: CorruptFile(f"{self._title(place)}: {result}")
-            if isinstance(result, CorruptFile)
-            else result.squeeze(2)
-            if result.shape[2] == 1
-            else result
-            for place, result in zip(places, decoded, strict=True)
-        }
+        results: dict[int, Samples | PixelzipError] = {}
+        for place, result in zip(places, decoded, strict=True):
+            if isinstance(result, CorruptFile):
+                results[place] = CorruptFile(f"{self._title(place)}: {result}")
+            else:
+                results[place] = result[..., 0] if result.shape[2] == 1 else result
+        return results
 
     def _decode_file(self, place: int) -> Samples | PixelzipError:
         shape = self._contents.shapes[place]

@@ -136,6 +136,9 @@ def test_what_cannot_be_packed(folder: Path, tmp_path: Path) -> None:
         result = run("pack", path, "-o", output)
         assert result.exit_code == exit_code, result.output
         assert message in result.stderr
+    undecodable = tmp_path / "\udcff.png"
+    undecodable.write_bytes((folder / "a" / "one.png").read_bytes())
+    assert "surrogates not allowed" in run("pack", undecodable, "-o", output).stderr
     twice = run("pack", folder / "a" / "one.png", folder / "b" / "one.png", "-o", output)
     assert (twice.exit_code, "2 images would have the name one.png" in twice.stderr) == (2, True)
     assert not output.exists()

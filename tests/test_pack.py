@@ -21,6 +21,7 @@ from pixelzip.pack_container import BLOCK_IMAGES, FILE, STREAM
 from pixelzip.wavefront import Tile
 
 DOCUMENT = Path(__file__).parent.parent / "docs" / "packs.md"
+GOLDEN = Path(__file__).parent / "golden"
 
 
 def small_images(number: int = 5, side: int = 6) -> list[np.ndarray]:
@@ -179,10 +180,19 @@ def test_exchanged_images_are_reported(model_path: str) -> None:
 
 
 def test_nothing_is_trusted_when_no_check_fails(model_path: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    data = bytearray(pack(small_images(2), model=model_path))
-    data[-1] ^= 1
-    monkeypatch.setattr("pixelzip.short_stream.Decoder.finish", lambda decoder, checksum: None)
-    assert Pack(bytes(data), model=model_path).damaged() == [0, 1]
+    images = [*small_images(2), smooth_image(4, 4, 4)]
+    packed = Pack(pack(images, model=model_path), model=model_path)
+    monkeypatch.setattr("pixelzip.pack_container.Contents.is_intact", lambda contents, block: False)
+    assert packed.damaged() == [0, 1]
+    assert np.array_equal(packed[2], images[2])
+
+
+def test_damage_stays_in_its_block() -> None:
+    data = bytearray((GOLDEN / "photo-1-pack-blocks.pxzp").read_bytes())
+    data[pack_container.read(bytes(data), 2**20).offsets[280] + 1] ^= 1
+    packed = Pack(bytes(data))
+    assert packed.damaged() == [280]
+    assert [isinstance(result, CorruptFile) for result in packed.salvage([0, 280, 299])] == [False, True, False]
 
 
 @pytest.mark.parametrize(
