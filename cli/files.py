@@ -48,7 +48,7 @@ def plan_jobs(
     """
     if output is not None and output_dir is not None:
         raise click.UsageError("-o and --output-dir exclude each other")
-    found = [pair for name in inputs for pair in _expanded(name, suffixes, recursive)]
+    found = [pair for name in inputs for pair in expand(name, suffixes, recursive)]
     if output is not None and len(found) != 1:
         raise click.UsageError(f"-o takes one input, not {len(found)}; use --output-dir")
     jobs = [Job(source, _target(source, root, target_suffix, output, output_dir)) for source, root in found]
@@ -108,7 +108,12 @@ def reason(error: BaseException) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
-def _expanded(name: str, suffixes: frozenset[str], recursive: bool) -> list[tuple[Path | None, Path | None]]:
+def expand(name: str, suffixes: frozenset[str], recursive: bool) -> list[tuple[Path | None, Path | None]]:
+    """Return the files that an argument stands for, each with the folder that was searched (None: it is a file).
+
+    Raises:
+        click.UsageError: a folder without ``recursive``, or with no file of ``suffixes``.
+    """
     if name == STANDARD:
         return [(None, None)]
     path = Path(name)

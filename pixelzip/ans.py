@@ -6,6 +6,7 @@ Weights are handed over as ``count - 1``, which makes constriction's own quantis
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 import numpy as np
@@ -36,9 +37,13 @@ def encode(left: NDArray[np.int32], counts: NDArray[np.int32], seal: int) -> byt
     Returns:
         Little-endian words without their trailing zero bytes.
     """
+    return encode_onto([ans_integer.sealed(seal)], left, counts)[0]
+
+
+def encode_onto(states: Iterable[int], left: NDArray[np.int32], counts: NDArray[np.int32]) -> list[bytes]:
+    """Code the same intervals onto each of several initial states, each at least 1; see ``encode``."""
     if not HAS_CONSTRICTION:
-        return ans_integer.encode(left, counts, seal)
-    coder = constriction.stream.stack.AnsCoder(np.array([seal], dtype=np.uint32), seal=True)
+        return [ans_integer.encode_onto(state, left, counts) for state in states]
     right = COUNT_TOTAL - left - counts
     columns = np.stack((left, counts, right), axis=1).astype(np.float32) - 1  # (n, 3)
     symbols = np.ones(len(left), dtype=np.int32)
@@ -46,9 +51,13 @@ def encode(left: NDArray[np.int32], counts: NDArray[np.int32], seal: int) -> byt
     columns[at_start] = np.stack((counts - 1, np.zeros_like(counts), right - 2), axis=1)[at_start]
     columns[at_end] = np.stack((left - 2, np.zeros_like(counts), counts - 1), axis=1)[at_end]
     symbols[at_start], symbols[at_end] = 0, 2
-    if len(left):
-        coder.encode_reverse(symbols, _FAMILY, np.ascontiguousarray(columns))
-    return bytes(coder.get_compressed().astype("<u4").tobytes().rstrip(b"\0"))
+    columns, streams = np.ascontiguousarray(columns), []
+    for state in states:
+        coder = constriction.stream.stack.AnsCoder(_to_words(ans_integer.to_bytes(state)))
+        if len(left):
+            coder.encode_reverse(symbols, _FAMILY, columns)
+        streams.append(bytes(coder.get_compressed().astype("<u4").tobytes().rstrip(b"\0")))
+    return streams
 
 
 def open_stream(data: bytes) -> Decoder | ans_integer.Decoder:
@@ -62,8 +71,7 @@ class Decoder:
     """Reads one stream. Damaged bytes give wrong symbols, which ``finish`` reports."""
 
     def __init__(self, data: bytes) -> None:
-        padded = data + bytes(-len(data) % 4)
-        self._coder = constriction.stream.stack.AnsCoder(np.frombuffer(padded, dtype="<u4").astype(np.uint32))
+        self._coder = constriction.stream.stack.AnsCoder(_to_words(data))
 
     def decode(self, weights: NDArray[np.float32]) -> NDArray[np.int32]:
         """Decode n symbols; ``weights`` is (n, m) C-contiguous, each count minus one, counts summing to 2^24."""
@@ -74,9 +82,13 @@ class Decoder:
 
     def finish(self, seal: int) -> None:
         """Raise CorruptFile unless exactly the sealed checksum is left."""
-        try:
-            rest = self._coder.get_compressed(unseal=True)
-        except AssertionError as error:
-            raise CorruptFile("a tile's stream does not end where it should") from error
-        if rest.tolist() != [seal]:
+        if self.rest() != ans_integer.sealed(seal):
             raise CorruptFile("a tile's checksum does not match its pixels")
+
+    def rest(self) -> int:
+        """Return the state with all words that are left, as one number."""
+        return int.from_bytes(self._coder.get_compressed().astype("<u4").tobytes(), "little")
+
+
+def _to_words(data: bytes) -> NDArray[np.uint32]:
+    return np.frombuffer(data + bytes(-len(data) % 4), dtype="<u4").astype(np.uint32)

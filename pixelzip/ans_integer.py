@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 from bisect import bisect_right
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -17,19 +18,49 @@ from pixelzip.errors import CorruptFile
 
 _PRECISION: Final = 24
 _WORD: Final = 32
+_MASK: Final = (1 << _WORD) - 1
+
+
+def push(state: int, left: int, count: int, precision: int) -> int:
+    """Put one symbol's interval, out of 2^precision, onto a state."""
+    return (state // count << precision) + left + state % count
+
+
+def pop(state: int, ends: Sequence[int], precision: int) -> tuple[int, int]:
+    """Take a symbol off a state, given where each symbol's interval ends; return the symbol and the state."""
+    quantile = state & (1 << precision) - 1
+    symbol = bisect_right(ends, quantile)
+    left = ends[symbol - 1] if symbol else 0
+    return symbol, (ends[symbol] - left) * (state >> precision) + quantile - left
+
+
+def sealed(seal: int) -> int:
+    """Return the initial state that holds a 32-bit checksum."""
+    return 1 << _WORD | seal
+
+
+def to_bytes(state: int) -> bytes:
+    """Write a state of any length, little-endian, without zero bytes at the end."""
+    return state.to_bytes(-(-state.bit_length() // 8), "little")
 
 
 def encode(left: NDArray[np.int32], counts: NDArray[np.int32], seal: int) -> bytes:
     """Code intervals so that a decoder gets them in the given order; see ``pixelzip.ans.encode``."""
+    return encode_onto(sealed(seal), left, counts)
+
+
+def encode_onto(state: int, left: NDArray[np.int32], counts: NDArray[np.int32]) -> bytes:
+    """Code intervals onto an initial state of any length; see ``pixelzip.ans.encode_onto``."""
     words: list[int] = []
-    state = 1 << _WORD | seal
+    while state >> 2 * _WORD:
+        words.append(state & _MASK)
+        state >>= _WORD
     for start, count in zip(left[::-1].tolist(), counts[::-1].tolist(), strict=True):
-        if state >> 64 - _PRECISION >= count:
-            words.append(state & (1 << _WORD) - 1)
+        if state >> 2 * _WORD - _PRECISION >= count:
+            words.append(state & _MASK)
             state >>= _WORD
-        state = (state // count << _PRECISION) + start + state % count
-    words += [state & (1 << _WORD) - 1, state >> _WORD]
-    return struct.pack(f"<{len(words)}I", *words).rstrip(b"\0")
+        state = push(state, start, count, _PRECISION)
+    return struct.pack(f"<{len(words)}I", *words) + to_bytes(state)
 
 
 class Decoder:
@@ -37,8 +68,8 @@ class Decoder:
 
     def __init__(self, data: bytes) -> None:
         padded = data + bytes(-len(data) % 4)
-        self._words = list(struct.unpack(f"<{len(padded) // 4}I", padded))
-        self._state = self._words.pop()
+        self._words: list[int] = list(struct.unpack(f"<{len(padded) // 4}I", padded))
+        self._state: int = self._words.pop()
         if self._words:
             self._state = self._state << _WORD | self._words.pop()
 
@@ -46,10 +77,7 @@ class Decoder:
         """Decode n symbols; ``weights`` is (n, m), each count minus one, counts summing to 2^24."""
         symbols = []
         for ends in np.cumsum(weights.astype(np.int64) + 1, axis=1).tolist():
-            quantile = self._state & (1 << _PRECISION) - 1
-            symbol = bisect_right(ends, quantile)
-            left = ends[symbol - 1] if symbol else 0
-            self._state = (ends[symbol] - left) * (self._state >> _PRECISION) + quantile - left
+            symbol, self._state = pop(self._state, ends, _PRECISION)
             if self._state < 1 << _WORD and self._words:
                 self._state = self._state << _WORD | self._words.pop()
             symbols.append(symbol)
@@ -57,5 +85,12 @@ class Decoder:
 
     def finish(self, seal: int) -> None:
         """Raise CorruptFile unless exactly the sealed checksum is left."""
-        if self._words or self._state != (1 << _WORD | seal):
+        if self.rest() != sealed(seal):
             raise CorruptFile("a tile's checksum does not match its pixels")
+
+    def rest(self) -> int:
+        """Return the state with all words that are left, as one number."""
+        state = self._state
+        for word in reversed(self._words):
+            state = state << _WORD | word
+        return state

@@ -110,7 +110,7 @@ def run(
         UnknownModel: there is no such model.
     """
     codecs = peers(efforts, num_threads)
-    codecs += [codec for model in models for codec in own_codecs(model, device, num_threads)]
+    codecs += [codec for model in models for codec in own_codecs(model, device, num_threads, image_set.are_small)]
     rows = [measure(codec, image_set, progress) for codec in codecs]
     rows += [measure_likelihood(model, image_set, device, num_threads, progress) for model in models]
     return Report(

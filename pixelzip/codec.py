@@ -170,7 +170,7 @@ def _decompress(
     identifiers = {
         header.model: None for header, _ in parsed if header.body == BODY_MODEL
     }  # a set that keeps its order
-    networks = [_identified(identifier, model) for identifier in identifiers]
+    networks = [find_network(identifier, model) for identifier in identifiers]
     decoded = components.decode(networks, parsed, device, num_threads)
     return [
         fallback.read_embedded(header, streams[0], streams[1])
@@ -209,7 +209,7 @@ def _network(model: str) -> IntegerNetwork:
         raise UnknownModel(f"the model cannot be loaded: {error}") from error
 
 
-def _identified(identifier: bytes, model: str | None) -> IntegerNetwork:
+def find_network(identifier: bytes, model: str | None) -> IntegerNetwork:
     """Return the network that a file needs: the caller's, if it is that, or a shipped one."""
     if model and (network := find_networks(model).find(identifier)):
         return network

@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from typing import Final
 
 from pixelzip.errors import CorruptFile, ImageTooLarge, UnsupportedVersion
-from pixelzip.fields import Reader, write_varint
+from pixelzip.fields import Reader, inflate, write_varint
 from pixelzip.image import MODES, Block, Mode
 from pixelzip.lattice import GRID, Lattice
 from pixelzip.models.conversion import CONVERSIONS
 from pixelzip.tiles import Tiling, from_code
 
 SIGNATURE: Final = b"\x89PZ\r\n"
+PACK_SIGNATURE: Final = b"\x89PZP\r\n"
 DEFAULT_MAX_PIXELS: Final = 2**28
 
 BODY_MODEL, BODY_PNG, BODY_WEBP = range(3)
@@ -116,6 +117,8 @@ def read(data: bytes, max_pixels: int = DEFAULT_MAX_PIXELS) -> tuple[Header, lis
         ImageTooLarge: more than ``max_pixels`` pixels.
     """
     reader = Reader(data)
+    if data.startswith(PACK_SIGNATURE):
+        raise CorruptFile("a pack of images, not one image: see pixelzip list and pixelzip unpack")
     if reader.take(len(SIGNATURE), "signature") != SIGNATURE:
         raise CorruptFile("not a pixelzip file: the signature does not match")
     first = reader.take(1, "mode")[0]
@@ -148,7 +151,7 @@ def _read_blocks(reader: Reader) -> tuple[Block, ...]:
     while not inner.is_at_end:
         tag = inner.varint("metadata kind")
         data = inner.take(inner.varint("metadata block length"), "metadata block")
-        data = _inflated(data, budget) if tag & 1 else data
+        data = inflate(data, budget, "a metadata block") if tag & 1 else data
         budget -= len(data)
         if budget < 0:
             raise CorruptFile(f"the metadata exceeds {MAX_METADATA_BYTES} bytes")
@@ -215,14 +218,3 @@ def _block(kind: int, data: bytes) -> bytes:
     smaller = len(deflated) < len(data)
     stored = deflated if smaller else data
     return write_varint(kind << 1 | smaller) + write_varint(len(stored)) + stored
-
-
-def _inflated(data: bytes, limit: int) -> bytes:
-    inflater = zlib.decompressobj()
-    try:
-        inflated = inflater.decompress(data, limit + 1)
-    except zlib.error as error:
-        raise CorruptFile("a metadata block does not inflate") from error
-    if not inflater.eof and len(inflated) <= limit:
-        raise CorruptFile("a metadata block is cut short")
-    return inflated

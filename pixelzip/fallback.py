@@ -43,6 +43,14 @@ def smallest(picture: Picture, coded: bytes | None) -> bytes:
     return min(candidates, key=len)
 
 
+def smaller_than(picture: Picture, num_bytes: int) -> bytes | None:
+    """Return a file with an embedded PNG or WebP if it may be had in fewer bytes than that."""
+    if not _is_close(picture, num_bytes):
+        return None
+    file = smallest(picture, None)
+    return file if len(file) < num_bytes else None
+
+
 def read_embedded(header: Header, checksum: bytes, file: bytes) -> Picture:
     """Decode an embedded PNG or WebP; raises CorruptFile unless size, mode and checksum are what the header says."""
     name = container.BODY_NAMES[header.body].upper()
@@ -85,13 +93,16 @@ def read_stored(stream: bytes, seal: int, shape: tuple[int, ...]) -> Pixels:
 
 
 def _may_lose(picture: Picture, coded: bytes) -> bool:
+    height, width = picture.samples.shape[:2]
+    return height * width <= SINGLE_TILE_PIXELS or _is_close(picture, len(coded))
+
+
+def _is_close(picture: Picture, num_bytes: int) -> bool:
     samples = picture.samples
-    if samples.shape[0] * samples.shape[1] <= SINGLE_TILE_PIXELS:
-        return True
     repeats = (samples[:, 1:] == samples[:, :-1]).all(axis=2)
     if repeats.size and float(repeats.mean()) > _MANY_REPEATS:
         return True
-    return _fits_webp(picture) and len(_write_webp(picture, 0)) < _CLOSE * len(coded)
+    return _fits_webp(picture) and len(_write_webp(picture, 0)) < _CLOSE * num_bytes
 
 
 def _fits_webp(picture: Picture) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zlib
+
 from pixelzip.errors import CorruptFile
 
 
@@ -12,6 +14,18 @@ def write_varint(value: int) -> bytes:
         encoded.append(value & 0x7F | 0x80)
         value >>= 7
     return bytes([*encoded, value])
+
+
+def inflate(data: bytes, limit: int, field: str) -> bytes:
+    """Inflate a zlib stream to at most ``limit + 1`` bytes; raises CorruptFile, naming the field."""
+    inflater = zlib.decompressobj()
+    try:
+        inflated = inflater.decompress(data, limit + 1)
+    except zlib.error as error:
+        raise CorruptFile(f"{field} does not inflate") from error
+    if not inflater.eof and len(inflated) <= limit:
+        raise CorruptFile(f"{field} is cut short")
+    return inflated
 
 
 class Reader:
@@ -48,6 +62,11 @@ class Reader:
                     raise CorruptFile(f"{field} before byte {self._offset}: a number with leading zeros")
                 return value
         raise CorruptFile(f"{field} before byte {self._offset}: a number of more than 35 bits")
+
+    @property
+    def done(self) -> bytes:
+        """Everything that has been read."""
+        return self._data[: self._offset]
 
     def rest(self) -> bytes:
         """Read everything that is left."""

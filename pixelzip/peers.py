@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 import pixelzip
 from pixelzip import models
+from pixelzip.pack import Pack, pack
 
 Pixels = NDArray[np.uint8]
 Options = dict[str, Any]
@@ -35,13 +36,18 @@ class Codec:
     takes_all: bool = False
 
 
-def own_codecs(model: str, device: str, num_threads: int) -> list[Codec]:
-    """Return pixelzip with a model; before it, the same without the model's companion for lattices, if it has one."""
-    named = _own(f"pixelzip {model}", model, device, num_threads)
-    if f"{model}{models.PLANES_SUFFIX}" not in {entry.name for entry in models.MODELS}:
-        return [named]
-    alone = str(models.find(model).path)  # a path stands for itself: companions go with names
-    return [_own(f"pixelzip {model}, without lattices", alone, device, num_threads), named]
+def own_codecs(model: str, device: str, num_threads: int, are_small: bool) -> list[Codec]:
+    """Return pixelzip with a model, one file for each image; for small images also one pack of all.
+
+    If the model has a companion for lattices, the first is pixelzip without it.
+    """
+    codecs = [_own(f"pixelzip {model}", model, device, num_threads)]
+    if f"{model}{models.PLANES_SUFFIX}" in {entry.name for entry in models.MODELS}:
+        alone = str(models.find(model).path)  # a path stands for itself: companions go with names
+        codecs.insert(0, _own(f"pixelzip {model}, without lattices", alone, device, num_threads))
+    if are_small:
+        codecs.append(_own_pack(f"pixelzip {model}, one pack", model, device, num_threads))
+    return codecs
 
 
 def peers(efforts: Sequence[int], num_threads: int) -> list[Codec]:
@@ -71,6 +77,17 @@ def _own(name: str, model: str, device: str, num_threads: int) -> Codec:
         return pixelzip.decompress_array(files, model=model, device=device, num_threads=num_threads)
 
     return Codec(name, f"pixelzip {pixelzip.__version__}", encode, decode)
+
+
+def _own_pack(name: str, model: str, device: str, num_threads: int) -> Codec:
+    def encode(images: Sequence[Pixels]) -> list[bytes]:
+        return [pack(images, model=model, device=device, num_threads=num_threads)]
+
+    def decode(files: list[bytes]) -> Sequence[NDArray[Any]]:
+        images = Pack(files[0], model=model, device=device, num_threads=num_threads)
+        return images.read(range(len(images)))
+
+    return Codec(name, f"pixelzip {pixelzip.__version__}", encode, decode, takes_all=True)
 
 
 def _peer(name: str, prefix: str, encoding: Options, decoding: Options) -> Codec:

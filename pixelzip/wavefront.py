@@ -17,8 +17,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pixelzip import ans, ans_integer
+from pixelzip import ans, ans_integer, short_stream
 from pixelzip.cdf import NIBBLE, Distribution
+from pixelzip.errors import CorruptFile
 from pixelzip.lanes import Lanes
 from pixelzip.models.integer import IntegerNetwork
 from pixelzip.predict import Predictor
@@ -28,18 +29,30 @@ MAX_BATCH_ROWS: Final = 2048
 
 Pixels = NDArray[np.uint8]
 Intervals = NDArray[np.int32]
-Decoder = ans.Decoder | ans_integer.Decoder
+Decoder = ans.Decoder | ans_integer.Decoder | short_stream.Decoder
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, eq=False)
 class Tile:
-    """One tile's pixels (h, w, 1) or (h, w, 3), the checksum they are chained to, and where in a period they start."""
+    """One tile's pixels (h, w, 1) or (h, w, 3), the checksum they are chained to, and where in a period they start.
+
+    With ``is_short`` the stream is one of ``pixelzip.short_stream``.
+    """
 
     pixels: Pixels
     seal: int
     origin: tuple[int, int] = (0, 0)
+    is_short: bool = False
+
+    def encode(self, left: Intervals, counts: Intervals) -> bytes:
+        """Code (n,) intervals as this tile's stream."""
+        checksum = _checksum(self.pixels, self.seal)
+        if not self.is_short:
+            return ans.encode(left, counts, checksum)
+        nibbles = [nibble for level in self.pixels[-1, -1].tolist() for nibble in divmod(level, NIBBLE)]
+        return short_stream.encode(left, counts, nibbles, checksum)
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +63,14 @@ class CodedTile:
     shape: tuple[int, int, int]
     seal: int
     origin: tuple[int, int] = (0, 0)
+    is_short: bool = False
+
+    def open(self) -> Decoder:
+        """Start reading the stream; raises CorruptFile when it cannot be one."""
+        height, width, num_channels = self.shape
+        if not self.is_short:
+            return ans.open_stream(self.stream)
+        return short_stream.Decoder(self.stream, 2 * height * width * num_channels, 2 * num_channels)
 
 
 def encode_tiles(network: IntegerNetwork, tiles: Sequence[Tile], device: str, num_threads: int | None) -> list[bytes]:
@@ -62,6 +83,14 @@ def decode_tiles(
     network: IntegerNetwork, tiles: Sequence[CodedTile], device: str, num_threads: int | None
 ) -> list[Pixels]:
     """Undo ``encode_tiles``; raises CorruptFile when a checksum does not match."""
+    decode = functools.partial(_decode_intact, network, torch.device(device))
+    return _in_batches(decode, tiles, [tile.shape for tile in tiles], num_threads)
+
+
+def salvage_tiles(
+    network: IntegerNetwork, tiles: Sequence[CodedTile], device: str, num_threads: int | None
+) -> list[Pixels | CorruptFile]:
+    """Undo ``encode_tiles`` for short streams; a tile whose check does not match gives the error in its place."""
     decode = functools.partial(_decode_batch, network, torch.device(device))
     return _in_batches(decode, tiles, [tile.shape for tile in tiles], num_threads)
 
@@ -93,13 +122,24 @@ def _encode_batch(network: IntegerNetwork, device: torch.device, tiles: Sequence
     streams = []
     for tile, part in zip(tiles, parts, strict=True):
         left, counts = (np.concatenate(arrays) for arrays in zip(*part, strict=True))
-        streams.append(ans.encode(left, counts, _checksum(tile.pixels, tile.seal)))
+        streams.append(tile.encode(left, counts))
     return streams
 
 
+def _decode_intact(network: IntegerNetwork, device: torch.device, tiles: Sequence[CodedTile]) -> list[Pixels]:
+    intact = []
+    for decoded in _decode_batch(network, device, tiles):
+        if isinstance(decoded, CorruptFile):
+            raise decoded
+        intact.append(decoded)
+    return intact
+
+
 @torch.inference_mode()
-def _decode_batch(network: IntegerNetwork, device: torch.device, tiles: Sequence[CodedTile]) -> list[Pixels]:
-    decoders = [ans.open_stream(tile.stream) for tile in tiles]
+def _decode_batch(
+    network: IntegerNetwork, device: torch.device, tiles: Sequence[CodedTile]
+) -> list[Pixels | CorruptFile]:
+    decoders = [tile.open() for tile in tiles]
     decoded = [np.zeros(tile.shape, dtype=np.uint8) for tile in tiles]
     predictor = Predictor(network, [tile.shape[:2] for tile in tiles], device, [tile.origin for tile in tiles])
     for lanes, distribution in _walk(predictor):
@@ -110,9 +150,15 @@ def _decode_batch(network: IntegerNetwork, device: torch.device, tiles: Sequence
         for index, span in spans:
             pixels = decoded[index]
             pixels[lanes.row[span], lanes.column[span]] = on_host[: pixels.shape[2], span].T
-    for tile, decoder, pixels in zip(tiles, decoders, decoded, strict=True):
+    return [_checked(*parts) for parts in zip(tiles, decoders, decoded, strict=True)]
+
+
+def _checked(tile: CodedTile, decoder: Decoder, pixels: Pixels) -> Pixels | CorruptFile:
+    try:
         decoder.finish(_checksum(pixels, tile.seal))
-    return decoded
+    except CorruptFile as error:
+        return error
+    return pixels
 
 
 def _decode_step(distribution: Distribution, num_channels: int, spans: Sequence[tuple[Decoder, slice]]) -> Tensor:

@@ -115,12 +115,15 @@ def test_peers_are_lossless() -> None:
 
 
 def test_rows_with_lattices_and_without() -> None:
-    assert [codec.name for codec in own_codecs("photo", "cpu", 1)] == [
+    assert [codec.name for codec in own_codecs("photo", "cpu", 1, are_small=False)] == [
         "pixelzip photo, without lattices",
         "pixelzip photo",
     ]
-    assert [codec.name for codec in own_codecs("photo-planes", "cpu", 1)] == ["pixelzip photo-planes"]
-    alone, named = own_codecs("photo", "cpu", 1)
+    assert [codec.name for codec in own_codecs("photo-planes", "cpu", 1, are_small=True)] == [
+        "pixelzip photo-planes",
+        "pixelzip photo-planes, one pack",
+    ]
+    alone, named = own_codecs("photo", "cpu", 1, are_small=False)
     image = imageset.JFIF.to_rgb(smooth_image(40, 48))
     files = [codec.encode([image])[0] for codec in (alone, named)]
     assert [pixelzip.info(data).model for data in files] == ["photo", "photo-planes"]

@@ -221,10 +221,13 @@ def test_heatmap(photo: Path) -> None:
     assert run("heatmap", photo, "-o", target).exit_code == 1
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["compress", "--help"], ["info", "a.pxz"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["--version"], ["compress", "--help"], ["info", "a.pxz"], ["list", "a.pxzp"]]
+)
 def test_quick_commands_do_not_import_torch(arguments: list[str], tmp_path: Path) -> None:
     Image.fromarray(smooth_image(4, 4)).save(tmp_path / "a.png")
     run("compress", tmp_path / "a.png")
+    run("pack", tmp_path / "a.png", "-o", tmp_path / "a.pxzp")
     code = (
         "import sys; from pixelzip.cli import main\ntry: main(sys.argv[1:])\nfinally: assert 'torch' not in sys.modules"
     )

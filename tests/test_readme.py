@@ -34,7 +34,7 @@ def test_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for index in range(80):
         Image.fromarray(smooth_image(80, 80, seed=index)).save(f"FOLDER/{index}.png")
     lines = [line for block in blocks("sh") for line in block.splitlines() if line.startswith("pixelzip ")]
-    assert len(lines) == 5
+    assert len(lines) == 6
     for line in lines:
         short = line.replace("--steps 6000", "--steps 2 --batch-size 1").replace(
             "--channels 80 --blocks 6", "--channels 8 --blocks 1"

@@ -3,7 +3,7 @@
     python tests/write_golden.py
 
 ``golden/`` must decode for ever to the pixels whose SHA-256 stands in ``sha256.json``; ``golden-errors/`` must fail
-with the class that the name starts with.
+with the class that the name starts with. Both hold single images (.pxz) and packs (.pxzp).
 """
 
 from __future__ import annotations
@@ -22,17 +22,58 @@ from test_lattice import photograph
 
 import pixelzip
 from pixelzip import models
+from pixelzip.container import PACK_SIGNATURE
 from pixelzip.models.conversion import CONVERSIONS
+from pixelzip.pack import Pack, pack
 
 GOLDEN = Path(__file__).parent / "golden"
 ERRORS = Path(__file__).parent / "golden-errors"
 
 
 def digest(data: bytes) -> str:
-    """Return the SHA-256 of a file's mode, shape and samples."""
+    """Return the SHA-256 of a file's mode, shape and samples, or of those of a pack's images with names and labels."""
+    if data.startswith(PACK_SIGNATURE):
+        packed = Pack(data)
+        texts = [f"{image.shape} {image.dtype} {digest_of_samples(image)}" for image in packed]
+        return hashlib.sha256(f"{texts} {packed.names} {packed.labels}".encode()).hexdigest()
     samples = pixelzip.decompress_array(data)
     text = f"{pixelzip.info(data).mode} {samples.shape} {samples.dtype}".encode()
     return hashlib.sha256(text + samples.astype(samples.dtype.newbyteorder("<")).tobytes()).hexdigest()
+
+
+def digest_of_samples(samples: np.ndarray) -> str:
+    return hashlib.sha256(samples.astype(samples.dtype.newbyteorder("<")).tobytes()).hexdigest()
+
+
+def golden_packs() -> dict[str, bytes]:
+    small = [smooth_image(5, 4, seed=seed) for seed in range(300)]
+    grey = smooth_image(28, 28, 1)[..., 0]
+    icon = np.kron(np.eye(12, dtype=np.uint8) * np.uint8(200), np.ones((4, 4), dtype=np.uint8))
+    others = [
+        small[0],
+        grey,
+        icon,
+        smooth_image(9, 9, 4),
+        smooth_image(5, 5).astype(np.uint16) * 257,
+        smooth_image(1, 1),
+    ]
+    return {
+        "pack-blocks": pack(small, labels=[index % 10 for index in range(300)]),
+        "pack-mixed": pack(others, names=["a", "b/c.png", "ü", "d", "e", "f"], labels=[2**31 - 1, 0, 1, 2, 3, 300]),
+        "pack-empty": pack([]),
+    }
+
+
+def broken_packs(good: bytes) -> dict[str, bytes]:
+    flipped = bytearray(good)
+    flipped[-9] ^= 4
+    return {
+        "CorruptFile-pack-flipped": bytes(flipped),
+        "CorruptFile-pack-truncated": good[:-1],
+        "CorruptFile-pack-header-only": good[:10],
+        "CorruptFile-pack-index": good[:20] + bytes([good[20] ^ 1]) + good[21:],
+        "UnsupportedVersion-pack": good[:6] + bytes([good[6] | 0x80]) + good[7:],
+    }
 
 
 def golden_images() -> dict[str, object]:
@@ -83,10 +124,18 @@ def main() -> None:
         if not path.exists():
             path.write_bytes(data)
             table[path.name] = digest(data)
+    for key, data in golden_packs().items():
+        path = GOLDEN / f"{default}-{key}.pxzp"
+        if not path.exists():
+            path.write_bytes(data)
+            table[path.name] = digest(data)
     table_path.write_text(json.dumps(table, indent=1, sort_keys=True) + "\n")
     for key, data in broken_files((GOLDEN / f"{default}-RGB-smooth.pxz").read_bytes()).items():
         if not (ERRORS / f"{key}.pxz").exists():
             (ERRORS / f"{key}.pxz").write_bytes(data)
+    for key, data in broken_packs((GOLDEN / f"{default}-pack-mixed.pxzp").read_bytes()).items():
+        if not (ERRORS / f"{key}.pxzp").exists():
+            (ERRORS / f"{key}.pxzp").write_bytes(data)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,122 @@
+"""Many small images -> one file, each of which can be read alone. ``Pack`` is the way back.
+
+A small image of mode L or RGB becomes one short stream, every other image a whole .pxz file inside the pack.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from pixelzip import codec, fallback, models, pack_container
+from pixelzip.codec import ImageOrArray
+from pixelzip.errors import UnsupportedImage
+from pixelzip.image import TRANSPARENCY, Picture, split, to_array
+from pixelzip.image import read as read_picture
+from pixelzip.models.integer import IntegerNetwork
+from pixelzip.pack_container import FILE, FILE_MODES, MAX_DESCRIPTION_BYTES, MAX_LABEL, STREAM, STREAM_MODES, Shape
+from pixelzip.pack_reader import Entry, Pack, PackInfo
+from pixelzip.tiles import Tiling
+
+__all__ = ["Entry", "Pack", "PackInfo", "pack"]
+
+_GROUP_BYTES: Final = 10
+"""What one image of another coding costs in the index among small images of one shape."""
+
+
+def pack(
+    images: Sequence[ImageOrArray],
+    *,
+    model: str = models.DEFAULT_MODEL,
+    names: Sequence[str] | None = None,
+    labels: Sequence[int] | None = None,
+    device: str = "cpu",
+    num_threads: int | None = None,
+) -> bytes:
+    """Compress images into one pack. Metadata, as ICC profiles and EXIF, is not kept.
+
+    Args:
+        images: Pillow images of mode L, LA, RGB, RGBA or I;16, or arrays as for ``pixelzip.compress``; sizes and
+            modes may differ.
+        model: name of a shipped model, or path of a model file.
+        names: one for each image, all different, not empty and without zero characters; 2^26 bytes at most.
+        labels: one for each image, 0..2^31 - 1.
+        device: as for ``pixelzip.compress``.
+        num_threads: as for ``pixelzip.compress``.
+
+    Raises:
+        UnsupportedImage: an image has another mode, shape or dtype, or a transparent colour; the message has its
+            index.
+        UnknownModel: there is no such model.
+        ValueError: names or labels are not as above.
+    """
+    _check_names(names, len(images))
+    _check_labels(labels, len(images))
+    titles = [f"image {index} ({names[index]})" if names else f"image {index}" for index in range(len(images))]
+    pictures = [_picture(title, image) for title, image in zip(titles, images, strict=True)]
+    network = codec.find_networks(model).pixels
+    streams = _streams(network, pictures, device, num_threads)
+    others = [to_array(picture) for index, picture in enumerate(pictures) if index not in streams]
+    files = iter(codec.compress(others, model, device=device, num_threads=num_threads))
+    shapes, payloads = [], []
+    for index, picture in enumerate(pictures):
+        stream = streams.get(index)
+        file = fallback.smaller_than(picture, len(stream) - _GROUP_BYTES) if stream else next(files)
+        shapes.append(Shape(picture.mode, *picture.size, STREAM if file is None else FILE))
+        payloads.append(file or stream or b"")
+    return pack_container.write(network.identifier, shapes, payloads, names, labels)
+
+
+def _streams(
+    network: IntegerNetwork, pictures: Sequence[Picture], device: str, num_threads: int | None
+) -> dict[int, bytes]:
+    """Code all images that a short stream can hold, by index."""
+    small = {
+        index: picture
+        for index, picture in enumerate(pictures)
+        if picture.mode.name in STREAM_MODES and Tiling(*picture.size).is_single
+    }
+    if not small:
+        return {}
+    from pixelzip import wavefront  # torch takes seconds to import
+
+    tiles = []
+    for index, picture in small.items():
+        seal = Shape(picture.mode, *picture.size, STREAM).seal(network.identifier, index)
+        tiles.append(wavefront.Tile(split(picture)[0], seal, is_short=True))
+    return dict(zip(small, wavefront.encode_tiles(network, tiles, device, num_threads), strict=True))
+
+
+def _picture(title: str, image: ImageOrArray) -> Picture:
+    try:
+        picture = read_picture(image)
+    except UnsupportedImage as error:
+        raise UnsupportedImage(f"{title}: {error}") from error
+    if picture.mode.name not in FILE_MODES:
+        raise UnsupportedImage(f"{title}: packs do not hold mode {picture.mode.name}; convert it to L or RGB")
+    if any(kind == TRANSPARENCY for kind, _ in picture.blocks):
+        raise UnsupportedImage(f"{title}: packs do not hold a transparent colour; convert it to RGBA")
+    return Picture(picture.mode, picture.samples)
+
+
+def _check_names(names: Sequence[str] | None, num_images: int) -> None:
+    if names is None:
+        return
+    if len(names) != num_images:
+        raise ValueError(f"{len(names)} names for {num_images} images")
+    if len(set(names)) != num_images:
+        twice = next(name for name in names if list(names).count(name) > 1)
+        raise ValueError(f"two images have the name {twice!r}")
+    if any(not name or "\0" in name for name in names):
+        raise ValueError("a name is empty or has a zero character")
+    if sum(len(name.encode()) + 1 for name in names) > MAX_DESCRIPTION_BYTES:
+        raise ValueError(f"the names have more than {MAX_DESCRIPTION_BYTES} bytes")
+
+
+def _check_labels(labels: Sequence[int] | None, num_images: int) -> None:
+    if labels is None:
+        return
+    if len(labels) != num_images:
+        raise ValueError(f"{len(labels)} labels for {num_images} images")
+    if not all(0 <= label <= MAX_LABEL for label in labels):
+        raise ValueError(f"a label is not in 0..{MAX_LABEL}")

@@ -1,0 +1,92 @@
+"""A part of stage 6: streams of small images in packs, whose check costs 12 to 19 bits and no rounding to bytes.
+
+The initial state is ``2^k`` plus the low k bits of the checksum, with the largest k that costs no further byte. Pushing
+24-bit counts onto a state so small would waste a byte, so the last pixel's nibbles, which are pushed first, have counts
+of 12 bits, in Python integers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pixelzip import ans
+from pixelzip.ans_integer import pop, push
+from pixelzip.errors import CorruptFile
+
+CHECK_BITS: Final = range(12, 20)
+"""What k may be: eight values, so that one of them fills the last byte."""
+
+_PRECISION: Final = 12
+_NIBBLE: Final = 16
+_SCALE: Final = (1 << _PRECISION) - _NIBBLE
+"""What the counts of 24 bits are scaled to; every symbol then gets one more, so that none has none."""
+
+
+def encode(left: NDArray[np.int32], counts: NDArray[np.int32], last: Sequence[int], checksum: int) -> bytes:
+    """Code intervals as ``pixelzip.ans.encode`` does, with a short check.
+
+    Args:
+        left: (n,) left cumulative of each symbol out of 2^24.
+        counts: (n,) count of each symbol, at least 1.
+        last: the last m symbols themselves, m <= n, each 0..15: the nibbles of the last pixel.
+        checksum: 32 bits, of which ``Decoder.finish`` will ask for 12 to 19.
+
+    Returns:
+        At least 2 bytes, the last of which is not zero.
+    """
+    num_others = len(left) - len(last)
+    tail = list(zip(left[num_others:].tolist(), counts[num_others:].tolist(), last, strict=True))
+    states = [_push_all(_initial_state(num_bits, checksum), tail) for num_bits in reversed(CHECK_BITS)]
+    return min(ans.encode_onto(states, left[:num_others], counts[:num_others]), key=len)
+
+
+class Decoder:
+    """Reads one stream of ``num_symbols``, the last ``num_last`` of them the last pixel's.
+
+    Damaged bytes give wrong symbols, which ``finish`` reports.
+    """
+
+    def __init__(self, data: bytes, num_symbols: int, num_last: int) -> None:
+        self._others = ans.open_stream(data.rstrip(b"\0") or b"\1")
+        self._num_others = num_symbols - num_last
+        self._state: int | None = None
+
+    def decode(self, weights: NDArray[np.float32]) -> NDArray[np.int32]:
+        """Decode n symbols, of the last pixel or of none of it; ``weights`` as for ``pixelzip.ans.Decoder``."""
+        if self._num_others:
+            self._num_others -= len(weights)
+            return self._others.decode(weights)
+        symbols = []
+        state = self._others.rest() if self._state is None else self._state
+        for ends in np.cumsum(weights.astype(np.int64) + 1, axis=1).tolist():
+            symbol, state = pop(state, [_rescaled(end, index) for index, end in enumerate(ends, 1)], _PRECISION)
+            symbols.append(symbol)
+        self._state = state
+        return np.array(symbols, dtype=np.int32)
+
+    def finish(self, checksum: int) -> None:
+        """Raise CorruptFile unless exactly the initial state is left."""
+        state = self._state or 0
+        num_bits = state.bit_length() - 1
+        if num_bits not in CHECK_BITS or state != _initial_state(num_bits, checksum):
+            raise CorruptFile("the check does not match the pixels")
+
+
+def _initial_state(num_bits: int, checksum: int) -> int:
+    return 1 << num_bits | checksum & (1 << num_bits) - 1
+
+
+def _push_all(state: int, tail: Sequence[tuple[int, int, int]]) -> int:
+    for left, count, symbol in reversed(tail):
+        first, last = _rescaled(left, symbol), _rescaled(left + count, symbol + 1)
+        state = push(state, first, last - first, _PRECISION)
+    return state
+
+
+def _rescaled(end: int, symbol: int) -> int:
+    """Map the boundary before a symbol from 0..2^24 to 0..2^12."""
+    return (end * _SCALE >> 24) + symbol

@@ -1,0 +1,91 @@
+"""Stage 6 in packs: streams with a short check equal in both coders, near the ideal, and damage is reported."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from test_ans import random_tables
+
+from pixelzip import short_stream
+from pixelzip.errors import CorruptFile
+
+LAST = 6
+
+
+def encoded(counts: np.ndarray, symbols: np.ndarray, checksum: int) -> tuple[bytes, float]:
+    """Return the stream and the bytes that the counts alone would take."""
+    lanes = np.arange(len(symbols))
+    left = (np.cumsum(counts, axis=1) - counts)[lanes, symbols].astype(np.int32)
+    chosen = counts[lanes, symbols].astype(np.int32)
+    stream = short_stream.encode(left, chosen, symbols[-LAST:].tolist(), checksum)
+    return stream, float((24 - np.log2(chosen)).sum()) / 8
+
+
+def decoded(stream: bytes, counts: np.ndarray, checksum: int) -> list[int]:
+    weights = (counts - 1).astype(np.float32)
+    decoder = short_stream.Decoder(stream, len(counts), LAST)
+    parts = [weights[:-LAST], *np.split(weights[-LAST:], LAST)] if len(counts) > LAST else [weights]
+    symbols = [symbol for part in parts for symbol in decoder.decode(part).tolist()]
+    decoder.finish(checksum)
+    return symbols
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 10**6), num_symbols=st.integers(LAST, 60), checksum=st.integers(0, 2**32 - 1))
+def test_round_trip_in_both_coders(seed: int, num_symbols: int, checksum: int) -> None:
+    counts, symbols = random_tables(seed, num_symbols)
+    streams = set()
+    for has_constriction in (True, False):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("pixelzip.ans.HAS_CONSTRICTION", has_constriction)
+            stream, _ = encoded(counts, symbols, checksum)
+            assert decoded(stream, counts, checksum) == symbols.tolist()
+            streams.add(stream)
+    assert len(streams) == 1
+
+
+def test_improbable_last_symbols() -> None:
+    counts = np.ones((20, 16), dtype=np.int64)
+    counts[:, 0] = 2**24 - 15
+    symbols = np.full(20, 15)
+    stream, _ = encoded(counts, symbols, 123)
+    assert decoded(stream, counts, 123) == symbols.tolist()
+
+
+def test_golden_bytes() -> None:
+    counts = np.full((8, 16), 2**20)
+    assert encoded(counts, np.arange(8), 0x12345678)[0].hex() == "7832045176d6"
+
+
+def test_cost_over_the_ideal() -> None:
+    """2.2 bytes in all on photographs, docs/log.md; the check alone has 12 to 19 bits."""
+    excess = []
+    for seed in range(40):
+        generator = np.random.default_rng(seed)
+        shares = generator.dirichlet(np.full(16, 0.6), 400)
+        counts = np.floor(shares * (2**24 - 16)).astype(np.int64) + 1
+        counts[:, 0] += 2**24 - counts.sum(axis=1)
+        symbols = (np.cumsum(counts, axis=1) <= generator.integers(0, 2**24, (400, 1))).sum(axis=1)
+        stream, ideal = encoded(counts, symbols, int(generator.integers(2**32)))
+        excess.append(len(stream) - ideal)
+    assert np.mean(excess) < 2.3
+    assert max(excess) < 4
+
+
+def test_every_flipped_bit_is_reported() -> None:
+    counts, symbols = random_tables(3, 100)
+    stream, _ = encoded(counts, symbols, 77)
+    for position in range(8 * len(stream)):
+        damaged = bytearray(stream)
+        damaged[position // 8] ^= 1 << position % 8
+        with pytest.raises(CorruptFile):
+            decoded(bytes(damaged), counts, 77)
+
+
+@pytest.mark.parametrize("data", [b"", b"\0", b"\0" * 9, b"\x01"])
+def test_impossible_streams(data: bytes) -> None:
+    counts, _ = random_tables(1, 9)
+    with pytest.raises(CorruptFile):
+        decoded(data, counts, 0)
