@@ -9,7 +9,7 @@ import click
 
 import pixelzip
 
-COMMANDS: Final = ("bench", "compress", "decompress", "heatmap", "info", "list", "pack", "train", "unpack")
+COMMANDS: Final = ("bench", "compress", "decompress", "heatmap", "info", "list", "pack", "sample", "train", "unpack")
 
 
 class _Commands(click.Group):

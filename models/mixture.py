@@ -33,6 +33,28 @@ def bits(raw: Tensor, guess: Tensor, pixels: Tensor) -> Tensor:
         guess: (batch, 3, H, W) the predictor's levels.
         pixels: (batch, 3, H, W) the levels to code, whole numbers in 0..255.
     """
+    log_weights, residual, means, log_scales = _components(raw, guess, pixels)
+    log_mass = log_bin_mass(residual - means, log_scales, pixels[:, :, None])
+    return _mixed(log_weights, log_mass)
+
+
+def continuous_bits(raw: Tensor, guess: Tensor, pixels: Tensor, noise: Tensor) -> Tensor:
+    """Return the bits of every pixel under the mixture's density at dequantised levels, shape (batch, H, W), float32.
+
+    Uria, Murray, Larochelle, "RNADE" (2013), section 5; in expectation never less than ``bits`` without its tails.
+
+    Args:
+        raw, guess, pixels: as for ``bits``.
+        noise: (batch, 3, H, W) uniform in -0.5..0.5, added to the levels that are measured but not to those that are
+            conditioned on.
+    """
+    log_weights, residual, means, log_scales = _components(raw, guess, pixels)
+    scaled = (residual + noise[:, :, None] - means) * torch.exp(-log_scales)
+    return _mixed(log_weights, -scaled - log_scales - 2 * functional.softplus(-scaled))
+
+
+def _components(raw: Tensor, guess: Tensor, pixels: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Return log-weights (batch, mixtures, H, W), residuals (batch, 3, 1, H, W), means and log-scales with mixtures."""
     batch, _, height, width = raw.shape
     split = raw.view(batch, PARAMETERS_PER_COMPONENT, -1, height, width)  # (batch, 10, mixtures, H, W)
     log_weights = functional.log_softmax(split[:, 0], dim=1)
@@ -48,7 +70,10 @@ def bits(raw: Tensor, guess: Tensor, pixels: Tensor) -> Tensor:
         ),
         dim=1,
     )  # (batch, 3, mixtures, H, W)
-    log_mass = log_bin_mass(residual - means, log_scales, pixels[:, :, None])
+    return log_weights, residual, means, log_scales
+
+
+def _mixed(log_weights: Tensor, log_mass: Tensor) -> Tensor:
     joint = torch.logsumexp(log_weights + log_mass.sum(dim=1), dim=1)  # (batch, H, W)
     return -joint / math.log(2)
 

@@ -191,15 +191,18 @@ def find_networks(model: str) -> Networks:
 
     A model file for planes goes with the default model, one for pixels goes alone.
     """
-    network = _network(model)
+    network = load_model(model)
+    if network.config.num_classes:
+        raise UnknownModel(f"the model {model} needs to be told an image's class, which files do not hold")
     if network.config.period:
-        return Networks(_network(models.DEFAULT_MODEL), network)
+        return Networks(load_model(models.DEFAULT_MODEL), network)
     companion = f"{model}{models.PLANES_SUFFIX}"
     has_companion = any(entry.name == companion for entry in models.MODELS)
-    return Networks(network, _network(companion) if has_companion else None)
+    return Networks(network, load_model(companion) if has_companion else None)
 
 
-def _network(model: str) -> IntegerNetwork:
+def load_model(model: str) -> IntegerNetwork:
+    """Load one model; raises UnknownModel."""
     try:
         return models.load(model)
     except KeyError as error:

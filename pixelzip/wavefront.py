@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import functools
 import zlib
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -18,20 +17,23 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pixelzip import ans, ans_integer, short_stream
+from pixelzip.batching import in_batches
 from pixelzip.cdf import NIBBLE, Distribution
 from pixelzip.errors import CorruptFile
 from pixelzip.lanes import Lanes
 from pixelzip.models.integer import IntegerNetwork
 from pixelzip.predict import Predictor
 
-MAX_BATCH_ROWS: Final = 2048
-"""Rows, and so lanes, of one batch: bounds memory, and more gain little speed."""
-
 Pixels = NDArray[np.uint8]
 Intervals = NDArray[np.int32]
 Decoder = ans.Decoder | ans_integer.Decoder | short_stream.Decoder
-Item = TypeVar("Item")
-Result = TypeVar("Result")
+
+
+class Symbols(Protocol):
+    """Where symbols come from: a stream, or chance."""
+
+    def decode(self, weights: NDArray[np.float32]) -> NDArray[np.int32]:
+        """Return one symbol for each of n rows of (n, 16) counts, less one, that sum to 2^24 with it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +78,7 @@ class CodedTile:
 def encode_tiles(network: IntegerNetwork, tiles: Sequence[Tile], device: str, num_threads: int | None) -> list[bytes]:
     """Code tiles into one stream each."""
     encode = functools.partial(_encode_batch, network, torch.device(device))
-    return _in_batches(encode, tiles, [tile.pixels.shape for tile in tiles], num_threads)
+    return in_batches(encode, tiles, [tile.pixels.shape for tile in tiles], num_threads)
 
 
 def decode_tiles(
@@ -84,7 +86,7 @@ def decode_tiles(
 ) -> list[Pixels]:
     """Undo ``encode_tiles``; raises CorruptFile when a checksum does not match."""
     decode = functools.partial(_decode_intact, network, torch.device(device))
-    return _in_batches(decode, tiles, [tile.shape for tile in tiles], num_threads)
+    return in_batches(decode, tiles, [tile.shape for tile in tiles], num_threads)
 
 
 def salvage_tiles(
@@ -92,7 +94,7 @@ def salvage_tiles(
 ) -> list[Pixels | CorruptFile]:
     """Undo ``encode_tiles`` for short streams; a tile whose check does not match gives the error in its place."""
     decode = functools.partial(_decode_batch, network, torch.device(device))
-    return _in_batches(decode, tiles, [tile.shape for tile in tiles], num_threads)
+    return in_batches(decode, tiles, [tile.shape for tile in tiles], num_threads)
 
 
 def measure_tiles(
@@ -100,7 +102,7 @@ def measure_tiles(
 ) -> list[NDArray[np.float64]]:
     """Return the bits that each pixel of every tile costs by its integer counts, (h, w) float64; nothing is coded."""
     measure = functools.partial(_measure_batch, network, torch.device(device))
-    return _in_batches(measure, tiles, [tile.pixels.shape for tile in tiles], num_threads)
+    return in_batches(measure, tiles, [tile.pixels.shape for tile in tiles], num_threads)
 
 
 @torch.inference_mode()
@@ -135,22 +137,31 @@ def _decode_intact(network: IntegerNetwork, device: torch.device, tiles: Sequenc
     return intact
 
 
-@torch.inference_mode()
 def _decode_batch(
     network: IntegerNetwork, device: torch.device, tiles: Sequence[CodedTile]
 ) -> list[Pixels | CorruptFile]:
     decoders = [tile.open() for tile in tiles]
-    decoded = [np.zeros(tile.shape, dtype=np.uint8) for tile in tiles]
-    predictor = Predictor(network, [tile.shape[:2] for tile in tiles], device, [tile.origin for tile in tiles])
+    shapes, origins = [tile.shape for tile in tiles], [tile.origin for tile in tiles]
+    predictor = Predictor(network, [shape[:2] for shape in shapes], device, origins)
+    decoded = fill(predictor, decoders, shapes)
+    return [_checked(*parts) for parts in zip(tiles, decoders, decoded, strict=True)]
+
+
+@torch.inference_mode()
+def fill(
+    predictor: Predictor, sources: Sequence[Symbols], shapes: Sequence[tuple[int, int, int]]
+) -> list[NDArray[np.uint8]]:
+    """Return tiles of the given shapes, all with as many channels, whose symbols come from ``sources``."""
+    tiles = [np.zeros(shape, dtype=np.uint8) for shape in shapes]
     for lanes, distribution in _walk(predictor):
         spans = _spans(lanes)
-        levels = _decode_step(distribution, tiles[0].shape[2], [(decoders[index], span) for index, span in spans])
+        levels = _decode_step(distribution, shapes[0][2], [(sources[index], span) for index, span in spans])
         predictor.pixels.store(lanes, levels.t())
         on_host = levels.cpu().numpy().astype(np.uint8)  # (3, n)
         for index, span in spans:
-            pixels = decoded[index]
+            pixels = tiles[index]
             pixels[lanes.row[span], lanes.column[span]] = on_host[: pixels.shape[2], span].T
-    return [_checked(*parts) for parts in zip(tiles, decoders, decoded, strict=True)]
+    return tiles
 
 
 def _checked(tile: CodedTile, decoder: Decoder, pixels: Pixels) -> Pixels | CorruptFile:
@@ -161,7 +172,7 @@ def _checked(tile: CodedTile, decoder: Decoder, pixels: Pixels) -> Pixels | Corr
     return pixels
 
 
-def _decode_step(distribution: Distribution, num_channels: int, spans: Sequence[tuple[Decoder, slice]]) -> Tensor:
+def _decode_step(distribution: Distribution, num_channels: int, spans: Sequence[tuple[Symbols, slice]]) -> Tensor:
     """Decode the levels of one step: (3, n) int32, a grey level repeated."""
     levels = []
     for channel in range(num_channels):
@@ -173,10 +184,10 @@ def _decode_step(distribution: Distribution, num_channels: int, spans: Sequence[
     return torch.stack(levels).expand(3, -1)
 
 
-def _decode_nibble(counts: Tensor, spans: Sequence[tuple[Decoder, slice]]) -> Tensor:
+def _decode_nibble(counts: Tensor, spans: Sequence[tuple[Symbols, slice]]) -> Tensor:
     """Decode one nibble of every lane from (16, n) counts: (n,) int32."""
     weights = (counts - 1).t().to(torch.float32, memory_format=torch.contiguous_format).cpu().numpy()
-    symbols = [decoder.decode(weights[span]) for decoder, span in spans]
+    symbols = [source.decode(weights[span]) for source, span in spans]
     return torch.from_numpy(np.concatenate(symbols)).to(counts.device)
 
 
@@ -218,40 +229,3 @@ def _spans(lanes: Lanes) -> list[tuple[int, slice]]:
 
 def _checksum(pixels: Pixels, seal: int) -> int:
     return zlib.crc32(np.ascontiguousarray(pixels).data, seal)
-
-
-def _in_batches(
-    work: Callable[[Sequence[Item]], list[Result]],
-    items: Sequence[Item],
-    shapes: Sequence[tuple[int, ...]],
-    num_threads: int | None,
-) -> list[Result]:
-    """Apply ``work`` to batches of tiles with the same number of channels; results come in the order of ``items``."""
-    results: dict[int, Result] = {}
-    with _torch_threads(num_threads):
-        for batch in _batches(shapes):
-            results.update(zip(batch, work([items[index] for index in batch]), strict=True))
-    return [results[index] for index in range(len(items))]
-
-
-def _batches(shapes: Sequence[tuple[int, ...]]) -> Iterator[list[int]]:
-    """Group the indices of tiles (h, w, channels) so that a batch has one number of channels and a bounded height."""
-    batch: list[int] = []
-    for index in sorted(range(len(shapes)), key=lambda index: (shapes[index][2], index)):
-        num_rows = sum(shapes[other][0] for other in batch) + shapes[index][0]
-        if batch and (num_rows > MAX_BATCH_ROWS or shapes[index][2] != shapes[batch[0]][2]):
-            yield batch
-            batch = []
-        batch.append(index)
-    if batch:
-        yield batch
-
-
-@contextmanager
-def _torch_threads(num_threads: int | None) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(num_threads or before)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

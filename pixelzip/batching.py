@@ -1,0 +1,52 @@
+"""Many tiles -> batches whose lanes keep a machine busy without filling its memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Final, TypeVar
+
+import torch
+
+MAX_BATCH_ROWS: Final = 2048
+"""Rows, and so lanes of a wavefront, of one batch: bounds memory, and more gain little speed."""
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def in_batches(
+    work: Callable[[Sequence[Item]], list[Result]],
+    items: Sequence[Item],
+    shapes: Sequence[tuple[int, ...]],
+    num_threads: int | None,
+) -> list[Result]:
+    """Apply ``work`` to batches of tiles with the same number of channels; results come in the order of ``items``."""
+    results: dict[int, Result] = {}
+    with _torch_threads(num_threads):
+        for batch in _batches(shapes):
+            results.update(zip(batch, work([items[index] for index in batch]), strict=True))
+    return [results[index] for index in range(len(items))]
+
+
+def _batches(shapes: Sequence[tuple[int, ...]]) -> Iterator[list[int]]:
+    """Group the indices of tiles (h, w, channels) so that a batch has one number of channels and a bounded height."""
+    batch: list[int] = []
+    for index in sorted(range(len(shapes)), key=lambda index: (shapes[index][2], index)):
+        num_rows = sum(shapes[other][0] for other in batch) + shapes[index][0]
+        if batch and (num_rows > MAX_BATCH_ROWS or shapes[index][2] != shapes[batch[0]][2]):
+            yield batch
+            batch = []
+        batch.append(index)
+    if batch:
+        yield batch
+
+
+@contextmanager
+def _torch_threads(num_threads: int | None) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(num_threads or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
