@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import shlex
 import sys
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from pixelzip.cli.batch import num_threads
 
 if TYPE_CHECKING:
-    from pixelzip.models.config import ConeConfig
+    from pixelzip.models.integer import Config
     from pixelzip.models.train import TrainingConfig
 
 
@@ -21,10 +22,12 @@ if TYPE_CHECKING:
 @click.option(
     "--output", type=click.Path(path_type=Path), required=True, help="Folder of the run; resumes what is there."
 )
-@click.option("--channels", default=80, show_default=True, type=click.IntRange(min=1))
-@click.option("--blocks", default="6", show_default=True, help="Residual blocks at each resolution, as in 2,4.")
-@click.option("--mixtures", default=5, show_default=True, type=click.IntRange(min=1))
-@click.option("--dropout", default=0.0, show_default=True)
+@click.option("--family", type=click.Choice(["cone", "paper"]), default="cone", show_default=True)
+@click.option("--channels", type=click.IntRange(min=1), help="Default: 80, paper 160.")
+@click.option("--blocks", help="Residual blocks at each resolution, as in 2,4; paper: one number. Default: 6, paper 5.")
+@click.option("--mixtures", type=click.IntRange(min=1), help="Default: 5, paper 10.")
+@click.option("--dropout", type=float, help="Default: 0, paper 0.5.")
+@click.option("--class-conditional", is_flag=True, help="Family paper on CIFAR-10 only: to draw images of a class.")
 @click.option("--steps", default=6000, show_default=True, type=click.IntRange(min=1))
 @click.option("--quantise-from", default=0.75, show_default=True, help="Share of the steps before fake quantisation.")
 @click.option("--batch-size", default=16, show_default=True, type=click.IntRange(min=1), help="Crops per process.")
@@ -43,10 +46,12 @@ if TYPE_CHECKING:
 def train(
     data: tuple[str, ...],
     output: Path,
-    channels: int,
-    blocks: str,
-    mixtures: int,
-    dropout: float,
+    family: str,
+    channels: int | None,
+    blocks: str | None,
+    mixtures: int | None,
+    dropout: float | None,
+    class_conditional: bool,
     steps: int,
     quantise_from: float,
     batch_size: int,
@@ -64,13 +69,13 @@ def train(
     """Train a network on the images in FOLDERs and export it in exact integers."""
     import torch  # seconds to import: not for --help
 
-    from pixelzip.models.config import PLANES_PERIOD, ConeConfig
     from pixelzip.models.train import TrainingConfig
 
     torch.set_num_threads(num_threads(threads))
     try:
-        counts = tuple(int(count) for count in blocks.split(","))
-        network = ConeConfig(channels, counts, mixtures, dropout, PLANES_PERIOD if planes else 0)
+        sizes = {"channels": channels, "mixtures": mixtures, "dropout": dropout}
+        given = {name: value for name, value in sizes.items() if value is not None}
+        network = _network(family, given, blocks, planes, class_conditional)
         config = TrainingConfig(
             data=data,
             num_held_out=held_out,
@@ -90,7 +95,25 @@ def train(
         raise click.ClickException(str(error)) from error
 
 
-def _run(network: ConeConfig, config: TrainingConfig, output: Path) -> None:
+def _network(family: str, given: dict[str, Any], blocks: str | None, planes: bool, class_conditional: bool) -> Config:
+    """Return the configuration of a family with what was given; raises ValueError."""
+    from pixelzip.models.batches import NUM_CLASSES
+    from pixelzip.models.config import PLANES_PERIOD, ConeConfig
+    from pixelzip.models.paper import PaperConfig
+
+    counts = () if blocks is None else tuple(int(count) for count in blocks.split(","))
+    if family == "cone":
+        if class_conditional:
+            raise ValueError("networks of the cone family have no classes")
+        cone = ConeConfig(**given, period=PLANES_PERIOD if planes else 0)
+        return replace(cone, blocks=counts) if counts else cone
+    if planes or len(counts) > 1:
+        raise ValueError("networks of the paper's family have one number of blocks and are not for planes")
+    paper = PaperConfig(**given, num_classes=NUM_CLASSES * class_conditional)
+    return replace(paper, blocks=counts[0]) if counts else paper
+
+
+def _run(network: Config, config: TrainingConfig, output: Path) -> None:
     from pixelzip.models.card import finish_run
     from pixelzip.models.train import Progress, Trainer
 

@@ -25,8 +25,9 @@ from pixelzip.models.layers import (
 from pixelzip.models.mixture import MEAN_GAIN
 from pixelzip.models.paper import PIXEL_STEPS, PaperConfig
 from pixelzip.models.pixelcnn import FEATURE_STEPS, ConeLayer, ConePixelCNN, weight_step
+from pixelzip.models.stream_layer import StreamLayer
 from pixelzip.models.tables import COUPLING_STEPS, LOG_SCALE_STEPS, LOGIT_STEPS, MEAN_STEPS, TANH_STEPS, make_tables
-from pixelzip.models.two_stream import PaperPixelCNN, StreamLayer
+from pixelzip.models.two_stream import PaperPixelCNN
 
 Network = ConePixelCNN | PaperPixelCNN
 

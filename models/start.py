@@ -81,9 +81,10 @@ def _small_images(network: Config, config: TrainingConfig, seed: int, skip: int)
     if network.num_classes and labels is None:
         raise ValueError(f"{config.data[0]}: these images have no classes")
     first = config.num_held_out
+    starts = range(0, first, 100)
     held_out = [
-        as_batch(data.images[start : start + 100], None if labels is None else labels[start : start + 100])
-        for start in range(0, first, 100)
+        as_batch(data.images[start:end], None if labels is None else labels[start:end])
+        for start, end in zip(starts, [*starts[1:], first], strict=True)
     ]
     kept = None if labels is None else labels[first:]
     return SmallImages(data.images[first:], kept, config.batch_size, seed, skip), held_out

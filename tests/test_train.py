@@ -19,9 +19,12 @@ from PIL import Image
 import pixelzip
 from pixelzip import cli
 from pixelzip.models.config import ConeConfig
-from pixelzip.models.data import Crops, chroma_halved, find_images, softened, split_held_out
-from pixelzip.models.export import export_network
+from pixelzip.models.data import Crops, SmallImages, chroma_halved, find_images, softened, split_held_out
+from pixelzip.models.export import export_network, float_network
+from pixelzip.models.integer import load_network
+from pixelzip.models.paper import PaperConfig
 from pixelzip.models.pixelcnn import ConePixelCNN
+from pixelzip.models.start import build, initial_weights, training_data
 from pixelzip.models.train import Progress, Trainer, TrainingConfig
 
 NETWORK = ConeConfig(channels=8, blocks=(1,), mixtures=2)
@@ -161,3 +164,95 @@ def test_evaluation_images_are_not_training_images() -> None:
     for path in find_images([Path("../shared/data/kodak")]):
         for view in (thumbnail(path), thumbnail(path)[:, ::-1]):
             assert float(np.abs(known - view).mean(axis=(1, 2)).min()) > 4, path.name
+
+
+@pytest.fixture
+def cifar10(tmp_path: Path) -> Path:
+    """Two sheets of 4 and 2 images in which every pixel of an image has one level."""
+    folder = tmp_path / "cifar10"
+    folder.mkdir()
+    levels = np.arange(1, 9, dtype=np.uint8).reshape(2, 4)
+    sheet = np.repeat(np.repeat(levels, 32, axis=0), 32, axis=1)[..., None].repeat(3, axis=2)
+    Image.fromarray(sheet).save(folder / "train-00.webp", lossless=True)
+    Image.fromarray(sheet[:32, :64]).save(folder / "eval-00.webp", lossless=True)
+    return folder
+
+
+def test_small_images_are_all_seen_once_an_epoch() -> None:
+    images = np.stack([smooth_image(6, 8, seed=seed) for seed in range(7)])
+    labels = np.arange(7, dtype=np.uint8)
+    batches = iter(SmallImages(images, labels, 3, seed=1))
+    epoch = [next(batches) for _ in range(2)]
+    seen = [int(label) for batch in epoch for label in batch.classes]  # type: ignore[union-attr]
+    assert len(set(seen)) == 6
+    for batch in epoch:
+        for pixels, label in zip(batch.pixels.permute(0, 2, 3, 1).numpy(), batch.classes.tolist(), strict=True):  # type: ignore[union-attr]
+            assert any(np.array_equal(pixels, view) for view in (images[label], images[label][:, ::-1]))
+    resumed = next(iter(SmallImages(images, labels, 3, seed=1, skip=1)))
+    assert torch.equal(resumed.pixels, epoch[1].pixels)
+    with pytest.raises(ValueError, match="7 images do not fill a batch of 8"):
+        SmallImages(images, None, 8, seed=1)
+
+
+def test_evaluation_images_of_cifar10_are_not_trained_on(cifar10: Path) -> None:
+    settings = config(cifar10, cifar10=True, num_held_out=2)
+    batches, held_out = training_data(NETWORK, settings, seed=0, skip=0)
+    assert isinstance(batches, SmallImages)
+    assert batches.images[:, 0, 0, 0].tolist() == [3, 4, 5, 6, 7, 8]
+    assert [batch.pixels.shape for batch in held_out] == [(2, 3, 32, 32)]
+    with pytest.raises(ValueError, match="these images have no classes"):
+        training_data(PaperConfig(num_classes=10), settings, seed=0, skip=0)
+    with pytest.raises(ValueError, match="photographs have no classes"):
+        training_data(PaperConfig(num_classes=10), config(cifar10), seed=0, skip=0)
+
+
+def test_a_network_grows_new_blocks_that_add_nothing(folder: Path, tmp_path: Path) -> None:
+    trained = ConePixelCNN(NETWORK)
+    export_network(trained, tmp_path / "model.safetensors", {})
+    deeper = build(replace(NETWORK, blocks=(3,)))
+    deeper.load_state_dict(initial_weights(tmp_path / "model.safetensors", deeper))
+    same = float_network(load_network(tmp_path / "model.safetensors"))
+    pixels = torch.from_numpy(smooth_image(9, 12)).permute(2, 0, 1)[None].float()
+    with torch.no_grad():
+        assert torch.equal(deeper(pixels)[0], same(pixels)[0])
+
+
+def test_the_paper_s_network_trains_and_resumes(cifar10: Path, tmp_path: Path) -> None:
+    network = PaperConfig(channels=4, blocks=1, mixtures=1)
+    settings = config(cifar10, cifar10=True, num_held_out=2, num_steps=4, num_steps_between_checkpoints=2)
+    straight = Trainer(network, settings, tmp_path / "straight")
+    straight.run(lambda row: None)
+    Trainer(network, settings, tmp_path / "paused").run(lambda row: None, stop_at=2)
+    resumed = Trainer(network, settings, tmp_path / "paused")
+    resumed.run(lambda row: None)
+    assert torch.equal(weights(straight), weights(resumed))
+    onward = Trainer(network, replace(settings, initial=str(tmp_path / "straight")), tmp_path / "onward")
+    assert onward.step == 0
+
+
+def test_families_from_the_command_line(cifar10: Path, tmp_path: Path) -> None:
+    common = ["train", str(cifar10), "--cifar10", "--steps", "1", "--batch-size", "2", "--held-out", "2"]
+    paper = [
+        "--family",
+        "paper",
+        "--channels",
+        "4",
+        "--blocks",
+        "1",
+        "--mixtures",
+        "1",
+        "--output",
+        str(tmp_path / "a"),
+    ]
+    result = CliRunner().invoke(cli.main, [*common, *paper])
+    assert result.exit_code == 0, result.output
+    assert "PaperConfig(channels=4" in (tmp_path / "a" / "model.md").read_text()
+    for wrong, message in (
+        (["--family", "paper", "--blocks", "1,2"], "have one number of blocks"),
+        (["--family", "paper", "--planes"], "have one number of blocks and are not for planes"),
+        (["--class-conditional"], "cone family have no classes"),
+        (["--family", "paper", "--class-conditional"], "these images have no classes"),
+    ):
+        result = CliRunner().invoke(cli.main, [*common, *wrong, "--output", str(tmp_path / "b")])
+        assert result.exit_code == 1
+        assert message in result.stderr
