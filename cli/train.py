@@ -75,7 +75,7 @@ def train(
     try:
         sizes = {"channels": channels, "mixtures": mixtures, "dropout": dropout}
         given = {name: value for name, value in sizes.items() if value is not None}
-        network = _network(family, given, blocks, planes, class_conditional)
+        network = _network(family, given, blocks, planes, cifar10, class_conditional)
         config = TrainingConfig(
             data=data,
             num_held_out=held_out,
@@ -95,9 +95,11 @@ def train(
         raise click.ClickException(str(error)) from error
 
 
-def _network(family: str, given: dict[str, Any], blocks: str | None, planes: bool, class_conditional: bool) -> Config:
+def _network(
+    family: str, given: dict[str, Any], blocks: str | None, planes: bool, cifar10: bool, class_conditional: bool
+) -> Config:
     """Return the configuration of a family with what was given; raises ValueError."""
-    from pixelzip.models.batches import NUM_CLASSES
+    from pixelzip.models.batches import NUM_CLASSES, SIDE
     from pixelzip.models.config import PLANES_PERIOD, ConeConfig
     from pixelzip.models.paper import PaperConfig
 
@@ -105,7 +107,7 @@ def _network(family: str, given: dict[str, Any], blocks: str | None, planes: boo
     if family == "cone":
         if class_conditional:
             raise ValueError("networks of the cone family have no classes")
-        cone = ConeConfig(**given, period=PLANES_PERIOD if planes else 0)
+        cone = ConeConfig(**given, period=PLANES_PERIOD if planes else SIDE if cifar10 else 0)
         return replace(cone, blocks=counts) if counts else cone
     if planes or len(counts) > 1:
         raise ValueError("networks of the paper's family have one number of blocks and are not for planes")

@@ -46,7 +46,7 @@ class ConeConfig:
     mixtures: int = 5
     dropout: float = 0.0
     period: int = 0
-    """Rows and columns after which the position inputs repeat; 0: a network for RGB, which has no such inputs."""
+    """Rows and columns after which position inputs repeat; 0: there are none; PLANES_PERIOD: a network for planes."""
 
     def __post_init__(self) -> None:
         """Raise ValueError unless every field is in its range."""
@@ -56,6 +56,11 @@ class ConeConfig:
             raise ValueError(f"dropout must be in [0, 1), not {self.dropout}")
         if self.period < 0:
             raise ValueError(f"period must not be negative: {self.period}")
+
+    @property
+    def is_for_planes(self) -> bool:
+        """Whether the network predicts luma and chroma, not RGB."""
+        return self.period == PLANES_PERIOD
 
     @property
     def num_features(self) -> int:

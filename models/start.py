@@ -70,7 +70,7 @@ def training_data(
     if network.num_classes:
         raise ValueError("photographs have no classes")
     files, held_out_files = _training_files(config)
-    crops = (PlaneCrops if network.period else Crops)(files, config.crop_size, config.batch_size, seed, skip)
+    crops = (PlaneCrops if network.is_for_planes else Crops)(files, config.crop_size, config.batch_size, seed, skip)
     return crops, [as_batch(crops.held_out(file)) for file in held_out_files]
 
 

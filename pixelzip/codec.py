@@ -194,7 +194,7 @@ def find_networks(model: str) -> Networks:
     network = load_model(model)
     if network.config.num_classes:
         raise UnknownModel(f"the model {model} needs to be told an image's class, which files do not hold")
-    if network.config.period:
+    if network.config.is_for_planes:
         return Networks(load_model(models.DEFAULT_MODEL), network)
     companion = f"{model}{models.PLANES_SUFFIX}"
     has_companion = any(entry.name == companion for entry in models.MODELS)

@@ -46,7 +46,7 @@ def draw(
             for planes.
     """
     num_classes = network.config.num_classes
-    if network.config.period:
+    if network.config.is_for_planes:
         raise ValueError("the model is for luma and chroma planes")
     if num_classes and (label is None or not 0 <= label < num_classes):
         raise ValueError(f"the model draws images of a class, 0 to {num_classes - 1}")
