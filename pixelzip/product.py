@@ -79,9 +79,10 @@ class Product:
 
 def view(name: str, sums: Tensor, tables: Tables) -> Tensor:
     """Return a view, int8, of (n, out) int16 sums; ``name`` is one of ``models.layers.VIEWS``."""
+    wide = sums.int()  # 16 bits would overflow
     if name == "raw":
-        return ((sums + _RAW_HALF) >> _RAW_SHIFT).clamp_(-128, 127).to(torch.int8)
-    entries = (sums.int() + _ENTRY_HALF) >> _ENTRY_SHIFT
+        return ((wide + _RAW_HALF) >> _RAW_SHIFT).clamp_(-128, 127).to(torch.int8)
+    entries = (wide + _ENTRY_HALF) >> _ENTRY_SHIFT
     if name == "concat_elu":
         entries = torch.cat((entries, -entries), dim=1)
     return _look_up(tables["elu"], entries).to(torch.int8)

@@ -20,6 +20,7 @@ from pixelzip.models.tables import make_tables
 from pixelzip.models.two_stream import PaperPixelCNN, parameters
 from pixelzip.pack import Pack, pack
 from pixelzip.predict import Predictor
+from pixelzip.product import view
 from pixelzip.wavefront import Tile, measure_tiles
 
 SMALL = PAPER_CONFIGS[0]
@@ -203,6 +204,18 @@ def test_tables_of_nonlinearities() -> None:
     assert tables["elu"][[0, 224, 256, 288, 479, 480, 512]].tolist() == [-128, -116, -96, -64, 127, 127, 127]
     assert tables["sigmoid"][[0, 256, 288, 512]].tolist() == [5, 8192, 11978, 16379]
     assert tables["tanh"][[0, 256, 320, 512]].tolist() == [-256, 0, 195, 256]
+
+
+def test_views_of_every_sum() -> None:
+    tables = {"elu": torch.from_numpy(make_tables(("elu",))["elu"])}
+    sums = torch.arange(-(2**15) + 1, 2**15, dtype=torch.int16)[:, None]
+    wanted = sums[:, 0].long()
+    entries = ((wanted + 4) >> 3).clamp(-256, 256) + 256
+    assert torch.equal(view("raw", sums, tables)[:, 0].long(), ((wanted + 8) >> 4).clamp(-128, 127))
+    assert torch.equal(view("elu", sums, tables)[:, 0].int(), tables["elu"][entries])
+    assert torch.equal(
+        view("concat_elu", sums, tables).int(), tables["elu"][torch.stack((entries, 512 - entries), dim=1)]
+    )
 
 
 def test_configurations_survive_their_files() -> None:
