@@ -41,6 +41,7 @@ POSITIVE = click.IntRange(min=1)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output.")
 @click.option("--markdown", "as_markdown", is_flag=True, help="Tables in Markdown.")
 @click.option("--plot", type=click.Path(path_type=Path, dir_okay=False), help="Chart to draw: bits against speed.")
+@click.option("--profile", is_flag=True, help="Instead: where the time of pixelzip goes.")
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda, mps; for pixelzip only.")
 @click.option("-T", "--threads", type=click.IntRange(min=0), default=0, help="CPU threads; 0 is all.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
@@ -55,6 +56,7 @@ def bench(
     as_json: bool,
     as_markdown: bool,
     plot: Path | None,
+    profile: bool,
     device: str,
     threads: int,
     quiet: bool,
@@ -64,8 +66,8 @@ def bench(
     cifar10 is the test split of CIFAR-10, kodak the 24 photographs; PATH is a folder of images or one image, read as
     8-bit RGB.
     """
-    if as_json and as_markdown:
-        raise click.UsageError("--json and --markdown exclude each other")
+    if as_json + as_markdown + profile > 1:
+        raise click.UsageError("--json, --markdown and --profile exclude each other")
     _require("imagecodecs", "bench")
     if plot is not None:
         _require("matplotlib", "plot")
@@ -77,12 +79,23 @@ def bench(
         with Bars(quiet=quiet) as bars:
             image_set = _read(images, data, limit, held_out, quality, bars)
             names = model_names or (_default_model(images),)
+            if profile:
+                click.echo(_profiled(image_set, names[0], device, num_threads(threads)))
+                return
             report = benchmark.run(image_set, names, efforts, device, num_threads(threads), bars)
         click.echo(show(report))
         if plot is not None:
             render.draw_plot(report, plot)
     except (PixelzipError, ValueError, OSError, RuntimeError) as error:
         raise click.ClickException(" ".join(str(error).split())) from error
+
+
+def _profiled(image_set: ImageSet, model: str, device: str, threads: int) -> str:
+    from pixelzip import profile
+    from pixelzip.cli import render
+
+    profiles = profile.run(image_set.images, model, device, threads)
+    return render.render_profiles(profiles, profile.measure_ceiling(device, threads), profile.measure_import())
 
 
 def _read(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from pixelzip.bench import Report, Row
+    from pixelzip.profile import Profile
 
 PUBLISHED: Final = "published, likelihood of the official test set, not measured here"
 
@@ -36,6 +37,22 @@ def render_markdown(report: Report) -> str:
 def render_json(report: Report) -> str:
     """Write one line of JSON with the fields of a report; the kind of a row says whether it was measured here."""
     return json.dumps(asdict(report))
+
+
+def render_profiles(profiles: Sequence[Profile], ceiling: float, import_seconds: float) -> str:
+    """Show each direction's stages as shares and times, beside the most that the machine can multiply."""
+    parts = [f"starting Python, importing torch and pixelzip: {import_seconds:.2f} s"]
+    for profile in profiles:
+        rows = [["stage", "share", "ns/pixel"]]
+        for stage, seconds in profile.seconds_by_stage.items():
+            rows.append([stage, f"{seconds / profile.seconds:.1%}", f"{1e9 * seconds / profile.num_pixels:,.0f}"])
+        speed = profile.num_pixels / profile.seconds / 1e3
+        rate = profile.giga_products_per_second
+        parts.append(
+            f"{profile.direction}: {speed:,.0f} kpixel/s; products at {rate:,.0f} of {ceiling:,.0f} G/s "
+            f"({rate / ceiling:.0%})\n{_aligned(rows)}"
+        )
+    return "\n\n".join(parts)
 
 
 def draw_plot(report: Report, path: Path) -> None:

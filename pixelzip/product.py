@@ -6,6 +6,7 @@ import functools
 from collections.abc import Callable
 from typing import Final
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -42,7 +43,7 @@ class Product:
         padded = functional.pad(weight, (0, -weight.shape[1] % alignment, 0, -weight.shape[0] % alignment))
         self.padding = padded.shape[0] - weight.shape[0]
         self.weight = padded.t().contiguous().t() if self.exact_int8 else weight.float()
-        self.bias = torch.from_numpy(integers.bias).to(device)
+        self.bias = torch.from_numpy(integers.bias.astype(np.float32)).to(device)  # exact, as are sums with it: < 2^24
         self.multiplier = torch.from_numpy(integers.multiplier).to(device)
 
     def __call__(self, source: Tensor, residual: Tensor | None, classes: Tensor | None) -> Tensor:
@@ -51,7 +52,7 @@ class Product:
         ``residual`` is (n, out); ``classes`` is (n,) int64 for a network with classes.
         """
         bias = self.bias if self.bias.ndim == 1 or classes is None else self.bias.index_select(0, classes)
-        scaled = self._sums(source).add_(bias).float().mul_(self.multiplier).round_()
+        scaled = self._sums(source).add_(bias).mul_(self.multiplier).round_()
         if self.layer.output == "gate":
             assert residual is not None
             return self._gated(scaled.clamp_(-SHORT_LIMIT, SHORT_LIMIT).int(), residual)
@@ -68,13 +69,14 @@ class Product:
         return grown.clamp_(-SHORT_LIMIT, SHORT_LIMIT).to(torch.int16)
 
     def _sums(self, source: Tensor) -> Tensor:
+        """Return (n, products) float32, whole numbers."""
         if not self.exact_int8:
-            return (source.float() @ self.weight).int()
+            return source.float() @ self.weight
         num_rows = source.shape[0]
         missing_rows = max(0, _CUDA_LEAST_ROWS - num_rows) if source.is_cuda else 0
         if self.padding or missing_rows:
             source = functional.pad(source, (0, self.padding, 0, missing_rows))
-        return torch._int_mm(source, self.weight)[:num_rows, : self.width]
+        return torch._int_mm(source, self.weight)[:num_rows, : self.width].float()
 
 
 def view(name: str, sums: Tensor, tables: Tables) -> Tensor:

@@ -23,14 +23,14 @@ def test_corpora_are_complete() -> None:
 
 @pytest.mark.parametrize("path", GOOD, ids=lambda path: path.name)
 def test_golden_file_decodes(path: Path) -> None:
-    assert digest(path.read_bytes()) == json.loads((GOLDEN / "sha256.json").read_text())[path.name]
+    assert digest(path.read_bytes(), path.name) == json.loads((GOLDEN / "sha256.json").read_text())[path.name]
 
 
 @pytest.mark.parametrize("path", BROKEN, ids=lambda path: path.name)
 def test_broken_file_fails(path: Path) -> None:
     error = getattr(pixelzip, path.stem.split("-")[0])
     with pytest.raises(error):
-        digest(path.read_bytes()) if path.suffix == ".pxzp" else pixelzip.decompress(path.read_bytes())
+        digest(path.read_bytes(), path.name) if path.suffix == ".pxzp" else pixelzip.decompress(path.read_bytes())
 
 
 def example(first: str, last: str | None) -> bytes:

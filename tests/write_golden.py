@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent))
-from conftest import smooth_image
+from conftest import PAPER_CONFIGS, make_network, smooth_image
 from test_codec import MODES, make_image
 from test_lattice import photograph
 
@@ -24,19 +24,24 @@ import pixelzip
 from pixelzip import models
 from pixelzip.container import PACK_SIGNATURE
 from pixelzip.models.conversion import CONVERSIONS
+from pixelzip.models.export import export_network
 from pixelzip.pack import Pack, pack
 
 GOLDEN = Path(__file__).parent / "golden"
 ERRORS = Path(__file__).parent / "golden-errors"
 
 
-def digest(data: bytes) -> str:
-    """Return the SHA-256 of a file's mode, shape and samples, or of those of a pack's images with names and labels."""
+def digest(data: bytes, name: str) -> str:
+    """Return the SHA-256 of a file's mode, shape and samples, or of those of a pack's images with names and labels.
+
+    Files whose ``name`` begins with that of a model in GOLDEN need that model.
+    """
     if data.startswith(PACK_SIGNATURE):
         packed = Pack(data)
         texts = [f"{image.shape} {image.dtype} {digest_of_samples(image)}" for image in packed]
         return hashlib.sha256(f"{texts} {packed.names} {packed.labels}".encode()).hexdigest()
-    samples = pixelzip.decompress_array(data)
+    model = next((str(path) for path in GOLDEN.glob("*.safetensors") if name.startswith(path.stem)), None)
+    samples = pixelzip.decompress_array(data, model=model)
     text = f"{pixelzip.info(data).mode} {samples.shape} {samples.dtype}".encode()
     return hashlib.sha256(text + samples.astype(samples.dtype.newbyteorder("<")).tobytes()).hexdigest()
 
@@ -111,6 +116,16 @@ def broken_files(good: bytes) -> dict[str, bytes]:
     }
 
 
+def paper_model() -> str:
+    """Return the path of a small network of the paper's family with random weights."""
+    path = GOLDEN / "paper.safetensors"
+    if not path.exists():
+        network = make_network(PAPER_CONFIGS[0])
+        network.layers[-1].main.g.data *= 0.05  # as wide as at the start of training
+        export_network(network, path, {})
+    return str(path)
+
+
 def main() -> None:
     GOLDEN.mkdir(exist_ok=True)
     ERRORS.mkdir(exist_ok=True)
@@ -118,17 +133,18 @@ def main() -> None:
     table = json.loads(table_path.read_text()) if table_path.exists() else {}
     names = {entry.name: entry.file_name.removesuffix(".safetensors") for entry in models.MODELS}
     default = names[models.DEFAULT_MODEL]
+    made = {f"{default}-{key}.pxzp": data for key, data in golden_packs().items()}
     for key, image in golden_images().items():
         data = pixelzip.compress(image)  # type: ignore[call-overload]
-        path = GOLDEN / f"{names.get(pixelzip.info(data).model or '', default)}-{key}.pxz"
-        if not path.exists():
-            path.write_bytes(data)
-            table[path.name] = digest(data)
-    for key, data in golden_packs().items():
-        path = GOLDEN / f"{default}-{key}.pxzp"
-        if not path.exists():
-            path.write_bytes(data)
-            table[path.name] = digest(data)
+        made[f"{names.get(pixelzip.info(data).model or '', default)}-{key}.pxz"] = data
+    small = [smooth_image(32, 32, seed=seed) for seed in range(3)]
+    made |= {f"{names['cifar10']}-RGB.pxz": pixelzip.compress(small[0], "cifar10")}
+    made |= {f"{names['cifar10']}-pack.pxzp": pack(small, model="cifar10")}
+    made |= {"paper-raster.pxz": pixelzip.compress(smooth_image(13, 18), paper_model())}
+    for name, data in made.items():
+        if not (GOLDEN / name).exists():
+            (GOLDEN / name).write_bytes(data)
+            table[name] = digest(data, name)
     table_path.write_text(json.dumps(table, indent=1, sort_keys=True) + "\n")
     for key, data in broken_files((GOLDEN / f"{default}-RGB-smooth.pxz").read_bytes()).items():
         if not (ERRORS / f"{key}.pxz").exists():

@@ -1,0 +1,58 @@
+"""The profile: time is counted once, every stage is found, nothing stays patched."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from click.testing import CliRunner
+from conftest import smooth_image
+from PIL import Image
+
+from pixelzip import ans, cli, profile
+from pixelzip.product import Product
+
+
+def test_time_of_inner_stages_counts_there_only() -> None:
+    watch = profile.Stopwatch()
+    inner = watch.timed("inner", lambda: time.sleep(0.02))
+    outer = watch.timed("outer", lambda: (time.sleep(0.01), inner(), inner()))
+    started = time.perf_counter()
+    outer()
+    elapsed = time.perf_counter() - started
+    assert set(watch.seconds) == {"inner", "outer"}
+    assert watch.seconds["inner"] >= 0.04
+    assert 0.01 <= watch.seconds["outer"] < watch.seconds["inner"]
+    assert sum(watch.seconds.values()) == pytest.approx(elapsed, abs=0.005)
+
+
+@pytest.mark.usefixtures("always_modelled")
+def test_every_stage_is_found_and_left_as_it_was(model_path: str) -> None:
+    before = ans.encode, Product._sums
+    compress, decompress = profile.run([smooth_image(40, 50)], model_path, "cpu", 1)
+    assert (ans.encode, Product._sums) == before
+    assert (compress.direction, decompress.direction) == ("compress", "decompress")
+    shared = {
+        profile.PRODUCTS,
+        profile.OTHER,
+        "distribution",
+        "ANS",
+        "container",
+        "network: inputs, gathering, rounding",
+    }
+    assert shared <= compress.seconds_by_stage.keys()
+    assert shared <= decompress.seconds_by_stage.keys()
+    assert list(compress.seconds_by_stage.values()) == sorted(compress.seconds_by_stage.values(), reverse=True)
+    assert compress.num_pixels == 2000
+    assert compress.giga_products_per_second > 0
+
+
+def test_command(tmp_path: object, model_path: str) -> None:
+    Image.fromarray(smooth_image(40, 50)).save(f"{tmp_path}/a.png")
+    arguments = ["bench", f"{tmp_path}/a.png", "--model", model_path]
+    result = CliRunner().invoke(cli.main, [*arguments, "--profile"])
+    assert result.exit_code == 0, result.output
+    assert "importing torch and pixelzip: " in result.output
+    assert "decompress: " in result.output
+    wrong = CliRunner().invoke(cli.main, [*arguments, "--profile", "--json"])
+    assert (wrong.exit_code, "exclude each other" in wrong.stderr) == (2, True)
