@@ -222,7 +222,8 @@ def test_heatmap(photo: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["--version"], ["compress", "--help"], ["info", "a.pxz"], ["list", "a.pxzp"]]
+    "arguments",
+    [["--help"], ["--version"], ["compress", "--help"], ["info", "a.pxz"], ["list", "a.pxzp"], ["models"]],
 )
 def test_quick_commands_do_not_import_torch(arguments: list[str], tmp_path: Path) -> None:
     Image.fromarray(smooth_image(4, 4)).save(tmp_path / "a.png")
