@@ -221,6 +221,11 @@ def test_heatmap(photo: Path) -> None:
     assert run("heatmap", photo, "-o", target).exit_code == 1
 
 
+def test_the_package_is_the_command() -> None:
+    command = [sys.executable, "-m", "pixelzip", "--version"]
+    assert subprocess.check_output(command, text=True) == run("--version").stdout
+
+
 @pytest.mark.parametrize(
     "arguments",
     [["--help"], ["--version"], ["compress", "--help"], ["info", "a.pxz"], ["list", "a.pxzp"], ["models"]],

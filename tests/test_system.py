@@ -10,7 +10,9 @@ import sys
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
+import numpy as np
 import pytest
+from conftest import smooth_image
 
 import pixelzip.pillow
 from pixelzip.container import PACK_SIGNATURE, SIGNATURE
@@ -115,3 +117,16 @@ def test_bash_completes(typed: str, wanted: str) -> None:
     )
     assert result.stdout == f"{wanted}\n"
     assert result.stderr == ""
+
+
+def test_imageio_reads_and_writes_through_pillow(tmp_path: Path) -> None:
+    imageio = pytest.importorskip("imageio.v3", reason="imageio is not installed")
+    for channels in (1, 3, 4):
+        image = smooth_image(12, 17, channels)
+        image = image[..., 0] if channels == 1 else image
+        path = tmp_path / f"{channels}.pxz"
+        imageio.imwrite(path, image)
+        assert np.array_equal(pixelzip.decompress_array(path.read_bytes()), image)
+        assert np.array_equal(imageio.imread(path), image)
+        properties = imageio.improps(path)
+        assert (properties.shape, properties.dtype) == (image.shape, np.uint8)
