@@ -9,7 +9,20 @@ import click
 
 import pixelzip
 
-COMMANDS: Final = ("bench", "compress", "decompress", "heatmap", "info", "list", "pack", "sample", "train", "unpack")
+COMMANDS: Final = (
+    "bench",
+    "compress",
+    "decompress",
+    "doctor",
+    "heatmap",
+    "info",
+    "list",
+    "models",
+    "pack",
+    "sample",
+    "train",
+    "unpack",
+)
 
 
 class _Commands(click.Group):

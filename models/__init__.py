@@ -33,6 +33,13 @@ class Model:
         """Where the weights lie."""
         return Path(str(resources.files("pixelzip.models.weights") / self.file_name))
 
+    @property
+    def card(self) -> dict[str, str]:
+        """The table of the model card beside the weights, row by row."""
+        lines = self.path.with_suffix(".md").read_text(encoding="utf-8").splitlines()
+        rows = [line.strip("| ").split(" | ") for line in lines if line.startswith("| ")]
+        return {row[0]: row[1] for row in rows if len(row) == 2}
+
 
 MODELS: Final = (
     Model("photo", "photo-1.safetensors", "025c563c185bb5c6b18a0ad68448e740bd45b66e39a41eab9a15d0b88cdf7e7f"),

@@ -8,11 +8,13 @@ from pixelzip.codec import Info, compress, decompress, decompress_array, info
 from pixelzip.errors import (
     CorruptFile,
     ImageTooLarge,
+    OutsideImage,
     PixelzipError,
     UnknownModel,
     UnsupportedImage,
     UnsupportedVersion,
 )
+from pixelzip.lazy import LazyImage, open  # noqa: A004
 from pixelzip.version import VERSION
 
 __version__ = VERSION
@@ -21,6 +23,8 @@ __all__ = [
     "CorruptFile",
     "ImageTooLarge",
     "Info",
+    "LazyImage",
+    "OutsideImage",
     "PixelzipError",
     "UnknownModel",
     "UnsupportedImage",
@@ -30,4 +34,5 @@ __all__ = [
     "decompress",
     "decompress_array",
     "info",
+    "open",
 ]

@@ -20,8 +20,12 @@ from pixelzip.container import BODY_MODEL
 from pixelzip.errors import UnknownModel
 from pixelzip.image import Picture, Samples
 from pixelzip.models.integer import IntegerNetwork
+from pixelzip.tiles import Box, from_crop
 
 ImageOrArray = Image.Image | NDArray[Any]
+
+Crop = tuple[int, int, int, int]
+"""Left, top, right and bottom of a part of an image in pixels, the last two exclusive, as Pillow counts them."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +95,7 @@ def compress(
 def decompress(
     data: bytes,
     *,
+    crop: Crop | None = None,
     model: str | None = None,
     device: str = "cpu",
     num_threads: int | None = None,
@@ -100,6 +105,7 @@ def decompress(
 
     Args:
         data: a whole file.
+        crop: return this part only, and decode only the tiles that it touches; the others are not checked either.
         model: name or path of the model if it is not a shipped one.
         device: as for ``compress``.
         num_threads: as for ``compress``.
@@ -108,18 +114,26 @@ def decompress(
     Raises:
         CorruptFile, UnsupportedVersion, UnknownModel, ImageTooLarge: see ``pixelzip.errors``.
         UnsupportedImage: 16-bit colour; use ``decompress_array``.
+        OutsideImage, which is a ValueError: the crop is empty or not inside the image.
     """
-    return images.to_pillow(_decompress([data], model, device, num_threads, max_pixels)[0])
+    return images.to_pillow(_decompress([data], crop, model, device, num_threads, max_pixels)[0])
 
 
 @overload
 def decompress_array(
-    data: bytes, *, model: str | None = ..., device: str = ..., num_threads: int | None = ..., max_pixels: int = ...
+    data: bytes,
+    *,
+    crop: Crop | None = ...,
+    model: str | None = ...,
+    device: str = ...,
+    num_threads: int | None = ...,
+    max_pixels: int = ...,
 ) -> Samples: ...
 @overload
 def decompress_array(
     data: Sequence[bytes],
     *,
+    crop: Crop | None = ...,
     model: str | None = ...,
     device: str = ...,
     num_threads: int | None = ...,
@@ -128,6 +142,7 @@ def decompress_array(
 def decompress_array(
     data: bytes | Sequence[bytes],
     *,
+    crop: Crop | None = None,
     model: str | None = None,
     device: str = "cpu",
     num_threads: int | None = None,
@@ -135,14 +150,14 @@ def decompress_array(
 ) -> Samples | list[Samples]:
     """Return the samples of one file, or of a list of files in one batch, which is faster for small images.
 
-    Samples are (H, W) or (H, W, C), uint8 or uint16; ``max_pixels`` holds for each image. Arguments and errors are
-    otherwise as for ``decompress``.
+    Samples are (H, W) or (H, W, C), uint8 or uint16; ``crop`` and ``max_pixels`` hold for each image. Arguments and
+    errors are otherwise as for ``decompress``.
     """
     if isinstance(data, bytes | bytearray | memoryview):
         return decompress_array(
-            [bytes(data)], model=model, device=device, num_threads=num_threads, max_pixels=max_pixels
+            [bytes(data)], crop=crop, model=model, device=device, num_threads=num_threads, max_pixels=max_pixels
         )[0]
-    return [images.to_array(picture) for picture in _decompress(data, model, device, num_threads, max_pixels)]
+    return [images.to_array(picture) for picture in _decompress(data, crop, model, device, num_threads, max_pixels)]
 
 
 def info(data: bytes, max_pixels: int = container.DEFAULT_MAX_PIXELS) -> Info:
@@ -164,20 +179,31 @@ def info(data: bytes, max_pixels: int = container.DEFAULT_MAX_PIXELS) -> Info:
 
 
 def _decompress(
-    files: Sequence[bytes], model: str | None, device: str, num_threads: int | None, max_pixels: int
+    files: Sequence[bytes],
+    crop: Crop | None,
+    model: str | None,
+    device: str,
+    num_threads: int | None,
+    max_pixels: int,
 ) -> list[Picture]:
     parsed = [container.read(data, max_pixels) for data in files]
+    regions = [from_crop(crop, header.width, header.height) if crop else header.box for header, _ in parsed]
     identifiers = {
         header.model: None for header, _ in parsed if header.body == BODY_MODEL
     }  # a set that keeps its order
     networks = [find_network(identifier, model) for identifier in identifiers]
-    decoded = components.decode(networks, parsed, device, num_threads)
+    decoded = components.decode(networks, parsed, regions, device, num_threads)
     return [
-        fallback.read_embedded(header, streams[0], streams[1])
+        _cut(fallback.read_embedded(header, streams[0], streams[1]), region)
         if parts is None
         else Picture(header.mode, images.join(header.mode, parts), header.blocks)
-        for (header, streams), parts in zip(parsed, decoded, strict=True)
+        for (header, streams), region, parts in zip(parsed, regions, decoded, strict=True)
     ]
+
+
+def _cut(picture: Picture, region: Box) -> Picture:
+    samples: Samples = picture.samples[region.slices]
+    return replace(picture, samples=samples)
 
 
 def _stripped(picture: Picture, strip: bool) -> Picture:

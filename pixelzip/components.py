@@ -23,7 +23,7 @@ from pixelzip.container import (
 )
 from pixelzip.image import Picture
 from pixelzip.models.integer import IntegerNetwork
-from pixelzip.tiles import Tiling
+from pixelzip.tiles import Box, Tiling
 
 if TYPE_CHECKING:
     from pixelzip.wavefront import CodedTile, Tile
@@ -113,23 +113,28 @@ def encode(
 
 
 def decode(
-    networks: Iterable[IntegerNetwork], files: Sequence[CodedFile], device: str, num_threads: int | None
+    networks: Iterable[IntegerNetwork],
+    files: Sequence[CodedFile],
+    regions: Sequence[Box],
+    device: str,
+    num_threads: int | None,
 ) -> list[list[Pixels] | None]:
-    """Decode the components of every file that a network coded; all tiles of one network form one batch."""
+    """Decode a region of the components of every file that a network coded; all tiles of one network form one batch.
+
+    A region is a part of its image; tiles that it does not touch are not decoded.
+    """
     from pixelzip import wavefront  # torch takes seconds to import, and reading a header must not
 
     decoded: list[list[Pixels] | None] = [None] * len(files)
     for network in networks:
         chosen = [index for index, (header, _) in enumerate(files) if header.model == network.identifier]
-        parts = [_places_to_decode(*files[index]) for index in chosen]
-        tiles, places = (
-            [tile for _, part in parts for tile, _ in part],
-            [place for _, part in parts for _, place in part],
-        )
-        for place, pixels in zip(places, wavefront.decode_tiles(network, tiles, device, num_threads), strict=True):
-            place[:] = pixels
+        parts = [_places_to_decode(*files[index], regions[index]) for index in chosen]
+        places = [place for _, part in parts for place in part]
+        tiles = wavefront.decode_tiles(network, [place.tile for place in places], device, num_threads)
+        for place, pixels in zip(places, tiles, strict=True):
+            place.target[:] = pixels[place.part.slices]
         for index, (components, _) in zip(chosen, parts, strict=True):
-            decoded[index] = _from_planes(files[index][0], components)
+            decoded[index] = _from_planes(files[index][0], components, regions[index])
     return decoded
 
 
@@ -167,30 +172,41 @@ def _streams_to_code(picture: Prepared) -> list[Tile | bytes]:
     return streams
 
 
-def _places_to_decode(header: Header, streams: Sequence[bytes]) -> tuple[list[Pixels], list[tuple[CodedTile, Pixels]]]:
-    """Undo ``_streams_to_code``: components, and tiles still to be decoded with the part of a component they fill."""
+@dataclass(frozen=True, eq=False)
+class _Place:
+    """A tile still to be decoded, the part of it that is wanted, and the pixels of a component that this part fills."""
+
+    tile: CodedTile
+    part: Box
+    target: Pixels
+
+
+def _places_to_decode(header: Header, streams: Sequence[bytes], region: Box) -> tuple[list[Pixels], list[_Place]]:
+    """Undo ``_streams_to_code`` for a region: its components, and what is still to be decoded into them."""
     from pixelzip.wavefront import CodedTile  # as in decode
 
-    components, places, index = list[Pixels](), list[tuple[CodedTile, Pixels]](), 0
+    components, places, index = list[Pixels](), list[_Place](), 0
     assert header.tiling is not None
     for component, num_channels in zip(header.components, header.mode.component_channels, strict=True):
-        pixels = np.zeros((header.height, header.width, num_channels), dtype=np.uint8)
+        pixels = np.zeros((region.height, region.width, num_channels), dtype=np.uint8)
         components.append(pixels)
         if component.coding == CONSTANT:
             pixels[:] = np.frombuffer(component.constant, dtype=np.uint8)
         elif component.coding == STORED:
-            pixels[:] = fallback.read_stored(streams[index], header.seal(index), pixels.shape)
+            shape = (header.height, header.width, num_channels)
+            pixels[:] = fallback.read_stored(streams[index], header.seal(index), shape)[region.slices]
             index += 1
         else:
             for box in header.tiling.boxes():
-                tile_shape = (box.height, box.width, num_channels)
-                tile = CodedTile(streams[index], tile_shape, header.seal(index), header.origin)
-                places.append((tile, pixels[box.slices]))
+                if (wanted := box.meet(region)) is not None:
+                    shape = (box.height, box.width, num_channels)
+                    tile = CodedTile(streams[index], shape, header.seal(index), header.origin)
+                    places.append(_Place(tile, wanted.seen_from(box), pixels[wanted.seen_from(region).slices]))
                 index += 1
     return components, places
 
 
-def _from_planes(header: Header, components: list[Pixels]) -> list[Pixels]:
+def _from_planes(header: Header, components: list[Pixels], region: Box) -> list[Pixels]:
     if header.lattice is None:
         return components
-    return [lattice.to_rgb(header.lattice, components[0]), *components[1:]]
+    return [lattice.to_rgb(header.lattice, components[0], header.box.seen_from(region)), *components[1:]]

@@ -14,7 +14,7 @@ from pixelzip.fields import Reader, inflate, write_varint
 from pixelzip.image import MODES, Block, Mode
 from pixelzip.lattice import GRID, Lattice
 from pixelzip.models.conversion import CONVERSIONS
-from pixelzip.tiles import Tiling, from_code
+from pixelzip.tiles import Box, Tiling, from_code
 
 SIGNATURE: Final = b"\x89PZ\r\n"
 PACK_SIGNATURE: Final = b"\x89PZP\r\n"
@@ -66,6 +66,11 @@ class Header:
     tiling: Tiling | None = None
     components: tuple[Component, ...] = ()
     lattice: Lattice | None = None
+
+    @property
+    def box(self) -> Box:
+        """The whole image."""
+        return Box(0, 0, self.height, self.width)
 
     @property
     def origin(self) -> tuple[int, int]:

@@ -25,3 +25,7 @@ class UnsupportedImage(PixelzipError):
 
 class ImageTooLarge(PixelzipError):
     """The image has more pixels than the caller allows."""
+
+
+class OutsideImage(PixelzipError, ValueError):
+    """The caller asks for a part that the image does not have."""

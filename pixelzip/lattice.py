@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from pixelzip.errors import CorruptFile
 from pixelzip.models.config import PLANES_PERIOD
 from pixelzip.models.conversion import CONVERSIONS, JFIF, Conversion
+from pixelzip.tiles import Box
 
 Pixels = NDArray[np.uint8]
 
@@ -82,12 +83,19 @@ def find(pixels: Pixels) -> tuple[Lattice, Pixels] | None:
     return Lattice(conversion, origin, _write_corrections(conversion, pixels, planes, missing)), planes
 
 
-def to_rgb(lattice: Lattice, planes: Pixels) -> Pixels:
-    """Undo ``find``; raises CorruptFile when the corrections are not valid."""
+def to_rgb(lattice: Lattice, planes: Pixels, frame: Box | None = None) -> Pixels:
+    """Undo ``find`` for (h, w, 3) planes; raises CorruptFile when the corrections are not valid.
+
+    ``frame`` is the whole image, seen from the first pixel of the planes; None: the planes are all of it.
+    """
     pixels = lattice.conversion.to_rgb(planes)
+    height, width = pixels.shape[:2]
+    frame = frame or Box(0, 0, height, width)
     if lattice.corrections:
-        places, differences = _read_corrections(lattice.corrections, pixels.shape[0] * pixels.shape[1])
-        pixels.reshape(-1, 3)[places] += differences
+        places, differences = _read_corrections(lattice.corrections, frame.height * frame.width)
+        rows, columns = places // frame.width + frame.top, places % frame.width + frame.left
+        is_here = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
+        pixels[rows[is_here], columns[is_here]] += differences[is_here]
     return pixels
 
 

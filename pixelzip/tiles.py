@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from pixelzip.errors import OutsideImage
+
 SINGLE_TILE_PIXELS: Final = 2**16
 """Images of at most so many pixels are one tile, and their files do not say so."""
 
@@ -17,7 +19,7 @@ _LEAST_LOG2: Final = 6
 
 @dataclass(frozen=True)
 class Box:
-    """The rectangle of one tile, in pixels."""
+    """A rectangle, in pixels: a tile, or a part of an image."""
 
     top: int
     left: int
@@ -26,8 +28,19 @@ class Box:
 
     @property
     def slices(self) -> tuple[slice, slice]:
-        """Rows and columns of the tile in its image."""
+        """Rows and columns of the rectangle in its image."""
         return slice(self.top, self.top + self.height), slice(self.left, self.left + self.width)
+
+    def meet(self, other: Box) -> Box | None:
+        """Return what both rectangles have in common, None when that is nothing."""
+        top, left = max(self.top, other.top), max(self.left, other.left)
+        height = min(self.top + self.height, other.top + other.height) - top
+        width = min(self.left + self.width, other.left + other.width) - left
+        return Box(top, left, height, width) if height > 0 and width > 0 else None
+
+    def seen_from(self, other: Box) -> Box:
+        """Return the same rectangle, counted from the first pixel of another; ``top`` and ``left`` may be negative."""
+        return Box(self.top - other.top, self.left - other.left, self.height, self.width)
 
 
 @dataclass(frozen=True)
@@ -67,6 +80,15 @@ class Tiling:
             for left in range(0, self.width, self.tile_width):
                 height, width = min(self.tile_height, self.height - top), min(self.tile_width, self.width - left)
                 yield Box(top, left, height, width)
+
+
+def from_crop(crop: tuple[int, int, int, int], width: int, height: int) -> Box:
+    """Return the part (left, top, right, bottom) of an image; raises OutsideImage unless it has pixels, all inside."""
+    left, top, right, bottom = crop
+    if not (0 <= left < right <= width and 0 <= top < bottom <= height):
+        asked = f"({left}, {top}, {right}, {bottom})"
+        raise OutsideImage(f"the crop (left, top, right, bottom) = {asked} is not inside {width}x{height} pixels")
+    return Box(top, left, bottom - top, right - left)
 
 
 def from_code(width: int, height: int, code: int) -> Tiling:

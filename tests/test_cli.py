@@ -221,8 +221,14 @@ def test_heatmap(photo: Path) -> None:
     assert run("heatmap", photo, "-o", target).exit_code == 1
 
 
+def test_the_package_is_the_command() -> None:
+    command = [sys.executable, "-m", "pixelzip", "--version"]
+    assert subprocess.check_output(command, text=True) == run("--version").stdout
+
+
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["--version"], ["compress", "--help"], ["info", "a.pxz"], ["list", "a.pxzp"]]
+    "arguments",
+    [["--help"], ["--version"], ["compress", "--help"], ["info", "a.pxz"], ["list", "a.pxzp"], ["models"]],
 )
 def test_quick_commands_do_not_import_torch(arguments: list[str], tmp_path: Path) -> None:
     Image.fromarray(smooth_image(4, 4)).save(tmp_path / "a.png")
