@@ -28,6 +28,9 @@ _NEIGHBOURS: Final = sorted(
 _CHUNK: Final = 2**18
 """Pixels converted at a time: bounds memory."""
 
+_SHARE_CHUNK: Final = 2**12
+"""Colours whose neighbours are all tried at once: 2 MB or so for each array."""
+
 _NEAREST: Final = 27
 """The nearest neighbours, which are enough for nearly every colour that has not been clamped."""
 
@@ -77,8 +80,15 @@ class Conversion:
 
     def share(self, colours: Pixels) -> float:
         """Return the share of (n, 3) colours that have a preimage next to the inverse."""
-        planes = np.zeros_like(colours)
-        return float(self._try(colours, planes, np.arange(len(colours)), 0, _NEIGHBOURS[:_NEAREST]).mean())
+        starts = range(0, len(colours), _SHARE_CHUNK)
+        found = [self._have_preimages(colours[start : start + _SHARE_CHUNK]) for start in starts]
+        return float(np.concatenate(found).mean())
+
+    def _have_preimages(self, colours: Pixels) -> NDArray[np.bool_]:
+        centre = self.estimate(colours.astype(np.float32)).round()
+        candidates = _rounded(centre + np.array(_NEIGHBOURS[:_NEAREST])[:, None])  # (27, n, 3)
+        found: NDArray[np.bool_] = (self.formula(candidates) == colours).all(axis=2).any(axis=0)
+        return found
 
     def _try(
         self, colours: Pixels, planes: Pixels, places: NDArray[np.int64], excess: int, neighbours: list[Floats]
@@ -142,15 +152,40 @@ def _swscale(luma: int, blue: int, red: int, green_of_blue: int, green_of_red: i
         green = tables[1][first] + tables[2][second]
         return _clamped(level + tables[0][second], level + green, level + tables[3][first])
 
+    gains = (blue, red, green_of_blue, green_of_red)
+    return to_rgb, _inverse(gains, 8192, luma, black, middle=(1, 1.5, 1))
+
+
+def _libyuv(luma: int, blue: int, red: int, green_of_blue: int, green_of_red: int, black: int) -> _Functions:
+    """libyuv's conversion, which browsers use for video without a GPU: 6-bit gains, each channel rounded once."""
+    light = ((257 * luma * np.arange(256) >> 16) + black).astype(np.int32)
+    tables = [(gain * _CHROMA).astype(np.int32) for gain in (red, green_of_blue, green_of_red, blue)]
+
+    def to_rgb(planes: Pixels) -> Pixels:
+        level, first, second = light[planes[..., 0]], planes[..., 1], planes[..., 2]
+        green = tables[1][first] + tables[2][second]
+        return _clamped((level + tables[0][second]) >> 6, (level + green) >> 6, (level + tables[3][first]) >> 6)
+
+    gain = 257 * luma / 65536
+    gains = (blue, red, green_of_blue, green_of_red)
+    return to_rgb, _inverse(gains, 64, gain, (0.5 - black) / gain, middle=(0.5, 0.5, 0.5))
+
+
+def _inverse(
+    gains: tuple[int, int, int, int], unit: int, luma: float, black: float, middle: tuple[float, float, float]
+) -> Callable[[Floats], Floats]:
+    """Invert gains of blue, red, green of blue and green of red, in 1/unit; ``middle`` is added to R, G, B."""
+    blue, red, green_of_blue, green_of_red = gains
+
     def estimate(colours: Floats) -> Floats:
-        middle = colours + np.array([1, 1.5, 1], dtype=np.float32)
+        middles = colours + np.array(middle, dtype=np.float32)
         share_of_blue, share_of_red = green_of_blue / blue, green_of_red / red
         weights = np.array([-share_of_red, 1, -share_of_blue], dtype=np.float32)
-        level = middle @ weights / weights.sum()
-        first, second = (middle[..., 2] - level) * (8192 / blue), (middle[..., 0] - level) * (8192 / red)
-        return np.stack((level * (8192 / luma) + black, 128 + first, 128 + second), axis=-1).astype(np.float32)
+        level = middles @ weights / weights.sum()
+        first, second = (middles[..., 2] - level) * (unit / blue), (middles[..., 0] - level) * (unit / red)
+        return np.stack((level * (unit / luma) + black, 128 + first, 128 + second), axis=-1).astype(np.float32)
 
-    return to_rgb, estimate
+    return estimate
 
 
 def _clamped(
@@ -176,6 +211,10 @@ CONVERSIONS: Final = (
     Conversion(3, "FFmpeg BT.601 full range", *_swscale(8192, 14516, 11485, -2819, -5850, 0)),
     Conversion(4, "FFmpeg BT.709", *_swscale(9539, 17305, 14686, -1747, -4366, 16)),
     Conversion(5, "FFmpeg BT.709 full range", *_swscale(8192, 15201, 12901, -1534, -3835, 0)),
+    Conversion(6, "libyuv BT.601", *_libyuv(18997, 128, 102, -25, -52, -1160)),
+    Conversion(7, "libyuv BT.601 full range", *_libyuv(16320, 113, 90, -22, -46, 32)),
+    Conversion(8, "libyuv BT.709", *_libyuv(18997, 128, 115, -14, -34, -1160)),
+    Conversion(9, "libyuv BT.709 full range", *_libyuv(16320, 119, 101, -12, -30, 32)),
 )
 """Append-only: the identifier, which is the place in this list, stands in files."""
 JFIF, PHOTO_CD = CONVERSIONS[:2]

@@ -53,6 +53,9 @@ _LEAST_CHROMA: Final = 8
 _LEAST_SHARE: Final = 0.9
 """Share of the colours tried that must have a preimage; a quarter has one by chance."""
 
+_LEAST_SHARE_OF_FEW: Final = 0.6
+"""The same among 64 to 127 of the colours, which tell without the rest that a conversion is none."""
+
 
 @dataclass(frozen=True)
 class Lattice:
@@ -72,10 +75,12 @@ def find(pixels: Pixels) -> tuple[Lattice, Pixels] | None:
     colours = _telling_colours(pixels)
     if len(colours) < _LEAST_COLOURS:
         return None
-    shares = [conversion.share(colours) for conversion in CONVERSIONS]
-    if max(shares) < _LEAST_SHARE:
+    few = colours[:: len(colours) // _LEAST_COLOURS]
+    plausible = [conversion for conversion in CONVERSIONS if conversion.share(few) >= _LEAST_SHARE_OF_FEW]
+    shares = [conversion.share(colours) for conversion in plausible]
+    if max(shares, default=0) < _LEAST_SHARE:
         return None
-    conversion = CONVERSIONS[shares.index(max(shares))]
+    conversion = plausible[shares.index(max(shares))]
     planes, missing = conversion.find_planes(pixels)
     if len(missing) * _MOST_CORRECTED > pixels.shape[0] * pixels.shape[1]:
         return None

@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import io
-import platform
 import zlib
-from fractions import Fraction
-from math import floor
 from pathlib import Path
 
 import numpy as np
 import pytest
 from conftest import make_network, smooth_image
-from hypothesis import given
-from hypothesis import strategies as st
 from PIL import Image
 
 import pixelzip
@@ -24,18 +17,8 @@ from pixelzip.models.config import ConeConfig
 from pixelzip.models.conversion import CONVERSIONS, JFIF, PHOTO_CD, Conversion
 from pixelzip.models.data import find_images, load_rgb
 from pixelzip.models.export import export_network
-from pixelzip.models.planes import CHROMA_HALVED, PlaneCrops, frame_planes, jpeg_planes, scan_planes
+from pixelzip.models.planes import CHROMA_HALVED, jpeg_planes, scan_planes
 from pixelzip.wavefront import CodedTile, Tile
-
-SWSCALE = {2: ("ITU601", "MPEG"), 3: ("ITU601", "JPEG"), 4: ("ITU709", "MPEG"), 5: ("ITU709", "JPEG")}
-DIGESTS = {
-    "JFIF": "36c86fe3e338e816900645f3c523615fcc3e21a42e005fec64b16ea0b2ead36b",
-    "Photo CD": "1ab0a9af7e95499ea495a1638c0f75ca96b40def7624a8246940b88e12099ca7",
-    "FFmpeg BT.601": "871c37da07b34e6bb73345a59c00648c06e843e152307b1d6a0b04fdbcd5147e",
-    "FFmpeg BT.601 full range": "1d7ac977d56ff3aec6b3deabf0c87c6eeacafe5fdf63af29ff87a7fc9a92f874",
-    "FFmpeg BT.709": "ceced68d8cd2069d76a7c5ee437983b302f935a3913593498c5f3d0622ee6fc8",
-    "FFmpeg BT.709 full range": "c9aed103c6f926a3cd1498c415da9a66685fc33131a83ffa04185b433611ceef",
-}
 
 
 @pytest.fixture(scope="session")
@@ -56,55 +39,7 @@ def photograph(height: int, width: int, conversion: Conversion = JFIF, seed: int
 
 
 @pytest.mark.parametrize("conversion", CONVERSIONS, ids=lambda conversion: conversion.name)
-def test_every_value_of_a_conversion(conversion: Conversion) -> None:
-    digest = hashlib.sha256()
-    chroma = np.mgrid[0:256, 0:256].astype(np.uint8).transpose(1, 2, 0)
-    for luma in range(256):
-        planes = np.concatenate((np.full((256, 256, 1), luma, dtype=np.uint8), chroma), axis=2)
-        digest.update(conversion.to_rgb(planes).tobytes())
-    assert digest.hexdigest() == DIGESTS[conversion.name]
-    assert CONVERSIONS[conversion.identifier] is conversion
-
-
-def test_jfif_is_what_libjpeg_decodes() -> None:
-    noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (200, 200, 3), dtype=np.uint8))
-    for quality in (50, 95):
-        buffer = io.BytesIO()
-        noise.save(buffer, "JPEG", quality=quality, subsampling=0)
-        with Image.open(buffer) as decoded, Image.open(buffer) as raw:
-            raw.draft("YCbCr", raw.size)
-            assert np.array_equal(JFIF.to_rgb(np.asarray(raw)), np.asarray(decoded))
-
-
-@pytest.mark.parametrize("identifier", SWSCALE)
-def test_video_conversions_are_what_ffmpeg_computes(identifier: int) -> None:
-    av = pytest.importorskip("av", reason="PyAV, which brings FFmpeg, is not here")
-    if platform.machine() not in ("x86_64", "AMD64"):
-        pytest.skip("FFmpeg's conversion on x86 is the one that is meant")
-    chroma = np.mgrid[0:256, 0:256].astype(np.uint8)
-    space, source_range = SWSCALE[identifier]
-    for luma in range(0, 256, 5):
-        frame = av.VideoFrame(512, 512, "yuv420p")
-        for plane, values in zip(frame.planes, (np.full((512, 512), luma, np.uint8), *chroma), strict=True):
-            assert plane.line_size == values.shape[1]
-            plane.update(values.tobytes())
-        colours = {"src_colorspace": space, "dst_colorspace": space, "src_color_range": source_range}
-        decoded = frame.reformat(format="rgb24", dst_color_range="JPEG", **colours).to_ndarray()
-        planes = np.stack((np.full((256, 256), luma, np.uint8), *chroma), axis=2)
-        assert np.array_equal(CONVERSIONS[identifier].to_rgb(planes), decoded[::2, ::2])
-
-
-@given(luma=st.integers(0, 255), first=st.integers(0, 255), second=st.integers(0, 255))
-def test_photo_cd_is_the_published_formula(luma: int, first: int, second: int) -> None:
-    light = Fraction("1.3584") * luma
-    blue, red = Fraction("2.2179") * (first - 156), Fraction("1.8215") * (second - 137)
-    green = light - Fraction("0.194") * floor(blue) - Fraction("0.509") * floor(red)
-    wanted = [min(max(floor(value), 0), 255) for value in (light + red, green, light + blue)]
-    assert PHOTO_CD.to_rgb(np.array([luma, first, second], dtype=np.uint8)).tolist() == wanted
-
-
-@pytest.mark.parametrize("conversion", CONVERSIONS, ids=lambda conversion: conversion.name)
-@pytest.mark.parametrize("num_wrong", [0, 1, 40])
+@pytest.mark.parametrize("num_wrong", [0, 1, 42])
 def test_corrections(conversion: Conversion, num_wrong: int) -> None:
     pixels = photograph(60, 70, conversion)
     places = np.random.default_rng(num_wrong).permutation(60 * 70)[:num_wrong]
@@ -130,6 +65,24 @@ def test_corrections(conversion: Conversion, num_wrong: int) -> None:
 )
 def test_images_on_no_lattice(pixels: np.ndarray) -> None:
     assert lattice.find(pixels) is None
+
+
+@pytest.mark.parametrize("conversion", CONVERSIONS, ids=lambda conversion: conversion.name)
+@pytest.mark.parametrize("kind", ["mostly grey", "half clamped", "small"])
+def test_unusual_images_on_a_lattice(conversion: Conversion, kind: str) -> None:
+    planes, _ = conversion.find_planes(photograph(60, 70, conversion))
+    if kind == "mostly grey":
+        planes[:30, :, 1:] = (156, 137) if conversion is PHOTO_CD else 128
+    elif kind == "half clamped":
+        planes[::2, :, 0] = 255
+    else:
+        planes = np.random.default_rng(2).integers(80, 176, (12, 16, 3), dtype=np.uint8)
+    pixels = conversion.to_rgb(planes)
+    found = lattice.find(pixels)
+    assert found is not None
+    # Few and pale colours may lie on two lattices; either is right.
+    assert found[0].conversion is conversion or kind == "mostly grey"
+    assert np.array_equal(lattice.to_rgb(*found), pixels)
 
 
 @pytest.mark.data
@@ -224,31 +177,3 @@ def corrections(*columns: list[int]) -> bytes:
 def test_damaged_corrections(data: bytes, message: str) -> None:
     with pytest.raises(CorruptFile, match=message):
         lattice.to_rgb(lattice.Lattice(JFIF, (0, 0), data), np.zeros((10, 10, 3), dtype=np.uint8))
-
-
-def test_training_crops_are_planes(tmp_path: pytest.TempPathFactory) -> None:
-    pixels = smooth_image(48, 64)
-    Image.fromarray(pixels).save(f"{tmp_path}/photograph.png")
-    Image.fromarray(photograph(48, 64)).save(f"{tmp_path}/was-jpeg.png")
-    crops = PlaneCrops([tmp_path / "photograph.png", tmp_path / "was-jpeg.png"], 32, 6, seed=3)  # type: ignore[operator]
-    assert crops.on_lattice == [False, True]
-    batches = [next(iter(crops)).pixels for _ in range(4)]
-    assert all(batch.shape == (6, 3, 32, 32) for batch in batches)
-    own = crops._aligned(crops.images[1], np.random.default_rng(0))
-    aligned = [photograph(48, 64)[top : top + 32, left : left + 32] for top in (0, 16) for left in (0, 16, 32)]
-    assert any(np.array_equal(JFIF.to_rgb(own), crop) for crop in aligned)
-
-
-def test_scanned_chroma_is_interpolated() -> None:
-    planes = scan_planes(smooth_image(20, 30)).astype(int)
-    assert np.array_equal(planes[::2, 1:-1:2, 1:], (planes[::2, :-2:2, 1:] + planes[::2, 2::2, 1:] + 1) >> 1)
-
-
-@pytest.mark.parametrize(("is_full_range", "lowest", "highest"), [(True, 0, 255), (False, 16, 235)])
-def test_frames_have_repeated_chroma(is_full_range: bool, lowest: int, highest: int) -> None:
-    noise = np.random.default_rng(0).integers(0, 2, (20, 30, 3), dtype=np.uint8) * 255
-    planes = frame_planes(noise, 95, is_full_range)
-    for row, column in ((0, 1), (1, 0), (1, 1)):
-        assert np.array_equal(planes[::2, ::2, 1:], planes[row::2, column::2, 1:])
-    assert planes[..., 0].min() == lowest
-    assert planes[..., 0].max() == highest
