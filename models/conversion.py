@@ -1,6 +1,6 @@
 """Colour lattices: conversions of 8-bit luma and chroma to RGB, exactly as decoders compute them, and their preimages.
 
-Only a quarter or less of all RGB triples can come out of such a conversion. An image that did is best coded as the
+Only a quarter or so of all RGB triples can come out of such a conversion. An image that did is best coded as the
 planes it came from. ``to_rgb`` is normative (``docs/format.md``); ``find_planes`` may choose any planes that it maps to
 the pixel.
 """

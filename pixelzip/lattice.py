@@ -1,6 +1,6 @@
 """Stage 2 of 7: RGB on a colour lattice <-> the planes it came from, and corrections for pixels that are off it.
 
-An image that was once 8-bit luma and chroma holds only RGB triples that the conversion can give, 13 to 25 % of all.
+An image that was once 8-bit luma and chroma holds only RGB triples that the conversion can give, 13 to 26 % of all.
 Its planes say the same in fewer bits, and chroma that was stored at half resolution is nearly free.
 """
 

@@ -28,6 +28,7 @@ import pixelzip
 from pixelzip import bench, cli, downloads, imageset, kodak
 from pixelzip.cli.progress import Bars
 from pixelzip.imageset import ImageSet
+from pixelzip.pack import pack
 from pixelzip.peers import Codec, own_codecs, peers
 
 DATA = Path(__file__).parent.parent.parent / "shared" / "data"
@@ -137,12 +138,14 @@ def test_a_report(model_path: str) -> None:
     images = tuple(smooth_image(16, 20, seed=seed) for seed in range(3))
     report = bench.run(ImageSet("set", images, ("a note",)), [model_path], [1], "cpu", 1, no_progress)
     own = f"pixelzip {model_path}"
-    assert [row.codec for row in report.rows] == [*PEERS, own, f"{own}, likelihood without coding"]
+    rows = [*PEERS, own, f"{own}, one pack", f"{own}, likelihood without coding"]
+    assert [row.codec for row in report.rows] == rows
     assert (report.num_images, report.num_pixels, report.num_threads, report.are_small) == (3, 960, 1, True)
     assert report.versions["pixelzip"] == pixelzip.__version__
     assert {"torch", "imagecodecs", "libjxl"} <= report.versions.keys()
     assert report.processor
-    coded, alone = report.rows[-2:]
+    coded, packed, alone = report.rows[-3:]
+    assert packed.num_bytes == len(pack(images, model=model_path))
     assert coded.num_bytes == sum(map(len, pixelzip.compress(images, model_path)))
     assert coded.bits_per_subpixel == pytest.approx(8 * coded.num_bytes / 2880, abs=1e-12)
     assert coded.decode_kpixels_per_second is not None
