@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import pixelzip
-from pixelzip import container, models, wavefront
+from pixelzip import batching, container, models, wavefront
 from pixelzip.models.integer import IntegerNetwork
 
 MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "I;16")
@@ -88,7 +88,7 @@ def test_bytes_depend_on_the_image_alone(model_path: str, monkeypatch: pytest.Mo
     wanted = [pixelzip.compress(image, model_path) for image in images]
     assert pixelzip.compress(images, model_path) == wanted
     assert pixelzip.compress(images[::-1], model_path, num_threads=1) == wanted[::-1]
-    monkeypatch.setattr(wavefront, "MAX_BATCH_ROWS", 100)
+    monkeypatch.setattr(batching, "MAX_BATCH_ROWS", 100)
     assert pixelzip.compress(images, model_path, num_threads=2) == wanted
     monkeypatch.setattr("pixelzip.product.int8_products_are_exact", lambda device: False)
     assert pixelzip.compress(images, model_path) == wanted
