@@ -134,9 +134,13 @@ def test_cuda_writes_the_same_bytes(model_path: str) -> None:
 
 def test_coded_bits_are_the_models_own(integer_network: IntegerNetwork) -> None:
     image = smooth_image(64, 80)
+    if integer_network.config.in_raster_order:
+        image = image[:12, :15].copy()  # a step for every pixel
     bits = measured_bits(integer_network, image)
     stream = wavefront.encode_tiles(integer_network, [wavefront.Tile(image, 0)], "cpu", None)[0]
     assert 0 <= 8 * len(stream) - bits < 8 * 6
+    if integer_network.config.in_raster_order:
+        return
     more = np.tile(image, (8, 4, 1))
     more_bits = measured_bits(integer_network, more)
     stream = wavefront.encode_tiles(integer_network, [wavefront.Tile(more, 0)], "cpu", None)[0]
