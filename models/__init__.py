@@ -46,6 +46,7 @@ MODELS: Final = (
     Model(
         "photo-planes", "photo-planes-1.safetensors", "b17148508b79b848ca1dbf1b05e7bf3b378b0e79f4101a7a8dab07fc64244814"
     ),
+    Model("cifar10", "cifar10-1.safetensors", "6c6676ef10b825c6016a57893a9affe5781636d4ad61f038786609d1ad6533f6"),
 )
 """Append-only: what has shipped stays readable. Of entries with one name the last is what new files are made with."""
 

@@ -11,6 +11,8 @@ from PIL import Image, ImageDraw
 
 from pixelzip.models.export import export_network
 from pixelzip.models.integer import IntegerNetwork, load_network
+from pixelzip.models.pixelcnn import ConePixelCNN
+from pixelzip.models.rounding import round_weights
 from pixelzip.models.train import Trainer
 
 
@@ -20,7 +22,10 @@ def finish_run(trainer: Trainer, command: str) -> Path:
     path = folder / "model.safetensors"
     curve = [json.loads(line) for line in (folder / "curve.jsonl").read_text().splitlines()]
     training = asdict(trainer.config)
-    export_network(trainer.averaged(), path, {"command": command, "training": json.dumps(training)})
+    floats = trainer.averaged()
+    if isinstance(floats, ConePixelCNN):
+        round_weights(floats, trainer.some_pixels())
+    export_network(floats, path, {"command": command, "training": json.dumps(training)})
     network = load_network(path)
     (folder / "model.md").write_text(write_card(network, command, curve[-1]))
     draw_curve(curve).save(folder / "curve.png")

@@ -158,6 +158,13 @@ class Trainer:
             raw, guess = forward(pixels, *classes)
         return self.network.bits(raw, guess, pixels).mean() / 3
 
+    def some_pixels(self) -> Tensor:
+        """Return about 10^5 pixels of the next training batches, (n, 3, H, W) float levels."""
+        first = next(iter(self.batches)).pixels
+        num_more = 10**5 // (first.shape[0] * first.shape[2] * first.shape[3])
+        more = [batch.pixels for batch, _ in zip(self.batches, range(num_more), strict=False)]
+        return torch.cat([first, *more]).float().to(self.device)
+
     def averaged(self) -> Network:
         """Return the network with averaged weights, quantised as the run is at this step."""
         network = self.average.module

@@ -1,0 +1,44 @@
+"""Rounding of weights: on the grid, better than each by itself, and export changes nothing any more."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import CONFIGS, make_network, smooth_image
+
+from pixelzip.models.config import ConeConfig
+from pixelzip.models.export import export_network, float_network
+from pixelzip.models.integer import load_network
+from pixelzip.models.pixelcnn import ConePixelCNN, fake_quantised, weight_step
+from pixelzip.models.rounding import round_weights, rounded
+
+
+def test_products_change_less_than_with_plain_rounding() -> None:
+    generator = torch.Generator().manual_seed(0)
+    common = torch.randn(2000, 1, generator=generator)
+    inputs = common + 0.3 * torch.randn(2000, 30, generator=generator)
+    weight = torch.randn(8, 3, 10, generator=generator)
+    weight[:, 0, 0] *= 20
+    better = rounded(weight, inputs)
+    assert torch.equal(weight_step(better), weight_step(weight))
+    steps = better / weight_step(weight)
+    assert float((steps - steps.round()).abs().max()) < 1e-4
+    errors = [
+        float((inputs @ (other - weight).flatten(1).t()).square().mean()) for other in (better, fake_quantised(weight))
+    ]
+    assert errors[0] < errors[1] / 5
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=str)
+def test_a_rounded_network_is_exported_as_it_is(config: ConeConfig, tmp_path: Path) -> None:
+    network = make_network(config)
+    assert isinstance(network, ConePixelCNN)
+    network.quantised = True
+    pixels = torch.from_numpy(smooth_image(24, 32)).permute(2, 0, 1)[None].float()
+    round_weights(network, pixels)
+    export_network(network, tmp_path / "x.safetensors", {})
+    again = float_network(load_network(tmp_path / "x.safetensors"))
+    for module, other in zip(network.layers, again.layers, strict=True):
+        assert torch.allclose(module.weight, other.weight, rtol=1e-4, atol=1e-6)
