@@ -45,8 +45,8 @@ def rounded(weight: Tensor, inputs: Tensor) -> Tensor:
     update = torch.linalg.cholesky(inverse, upper=True)
     step = weight_step(weight).flatten(1).double()  # (out, 1)
     left = weight.flatten(1).double()[:, order]
+    kept = (left / step).round() * step
     is_largest = (left / step).abs().round() >= WEIGHT_LIMIT
-    kept = left.clone()
     for index in range(len(order)):
         on_grid = (left[:, index] / step[:, 0]).round().clamp(-WEIGHT_LIMIT, WEIGHT_LIMIT) * step[:, 0]
         on_grid = torch.where(is_largest[:, index], kept[:, index], on_grid)
