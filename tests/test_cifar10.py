@@ -195,3 +195,12 @@ def test_damaged_binary_batches(batch: bytes, message: str) -> None:
 def test_the_sheets_at_hand() -> None:
     test = read_cifar10(DATA, "test")
     assert (test.images.shape, test.form) == ((8000, 32, 32, 3), "sheets")
+
+
+@pytest.mark.data
+@pytest.mark.skipif(not Path("../shared/data/cifar10").exists(), reason="the shared images are not here")
+def test_no_image_for_evaluation_is_a_training_image() -> None:
+    training, evaluation = (read_cifar10(Path("../shared/data/cifar10"), split).images for split in ("train", "test"))
+    assert (len(training), len(evaluation)) == (49_022, 8_000)
+    known = {image.tobytes() for image in training}
+    assert not {view.tobytes() for image in evaluation for view in (image, image[:, ::-1])} & known
