@@ -270,7 +270,7 @@ def test_what_is_wrong_with_images_is_one_line(tmp_path: Path) -> None:
     assert result.stderr.startswith(f"Error: {tmp_path / 'a.png'}: cannot identify image file")
     assert result.stderr.count("\n") == 1
     Image.fromarray(smooth_image(8, 8)).save(tmp_path / "a.png")
-    assert run(tmp_path, "--model", "nope").stderr.startswith("Error: there is no model 'nope' (known: photo")
+    assert run(tmp_path, "--model", "nope").stderr.startswith("Error: there is no model 'nope' (known: cifar10, photo")
 
 
 def test_kodak_is_known_by_its_pixels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
