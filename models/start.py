@@ -35,7 +35,7 @@ def averaged_weights(folder: Path) -> dict[str, Tensor]:
 
 
 def initial_weights(path: Path, network: Network) -> dict[str, Tensor]:
-    """Read the weights to start ``network`` from.
+    """Read the weights to start ``network`` from; raises ValueError when they do not fit it.
 
     Inputs that only it has, those of its positions, start at zero; blocks that only it has add nothing at first.
     """
@@ -46,6 +46,8 @@ def initial_weights(path: Path, network: Network) -> dict[str, Tensor]:
     missing = network.state_dict()[stem].shape[2] - weights[stem].shape[2]
     grown = network.state_dict()
     last, new_last = (max(int(name.split(".")[1]) for name in names) for names in (weights, grown))
+    if last != new_last and len(network.config.blocks) > 1:
+        raise ValueError(f"{path}: only networks of one resolution can grow")
     for name in grown:
         _, index, kind = name.split(".")
         if int(index) == new_last:

@@ -82,7 +82,7 @@ class Trainer:
         self.network = build(network)
         self.batches, self.held_out = training_data(network, config, config.seed * 1000 + self.rank, self.step)
         if config.initial:
-            self.network.load_state_dict(initial_weights(Path(config.initial), self.network))
+            _load(self.network, initial_weights(Path(config.initial), self.network), config.initial)
         elif isinstance(self.network, PaperPixelCNN):
             self.network.initialise(next(iter(self.batches)).pixels.float())
         self.network = self.network.to(self.device)
@@ -196,6 +196,13 @@ class Trainer:
         self.optimizer.load_state_dict(state["optimizer"])
         torch.set_rng_state(state["random"].cpu())
         logger.info("resumed at step %d", self.step)
+
+
+def _load(network: Network, weights: dict[str, Tensor], source: str) -> None:
+    try:
+        network.load_state_dict(weights)
+    except RuntimeError as error:
+        raise ValueError(f"{source}: these weights are of another network") from error
 
 
 def _place(device: str) -> tuple[torch.device, int, int]:

@@ -217,6 +217,18 @@ def test_a_network_grows_new_blocks_that_add_nothing(folder: Path, tmp_path: Pat
         assert torch.equal(deeper(pixels)[0], same(pixels)[0])
 
 
+def test_weights_that_do_not_fit_are_refused(folder: Path, tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    export_network(ConePixelCNN(NETWORK), path, {})
+    for network, message in (
+        (replace(NETWORK, blocks=(1, 1)), "only networks of one resolution can grow"),
+        (replace(NETWORK, mixtures=3), "these weights are of another network"),
+        (PaperConfig(channels=4, blocks=1, mixtures=1), "these weights are of another network"),
+    ):
+        with pytest.raises(ValueError, match=f"{path}: {message}"):
+            Trainer(network, config(folder, initial=str(path)), tmp_path / "run")
+
+
 def test_the_paper_s_network_trains_and_resumes(cifar10: Path, tmp_path: Path) -> None:
     network = PaperConfig(channels=4, blocks=1, mixtures=1)
     settings = config(cifar10, cifar10=True, num_held_out=2, num_steps=4, num_steps_between_checkpoints=2)
