@@ -127,6 +127,7 @@ def _run(network: Config, config: TrainingConfig, output: Path) -> None:
 
     trainer = Trainer(network, config, output)
     trainer.run(report)
+    trainer.leave()
     if trainer.rank == 0:
         path = finish_run(trainer, shlex.join(["pixelzip", *sys.argv[1:]]))
         click.echo(f"exported {path}")

@@ -158,6 +158,12 @@ class Trainer:
             raw, guess = forward(pixels, *classes)
         return self.network.bits(raw, guess, pixels).mean() / 3
 
+    def leave(self) -> None:
+        """Part from the other processes after the last step: one that ends while connected may abort them all."""
+        if self.world_size > 1:
+            distributed.barrier()
+            distributed.destroy_process_group()
+
     def some_pixels(self) -> Tensor:
         """Return about 10^5 pixels of the next training batches, (n, 3, H, W) float levels."""
         first = next(iter(self.batches)).pixels
