@@ -41,7 +41,7 @@ POSITIVE = click.IntRange(min=1)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output.")
 @click.option("--markdown", "as_markdown", is_flag=True, help="Tables in Markdown.")
 @click.option("--plot", type=click.Path(path_type=Path, dir_okay=False), help="Chart to draw: bits against speed.")
-@click.option("--profile", is_flag=True, help="Instead: where the time of pixelzip goes.")
+@click.option("--profile", is_flag=True, help="Instead: where the time of pixelzip goes, in one thread.")
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda, mps; for pixelzip only.")
 @click.option("-T", "--threads", type=click.IntRange(min=0), default=0, help="CPU threads; 0 is all.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
@@ -80,7 +80,7 @@ def bench(
             image_set = _read(images, data, limit, held_out, quality, bars)
             names = model_names or (_default_model(images),)
             if profile:
-                click.echo(_profiled(image_set, names[0], device, num_threads(threads)))
+                click.echo(_profiled(image_set, names[0], device))
                 return
             report = benchmark.run(image_set, names, efforts, device, num_threads(threads), bars)
         click.echo(show(report))
@@ -90,12 +90,12 @@ def bench(
         raise click.ClickException(" ".join(str(error).split())) from error
 
 
-def _profiled(image_set: ImageSet, model: str, device: str, threads: int) -> str:
+def _profiled(image_set: ImageSet, model: str, device: str) -> str:
     from pixelzip import profile
     from pixelzip.cli import render
 
-    profiles = profile.run(image_set.images, model, device, threads)
-    return render.render_profiles(profiles, profile.measure_ceiling(device, threads), profile.measure_import())
+    profiles = profile.run(image_set.images, model, device)
+    return render.render_profiles(profiles, profile.measure_ceiling(device), profile.measure_import())
 
 
 def _read(

@@ -41,7 +41,7 @@ def render_json(report: Report) -> str:
 
 def render_profiles(profiles: Sequence[Profile], ceiling: float, import_seconds: float) -> str:
     """Show each direction's stages as shares and times, beside the most that the machine can multiply."""
-    parts = [f"starting Python, importing torch and pixelzip: {import_seconds:.2f} s"]
+    parts = [f"starting Python and importing what compression needs: {import_seconds:.2f} s"]
     for profile in profiles:
         rows = [["stage", "share", "ns/pixel"]]
         for stage, seconds in profile.seconds_by_stage.items():

@@ -1,4 +1,4 @@
-"""Stage 6 of 7: symbols and counts <-> bytes, with constriction's stack coder.
+"""Stage 6 of 7: symbols and counts <-> bytes, with our own coder in C where it is built, else constriction's.
 
 A stream is sealed with a CRC32: the word lies at the bottom of the stack and must come back after the last symbol.
 Weights are handed over as ``count - 1``, which makes constriction's own quantisation the identity.
@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from pixelzip import ans_integer
+from pixelzip import ans_integer, native
 from pixelzip.errors import CorruptFile
 
 COUNT_TOTAL: Final = 2**24
@@ -42,6 +42,8 @@ def encode(left: NDArray[np.int32], counts: NDArray[np.int32], seal: int) -> byt
 
 def encode_onto(states: Iterable[int], left: NDArray[np.int32], counts: NDArray[np.int32]) -> list[bytes]:
     """Code the same intervals onto each of several initial states, each at least 1; see ``encode``."""
+    if native.INSTRUCTION_SETS:
+        return [ans_integer.encode_onto(state, left, counts, native.push) for state in states]
     if not HAS_CONSTRICTION:
         return [ans_integer.encode_onto(state, left, counts) for state in states]
     right = COUNT_TOTAL - left - counts
@@ -62,16 +64,21 @@ def encode_onto(states: Iterable[int], left: NDArray[np.int32], counts: NDArray[
 
 def open_stream(data: bytes) -> Decoder | ans_integer.Decoder:
     """Start reading a stream; raises CorruptFile when it cannot be one."""
+    return Decoder(words(data)) if HAS_CONSTRICTION else ans_integer.Decoder(words(data))
+
+
+def words(data: bytes) -> bytes:
+    """Return a stream as whole words; raises CorruptFile when it cannot be one."""
     if not data or data[-1] == 0:
         raise CorruptFile("a tile's stream is empty or ends in a zero byte")
-    return Decoder(data) if HAS_CONSTRICTION else ans_integer.Decoder(data)
+    return data + bytes(-len(data) % 4)
 
 
 class Decoder:
     """Reads one stream. Damaged bytes give wrong symbols, which ``finish`` reports."""
 
-    def __init__(self, data: bytes) -> None:
-        self._coder = constriction.stream.stack.AnsCoder(_to_words(data))
+    def __init__(self, words: bytes) -> None:
+        self._coder = constriction.stream.stack.AnsCoder(_to_words(words))
 
     def decode(self, weights: NDArray[np.float32]) -> NDArray[np.int32]:
         """Decode n symbols; ``weights`` is (n, m) C-contiguous, each count minus one, counts summing to 2^24."""
@@ -82,8 +89,7 @@ class Decoder:
 
     def finish(self, seal: int) -> None:
         """Raise CorruptFile unless exactly the sealed checksum is left."""
-        if self.rest() != ans_integer.sealed(seal):
-            raise CorruptFile("a tile's checksum does not match its pixels")
+        ans_integer.check(self.rest(), seal)
 
     def rest(self) -> int:
         """Return the state with all words that are left, as one number."""

@@ -1,4 +1,4 @@
-"""The streams of ``pixelzip.ans`` in Python integers, for machines that constriction has no wheel for.
+"""The streams of ``pixelzip.ans`` in Python integers, for machines that neither of its coders is built for.
 
 Same format, same bytes, some twenty times slower. Duda, "Asymmetric numeral systems" (2013), in its range variant: a
 64-bit state over a stack of 32-bit words, 24-bit counts.
@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import struct
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pixelzip.errors import CorruptFile
+
+PushAll = Callable[[int, NDArray[np.int32], NDArray[np.int32]], tuple[bytes, int]]
 
 _PRECISION: Final = 24
 _WORD: Final = 32
@@ -39,6 +41,12 @@ def sealed(seal: int) -> int:
     return 1 << _WORD | seal
 
 
+def check(rest: int, seal: int) -> None:
+    """Raise CorruptFile unless the state that is left is the one that holds a checksum."""
+    if rest != sealed(seal):
+        raise CorruptFile("a tile's checksum does not match its pixels")
+
+
 def to_bytes(state: int) -> bytes:
     """Write a state of any length, little-endian, without zero bytes at the end."""
     return state.to_bytes(-(-state.bit_length() // 8), "little")
@@ -49,26 +57,32 @@ def encode(left: NDArray[np.int32], counts: NDArray[np.int32], seal: int) -> byt
     return encode_onto(sealed(seal), left, counts)
 
 
-def encode_onto(state: int, left: NDArray[np.int32], counts: NDArray[np.int32]) -> bytes:
-    """Code intervals onto an initial state of any length; see ``pixelzip.ans.encode_onto``."""
+def push_all(state: int, left: NDArray[np.int32], counts: NDArray[np.int32]) -> tuple[bytes, int]:
+    """Push intervals onto a state of at most 64 bits, last first; return the words pushed out of it, and the state."""
     words: list[int] = []
-    while state >> 2 * _WORD:
-        words.append(state & _MASK)
-        state >>= _WORD
     for start, count in zip(left[::-1].tolist(), counts[::-1].tolist(), strict=True):
         if state >> 2 * _WORD - _PRECISION >= count:
             words.append(state & _MASK)
             state >>= _WORD
         state = push(state, start, count, _PRECISION)
-    return struct.pack(f"<{len(words)}I", *words) + to_bytes(state)
+    return struct.pack(f"<{len(words)}I", *words), state
+
+
+def encode_onto(state: int, left: NDArray[np.int32], counts: NDArray[np.int32], push_all: PushAll = push_all) -> bytes:
+    """Code intervals onto an initial state of any length; see ``pixelzip.ans.encode_onto``."""
+    words: list[int] = []
+    while state >> 2 * _WORD:
+        words.append(state & _MASK)
+        state >>= _WORD
+    pushed, state = push_all(state, left, counts)
+    return struct.pack(f"<{len(words)}I", *words) + pushed + to_bytes(state)
 
 
 class Decoder:
     """Reads one stream; see ``pixelzip.ans.Decoder``."""
 
-    def __init__(self, data: bytes) -> None:
-        padded = data + bytes(-len(data) % 4)
-        self._words: list[int] = list(struct.unpack(f"<{len(padded) // 4}I", padded))
+    def __init__(self, words: bytes) -> None:
+        self._words: list[int] = list(struct.unpack(f"<{len(words) // 4}I", words))
         self._state: int = self._words.pop()
         if self._words:
             self._state = self._state << _WORD | self._words.pop()
@@ -85,8 +99,7 @@ class Decoder:
 
     def finish(self, seal: int) -> None:
         """Raise CorruptFile unless exactly the sealed checksum is left."""
-        if self.rest() != sealed(seal):
-            raise CorruptFile("a tile's checksum does not match its pixels")
+        check(self.rest(), seal)
 
     def rest(self) -> int:
         """Return the state with all words that are left, as one number."""

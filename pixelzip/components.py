@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,10 +23,8 @@ from pixelzip.container import (
 )
 from pixelzip.image import Picture
 from pixelzip.models.integer import IntegerNetwork
+from pixelzip.streams import CodedTile, Tile, decode_tiles, encode_tiles, measure_tiles
 from pixelzip.tiles import Box, Tiling
-
-if TYPE_CHECKING:
-    from pixelzip.wavefront import CodedTile, Tile
 
 Pixels = NDArray[np.uint8]
 CodedFile = tuple[Header, Sequence[bytes]]
@@ -105,7 +103,7 @@ def encode(
         chosen = [index for index, picture in enumerate(pictures) if picture.header.model == network.identifier]
         parts = [_streams_to_code(pictures[index]) for index in chosen]
         tiles = [tile for part in parts for tile in part if not isinstance(tile, bytes)]
-        coded = iter(_run_encoder(network, tiles, device, num_threads))
+        coded = iter(encode_tiles(network, tiles, device, num_threads) if tiles else [])
         for index, part in zip(chosen, parts, strict=True):
             streams = [tile if isinstance(tile, bytes) else next(coded) for tile in part]
             files[index] = container.write(pictures[index].header, streams)
@@ -123,14 +121,12 @@ def decode(
 
     A region is a part of its image; tiles that it does not touch are not decoded.
     """
-    from pixelzip import wavefront  # torch takes seconds to import, and reading a header must not
-
     decoded: list[list[Pixels] | None] = [None] * len(files)
     for network in networks:
         chosen = [index for index, (header, _) in enumerate(files) if header.model == network.identifier]
         parts = [_places_to_decode(*files[index], regions[index]) for index in chosen]
         places = [place for _, part in parts for place in part]
-        tiles = wavefront.decode_tiles(network, [place.tile for place in places], device, num_threads)
+        tiles = decode_tiles(network, [place.tile for place in places], device, num_threads)
         for place, pixels in zip(places, tiles, strict=True):
             place.target[:] = pixels[place.part.slices]
         for index, (components, _) in zip(chosen, parts, strict=True):
@@ -140,26 +136,14 @@ def decode(
 
 def measure(network: IntegerNetwork, pictures: Sequence[Prepared], device: str, num_threads: int | None) -> list[float]:
     """Return the bits that every picture's tiles cost by the counts of the network that codes it, without coding."""
-    from pixelzip import wavefront  # as in decode
-
     parts = [[tile for tile in _streams_to_code(picture) if not isinstance(tile, bytes)] for picture in pictures]
     tiles = [tile for part in parts for tile in part]
-    costs = iter(wavefront.measure_tiles(network, tiles, device, num_threads))
+    costs = iter(measure_tiles(network, tiles, device, num_threads))
     return [sum(float(next(costs).sum()) for _ in part) for part in parts]
-
-
-def _run_encoder(network: IntegerNetwork, tiles: Sequence[Tile], device: str, num_threads: int | None) -> list[bytes]:
-    if not tiles:
-        return []
-    from pixelzip import wavefront  # as in decode
-
-    return wavefront.encode_tiles(network, tiles, device, num_threads)
 
 
 def _streams_to_code(picture: Prepared) -> list[Tile | bytes]:
     """List a picture's streams in order: tiles that are still to be coded, bytes of what is stored."""
-    from pixelzip.wavefront import Tile  # as in decode
-
     header, streams = picture.header, list[Tile | bytes]()
     assert header.tiling is not None
     for component, pixels in zip(header.components, picture.components, strict=True):
@@ -183,8 +167,6 @@ class _Place:
 
 def _places_to_decode(header: Header, streams: Sequence[bytes], region: Box) -> tuple[list[Pixels], list[_Place]]:
     """Undo ``_streams_to_code`` for a region: its components, and what is still to be decoded into them."""
-    from pixelzip.wavefront import CodedTile  # as in decode
-
     components, places, index = list[Pixels](), list[_Place](), 0
     assert header.tiling is not None
     for component, num_channels in zip(header.components, header.mode.component_channels, strict=True):

@@ -12,6 +12,7 @@ from pixelzip import components, models
 from pixelzip import image as images
 from pixelzip.codec import find_networks
 from pixelzip.errors import UnsupportedImage
+from pixelzip.streams import Tile, measure_tiles
 
 _STOPS: Final = np.array(
     [[0, 0, 4], [66, 10, 104], [147, 38, 103], [221, 81, 58], [252, 165, 10], [252, 255, 164]], dtype=np.float64
@@ -24,15 +25,13 @@ def measure_bits(image: Image.Image | NDArray[Any], model: str = models.DEFAULT_
 
     The image is coded as one tile. Raises as ``pixelzip.compress`` does.
     """
-    from pixelzip import wavefront  # torch takes seconds to import: only when needed
-
     networks = find_networks(model)
     picture = components.prepare(images.read(image), networks)
     network = networks.find(picture.header.model)
     if network is None:
         raise UnsupportedImage(f"no network codes images of mode {picture.header.mode.name}")
-    tile = wavefront.Tile(picture.components[0], 0, picture.header.origin)
-    return wavefront.measure_tiles(network, [tile], "cpu", None)[0]
+    tile = Tile(picture.components[0], 0, picture.header.origin)
+    return measure_tiles(network, [tile], "cpu", None)[0]
 
 
 def draw(bits: NDArray[np.float64]) -> Image.Image:

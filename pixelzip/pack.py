@@ -16,6 +16,7 @@ from pixelzip.image import read as read_picture
 from pixelzip.models.integer import IntegerNetwork
 from pixelzip.pack_container import FILE, FILE_MODES, MAX_DESCRIPTION_BYTES, MAX_LABEL, STREAM, STREAM_MODES, Shape
 from pixelzip.pack_reader import Entry, Pack, PackInfo
+from pixelzip.streams import Tile, encode_tiles
 from pixelzip.tiles import Tiling
 
 __all__ = ["Entry", "Pack", "PackInfo", "pack"]
@@ -78,13 +79,11 @@ def _streams(
     }
     if not small:
         return {}
-    from pixelzip import wavefront  # torch takes seconds to import
-
     tiles = []
     for index, picture in small.items():
         seal = Shape(picture.mode, *picture.size, STREAM).seal(network.identifier, index)
-        tiles.append(wavefront.Tile(split(picture)[0], seal, is_short=True))
-    return dict(zip(small, wavefront.encode_tiles(network, tiles, device, num_threads), strict=True))
+        tiles.append(Tile(split(picture)[0], seal, is_short=True))
+    return dict(zip(small, encode_tiles(network, tiles, device, num_threads), strict=True))
 
 
 def _picture(title: str, image: ImageOrArray) -> Picture:

@@ -12,6 +12,7 @@ from pixelzip import codec, container, models, pack_container
 from pixelzip.errors import CorruptFile, PixelzipError
 from pixelzip.image import Samples
 from pixelzip.pack_container import BLOCK_IMAGES, FILE, STREAM
+from pixelzip.streams import CodedTile, salvage_tiles
 
 
 @dataclass(frozen=True)
@@ -177,16 +178,14 @@ class Pack:
     def _decode_streams(self, places: Sequence[int]) -> dict[int, Samples | PixelzipError]:
         if not places:
             return {}
-        from pixelzip import wavefront  # torch takes seconds to import
-
         contents, tiles = self._contents, []
         for place in places:
             shape = contents.shapes[place]
             size = (shape.height, shape.width, shape.mode.num_channels)
             seal = shape.seal(contents.model, place)
-            tiles.append(wavefront.CodedTile(contents.payload(place), size, seal, is_short=True))
+            tiles.append(CodedTile(contents.payload(place), size, seal, is_short=True))
         network = codec.find_network(contents.model, self._model)
-        decoded = wavefront.salvage_tiles(network, tiles, self._device, self._num_threads)
+        decoded = salvage_tiles(network, tiles, self._device, self._num_threads)
         results: dict[int, Samples | PixelzipError] = {}
         for place, result in zip(places, decoded, strict=True):
             if isinstance(result, CorruptFile):

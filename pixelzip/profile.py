@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 import pixelzip
-from pixelzip import ans, components, container, fallback, lattice
+from pixelzip import ans, components, container, fallback, lattice, native
 from pixelzip import image as images
 from pixelzip.cdf import Distribution
 from pixelzip.codec import find_networks
@@ -27,9 +27,13 @@ from pixelzip.product import Product, int8_products_are_exact
 Pixels = NDArray[np.uint8]
 
 PRODUCTS: Final = "network: matrix products"
+LAYERS: Final = "network: matrix products and rounding"
+INPUTS: Final = "network: inputs"
 OTHER: Final = "everything else"
 
 _STAGES: Final[tuple[tuple[str, Any, str], ...]] = (
+    ("distribution", native, "intervals"),
+    ("distribution and ANS", native, "decode"),
     (PRODUCTS, Product, "_sums"),
     ("network: inputs, gathering, rounding", Predictor, "predict"),
     ("distribution", Distribution, "__init__"),
@@ -78,17 +82,22 @@ class Stopwatch:
         self._inner = [0.0]
 
     def timed(self, stage: str, function: Callable[..., Any]) -> Callable[..., Any]:
-        """Return a function that does the same and is counted."""
+        """Return a function that does the same and is counted; what the extension counts itself is counted there."""
 
         @functools.wraps(function)
         def measured(*arguments: Any, **options: Any) -> Any:
             self._inner.append(0.0)
+            before = native.seconds()
             started = time.perf_counter()
             try:
                 return function(*arguments, **options)
             finally:
                 elapsed = time.perf_counter() - started
-                self.seconds[stage] += elapsed - self._inner.pop()
+                inputs, layers, _ = (after - first for after, first in zip(native.seconds(), before, strict=True))
+                spent = {stage: elapsed - self._inner.pop() - inputs - layers, INPUTS: inputs, LAYERS: layers}
+                for name, seconds in spent.items():
+                    if seconds:
+                        self.seconds[name] += seconds
                 self._inner[-1] += elapsed
 
         return measured
@@ -108,8 +117,11 @@ class Stopwatch:
                 setattr(owner, name, original)
 
 
-def run(photographs: Sequence[Pixels], model: str, device: str, num_threads: int) -> list[Profile]:
-    """Compress and decompress images (H, W, 3) uint8, after one that is not counted; raises UnknownModel."""
+def run(photographs: Sequence[Pixels], model: str, device: str) -> list[Profile]:
+    """Compress and decompress images (H, W, 3) uint8 in one thread, after one that is not counted.
+
+    Raises UnknownModel.
+    """
     pixelzip.decompress_array(pixelzip.compress(photographs[0], model, device=device), model=model, device=device)
     networks = find_networks(model)
     num_pixels = sum(image.shape[0] * image.shape[1] for image in photographs)
@@ -117,9 +129,9 @@ def run(photographs: Sequence[Pixels], model: str, device: str, num_threads: int
     forwards, backwards = Stopwatch(), Stopwatch()
     for image in photographs:
         with forwards.running():
-            data = pixelzip.compress(image, model, device=device, num_threads=num_threads)
+            data = pixelzip.compress(image, model, device=device, num_threads=1)
         with backwards.running():
-            pixelzip.decompress_array(data, model=model, device=device, num_threads=num_threads)
+            pixelzip.decompress_array(data, model=model, device=device, num_threads=1)
     return [
         _profile("compress", forwards, num_pixels, num_products),
         _profile("decompress", backwards, num_pixels, num_products),
@@ -127,29 +139,31 @@ def run(photographs: Sequence[Pixels], model: str, device: str, num_threads: int
 
 
 def _profile(direction: str, watch: Stopwatch, num_pixels: int, num_products: float) -> Profile:
-    seconds = watch.seconds.get(PRODUCTS, 0.0)  # none where PNG or WebP won
+    spent = watch.seconds
+    seconds = spent.get(PRODUCTS, 0.0) + spent.get(LAYERS, 0.0)  # none where PNG or WebP won
     rate = num_products / seconds / 1e9 if seconds else 0.0
-    return Profile(direction, num_pixels, dict(sorted(watch.seconds.items(), key=lambda item: -item[1])), rate)
+    return Profile(direction, num_pixels, dict(sorted(spent.items(), key=lambda item: -item[1])), rate)
 
 
-def measure_ceiling(device: str, num_threads: int) -> float:
-    """Return the most products a second, in 10^9, that this machine was seen to do as the network does them."""
+def measure_ceiling(device: str) -> float:
+    """Return the most products a second, in 10^9, that one thread was seen to do as torch does them."""
     rows, inputs, outputs = _CEILING_SHAPE
     kind = torch.int8 if int8_products_are_exact(torch.device(device)) else torch.float32
     left = torch.ones((rows, inputs), dtype=kind, device=device)
     right = torch.ones((outputs, inputs), dtype=kind, device=device).t()
     multiply = torch._int_mm if kind == torch.int8 else torch.mm
     before = torch.get_num_threads()
-    torch.set_num_threads(num_threads)
+    torch.set_num_threads(1)
     seconds = min(_seconds(lambda: multiply(left, right), device) for _ in range(_CEILING_RUNS))
     torch.set_num_threads(before)
     return rows * inputs * outputs / seconds / 1e9
 
 
 def measure_import() -> float:
-    """Return the seconds that a new Python takes to start and to import torch and pixelzip."""
+    """Return the seconds that a new Python takes to start and to import all that compression needs."""
+    needed = "pixelzip.components" if native.INSTRUCTION_SETS else "pixelzip.wavefront"
     started = time.perf_counter()
-    subprocess.run([sys.executable, "-c", "import torch, pixelzip"], check=True)
+    subprocess.run([sys.executable, "-c", f"import {needed}"], check=True)
     return time.perf_counter() - started
 
 

@@ -51,7 +51,7 @@ class Decoder:
     """
 
     def __init__(self, data: bytes, num_symbols: int, num_last: int) -> None:
-        self._others = ans.open_stream(data.rstrip(b"\0") or b"\1")
+        self._others = ans.open_stream(words(data).rstrip(b"\0"))
         self._num_others = num_symbols - num_last
         self._state: int | None = None
 
@@ -70,10 +70,23 @@ class Decoder:
 
     def finish(self, checksum: int) -> None:
         """Raise CorruptFile unless exactly the initial state is left."""
-        state = self._state or 0
-        num_bits = state.bit_length() - 1
-        if num_bits not in CHECK_BITS or state != _initial_state(num_bits, checksum):
-            raise CorruptFile("the check does not match the pixels")
+        check(self.rest(), checksum)
+
+    def rest(self) -> int:
+        """Return the state after the last pixel, 0 before."""
+        return self._state or 0
+
+
+def words(data: bytes) -> bytes:
+    """Return a stream as whole words; any bytes are one."""
+    return ans.words(data.rstrip(b"\0") or b"\1")
+
+
+def check(rest: int, checksum: int) -> None:
+    """Raise CorruptFile unless the state that is left is an initial one with the checksum."""
+    num_bits = rest.bit_length() - 1
+    if num_bits not in CHECK_BITS or rest != _initial_state(num_bits, checksum):
+        raise CorruptFile("the check does not match the pixels")
 
 
 def _initial_state(num_bits: int, checksum: int) -> int:

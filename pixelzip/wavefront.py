@@ -1,4 +1,4 @@
-"""Stages 4 to 6 joined: tiles (h, w, C) <-> streams, one wavefront of all tiles of a batch at a time.
+"""Stages 4 to 6 joined, with torch: tiles (h, w, C) <-> streams, one wavefront of all tiles of a batch at a time.
 
 Encoder and decoder walk the same steps and ask the same ``Distribution``; only what they ask for differs.
 """
@@ -6,9 +6,7 @@ Encoder and decoder walk the same steps and ask the same ``Distribution``; only 
 from __future__ import annotations
 
 import functools
-import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -16,17 +14,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pixelzip import ans, ans_integer, short_stream
+from pixelzip import ans
 from pixelzip.batching import in_batches
 from pixelzip.cdf import NIBBLE, Distribution
 from pixelzip.errors import CorruptFile
 from pixelzip.lanes import Lanes
 from pixelzip.models.integer import IntegerNetwork
 from pixelzip.predict import Predictor
-
-Pixels = NDArray[np.uint8]
-Intervals = NDArray[np.int32]
-Decoder = ans.Decoder | ans_integer.Decoder | short_stream.Decoder
+from pixelzip.streams import CodedTile, Decoder, Intervals, Pixels, Tile
 
 
 class Symbols(Protocol):
@@ -34,45 +29,6 @@ class Symbols(Protocol):
 
     def decode(self, weights: NDArray[np.float32]) -> NDArray[np.int32]:
         """Return one symbol for each of n rows of (n, 16) counts, less one, that sum to 2^24 with it."""
-
-
-@dataclass(frozen=True, eq=False)
-class Tile:
-    """One tile's pixels (h, w, 1) or (h, w, 3), the checksum they are chained to, and where in a period they start.
-
-    With ``is_short`` the stream is one of ``pixelzip.short_stream``.
-    """
-
-    pixels: Pixels
-    seal: int
-    origin: tuple[int, int] = (0, 0)
-    is_short: bool = False
-
-    def encode(self, left: Intervals, counts: Intervals) -> bytes:
-        """Code (n,) intervals as this tile's stream."""
-        checksum = _checksum(self.pixels, self.seal)
-        if not self.is_short:
-            return ans.encode(left, counts, checksum)
-        nibbles = [nibble for level in self.pixels[-1, -1].tolist() for nibble in divmod(level, NIBBLE)]
-        return short_stream.encode(left, counts, nibbles, checksum)
-
-
-@dataclass(frozen=True, eq=False)
-class CodedTile:
-    """One tile's stream and shape (h, w, channels); the rest as in ``Tile``."""
-
-    stream: bytes
-    shape: tuple[int, int, int]
-    seal: int
-    origin: tuple[int, int] = (0, 0)
-    is_short: bool = False
-
-    def open(self) -> Decoder:
-        """Start reading the stream; raises CorruptFile when it cannot be one."""
-        height, width, num_channels = self.shape
-        if not self.is_short:
-            return ans.open_stream(self.stream)
-        return short_stream.Decoder(self.stream, 2 * height * width * num_channels, 2 * num_channels)
 
 
 def encode_tiles(network: IntegerNetwork, tiles: Sequence[Tile], device: str, num_threads: int | None) -> list[bytes]:
@@ -83,16 +39,8 @@ def encode_tiles(network: IntegerNetwork, tiles: Sequence[Tile], device: str, nu
 
 def decode_tiles(
     network: IntegerNetwork, tiles: Sequence[CodedTile], device: str, num_threads: int | None
-) -> list[Pixels]:
-    """Undo ``encode_tiles``; raises CorruptFile when a checksum does not match."""
-    decode = functools.partial(_decode_intact, network, torch.device(device))
-    return in_batches(decode, tiles, [tile.shape for tile in tiles], num_threads)
-
-
-def salvage_tiles(
-    network: IntegerNetwork, tiles: Sequence[CodedTile], device: str, num_threads: int | None
 ) -> list[Pixels | CorruptFile]:
-    """Undo ``encode_tiles`` for short streams; a tile whose check does not match gives the error in its place."""
+    """Undo ``encode_tiles``; a tile whose checksum does not match gives the error in its place."""
     decode = functools.partial(_decode_batch, network, torch.device(device))
     return in_batches(decode, tiles, [tile.shape for tile in tiles], num_threads)
 
@@ -128,19 +76,28 @@ def _encode_batch(network: IntegerNetwork, device: torch.device, tiles: Sequence
     return streams
 
 
-def _decode_intact(network: IntegerNetwork, device: torch.device, tiles: Sequence[CodedTile]) -> list[Pixels]:
-    intact = []
-    for decoded in _decode_batch(network, device, tiles):
-        if isinstance(decoded, CorruptFile):
-            raise decoded
-        intact.append(decoded)
-    return intact
-
-
 def _decode_batch(
     network: IntegerNetwork, device: torch.device, tiles: Sequence[CodedTile]
 ) -> list[Pixels | CorruptFile]:
-    decoders = [tile.open() for tile in tiles]
+    opened = [_opened(tile) for tile in tiles]
+    decoders = [decoder for decoder in opened if not isinstance(decoder, CorruptFile)]
+    whole = [tile for tile, decoder in zip(tiles, opened, strict=True) if not isinstance(decoder, CorruptFile)]
+    decoded = iter(_decode_opened(network, device, whole, decoders))
+    return [decoder if isinstance(decoder, CorruptFile) else next(decoded) for decoder in opened]
+
+
+def _opened(tile: CodedTile) -> Decoder | CorruptFile:
+    try:
+        return tile.open()
+    except CorruptFile as error:
+        return error
+
+
+def _decode_opened(
+    network: IntegerNetwork, device: torch.device, tiles: Sequence[CodedTile], decoders: Sequence[Decoder]
+) -> list[Pixels | CorruptFile]:
+    if not tiles:
+        return []
     shapes, origins = [tile.shape for tile in tiles], [tile.origin for tile in tiles]
     predictor = Predictor(network, [shape[:2] for shape in shapes], device, origins)
     decoded = fill(predictor, decoders, shapes)
@@ -166,7 +123,7 @@ def fill(
 
 def _checked(tile: CodedTile, decoder: Decoder, pixels: Pixels) -> Pixels | CorruptFile:
     try:
-        decoder.finish(_checksum(pixels, tile.seal))
+        tile.check(pixels, decoder.rest())
     except CorruptFile as error:
         return error
     return pixels
@@ -225,7 +182,3 @@ def _spans(lanes: Lanes) -> list[tuple[int, slice]]:
     starts = np.flatnonzero(np.diff(lanes.tile, prepend=-1))
     ends = [*starts[1:].tolist(), len(lanes)]
     return [(int(lanes.tile[start]), slice(start, end)) for start, end in zip(starts.tolist(), ends, strict=True)]
-
-
-def _checksum(pixels: Pixels, seal: int) -> int:
-    return zlib.crc32(np.ascontiguousarray(pixels).data, seal)

@@ -9,6 +9,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from pixelzip import native
 from pixelzip.models.config import ConeConfig
 from pixelzip.models.export import export_network
 from pixelzip.models.integer import IntegerNetwork, load_network
@@ -56,6 +57,16 @@ def model_path(tmp_path_factory: pytest.TempPathFactory) -> str:
     path: Path = tmp_path_factory.mktemp("model") / "tiny.safetensors"
     export_network(make_network(CONFIGS[0]), path, {})
     return str(path)
+
+
+@pytest.fixture(params=["native", "torch"])
+def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Run a test with the extension in C, and without."""
+    if request.param == "torch":
+        monkeypatch.setattr("pixelzip.native.INSTRUCTION_SETS", ())
+    elif not native.INSTRUCTION_SETS:
+        pytest.skip("the extension is not built")
+    return str(request.param)
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import pixelzip
-from pixelzip import batching, container, models, wavefront
+from pixelzip import batching, container, models, streams
 from pixelzip.models.integer import IntegerNetwork
 
 MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "I;16")
@@ -43,7 +43,7 @@ def assert_same(one: Image.Image, other: Image.Image) -> None:
 
 
 def measured_bits(network: IntegerNetwork, image: np.ndarray) -> float:
-    return float(wavefront.measure_tiles(network, [wavefront.Tile(image, 0)], "cpu", None)[0].sum())
+    return float(streams.measure_tiles(network, [streams.Tile(image, 0)], "cpu", None)[0].sum())
 
 
 @pytest.mark.parametrize("kind", ["noise", "constant", "smooth"])
@@ -74,7 +74,7 @@ def test_array_round_trip(
     assert np.array_equal(decoded, array)
 
 
-@pytest.mark.usefixtures("always_modelled")
+@pytest.mark.usefixtures("always_modelled", "engine")
 def test_several_tiles(model_path: str) -> None:
     image = smooth_image(300, 1100)
     data = pixelzip.compress(image, model_path)
@@ -86,6 +86,9 @@ def test_several_tiles(model_path: str) -> None:
 def test_bytes_depend_on_the_image_alone(model_path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     images = [smooth_image(h, w, c, h) for h, w, c in ((300, 260, 3), (31, 17, 3), (9, 50, 1), (260, 300, 3))]
     wanted = [pixelzip.compress(image, model_path) for image in images]
+    assert pixelzip.compress(images, model_path) == wanted
+    assert pixelzip.compress(images[::-1], model_path, num_threads=1) == wanted[::-1]
+    monkeypatch.setattr("pixelzip.native.INSTRUCTION_SETS", ())
     assert pixelzip.compress(images, model_path) == wanted
     assert pixelzip.compress(images[::-1], model_path, num_threads=1) == wanted[::-1]
     monkeypatch.setattr(batching, "MAX_BATCH_ROWS", 100)
@@ -115,12 +118,13 @@ def test_a_list_of_files_of_every_kind(model_path: str) -> None:
         pixelzip.decompress_array([files[0], files[1][:-1]], model=model_path)
 
 
+@pytest.mark.usefixtures("engine")
 def test_many_tiles_are_measured_as_one(integer_network: IntegerNetwork) -> None:
-    tiles = [wavefront.Tile(smooth_image(*shape), 0) for shape in ((9, 30, 3), (32, 32, 1), (1, 1, 3))]
-    bits = wavefront.measure_tiles(integer_network, tiles, "cpu", None)
+    tiles = [streams.Tile(smooth_image(*shape), 0) for shape in ((9, 30, 3), (32, 32, 1), (1, 1, 3))]
+    bits = streams.measure_tiles(integer_network, tiles, "cpu", None)
     assert [part.shape for part in bits] == [(9, 30), (32, 32), (1, 1)]
     for tile, part in zip(tiles, bits, strict=True):
-        assert np.array_equal(part, wavefront.measure_tiles(integer_network, [tile], "cpu", 1)[0])
+        assert np.array_equal(part, streams.measure_tiles(integer_network, [tile], "cpu", 1)[0])
 
 
 @pytest.mark.gpu
@@ -132,18 +136,19 @@ def test_cuda_writes_the_same_bytes(model_path: str) -> None:
     assert np.array_equal(pixelzip.decompress_array(data, model=model_path, device="cuda"), image)
 
 
+@pytest.mark.usefixtures("engine")
 def test_coded_bits_are_the_models_own(integer_network: IntegerNetwork) -> None:
     image = smooth_image(64, 80)
     if integer_network.config.in_raster_order:
         image = image[:12, :15].copy()  # a step for every pixel
     bits = measured_bits(integer_network, image)
-    stream = wavefront.encode_tiles(integer_network, [wavefront.Tile(image, 0)], "cpu", None)[0]
+    stream = streams.encode_tiles(integer_network, [streams.Tile(image, 0)], "cpu", None)[0]
     assert 0 <= 8 * len(stream) - bits < 8 * 6
     if integer_network.config.in_raster_order:
         return
     more = np.tile(image, (8, 4, 1))
     more_bits = measured_bits(integer_network, more)
-    stream = wavefront.encode_tiles(integer_network, [wavefront.Tile(more, 0)], "cpu", None)[0]
+    stream = streams.encode_tiles(integer_network, [streams.Tile(more, 0)], "cpu", None)[0]
     assert (8 * len(stream) - more_bits) / more.size < 1e-4
 
 

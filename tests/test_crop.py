@@ -16,7 +16,7 @@ from PIL import Image
 from test_codec import MODES, make_image
 
 import pixelzip
-from pixelzip import cli, components, container, lattice, wavefront
+from pixelzip import cli, components, container, lattice
 from pixelzip.models.config import ConeConfig
 from pixelzip.models.conversion import JFIF
 from pixelzip.models.export import export_network
@@ -38,13 +38,13 @@ def small_tiles(monkeypatch: pytest.MonkeyPatch, always_modelled: None) -> None:
 @pytest.fixture
 def decoded_tiles(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Return a list that grows by the number of tiles with every call of the decoder."""
-    counts, decode = list[int](), wavefront.decode_tiles
+    counts, decode = list[int](), components.decode_tiles
 
     def counting(network: object, tiles: list[object], *arguments: object) -> object:
         counts.append(len(tiles))
         return decode(network, tiles, *arguments)
 
-    monkeypatch.setattr(wavefront, "decode_tiles", counting)
+    monkeypatch.setattr(components, "decode_tiles", counting)
     return counts
 
 

@@ -21,7 +21,7 @@ from pixelzip.models.two_stream import PaperPixelCNN, parameters
 from pixelzip.pack import Pack, pack
 from pixelzip.predict import Predictor
 from pixelzip.product import view
-from pixelzip.wavefront import Tile, measure_tiles
+from pixelzip.streams import Tile, measure_tiles
 
 SMALL = PAPER_CONFIGS[0]
 WITH_CLASSES = replace(SMALL, num_classes=3)

@@ -1,0 +1,135 @@
+/* Stage 5 of 7: mixture parameters -> integer counts. Mirrors pixelzip/cdf.py, which says what everything means. */
+
+#include "pixelzip.h"
+
+enum {
+    MEAN_STEPS = 16,
+    WEIGHT_BITS = 14,
+    MEAN_LOW = -4096,
+    MEAN_HIGH = 8191,
+    INVERSE_SCALE_BITS = 6,
+    LOG_SCALE_LOW = -48,
+    LOG_SCALE_HIGH = 80,
+    COUPLING_HIGH = 768,
+    COUPLING_SHIFT = 4,
+    PROBABILITY_ONE = 1 << 16,
+    COUNT_SHIFT = 6,
+    FLOOR_SHIFT = 20,
+    FLOOR = COUNT_TOTAL >> (FLOOR_SHIFT - COUNT_SHIFT + 8),
+};
+
+static int32_t clamped(int32_t value, int32_t low, int32_t high)
+{
+    return value < low ? low : value > high ? high : value;
+}
+
+/* Scale shares to weights that sum to 2^14 exactly. */
+static void normalise(int32_t *weights, const int64_t *shares, int mixtures)
+{
+    int64_t total = 0, cumulative = 0, before = 0;
+    for (int k = 0; k < mixtures; k++)
+        total += shares[k];
+    for (int k = 0; k < mixtures; k++) {
+        cumulative += shares[k];
+        const int64_t end = (cumulative << WEIGHT_BITS) / total;
+        weights[k] = (int32_t)(end - before);
+        before = end;
+    }
+}
+
+static void start_channel(Distribution *distribution, int channel)
+{
+    const int origin = distribution->network->logistic_length / 2 << INVERSE_SCALE_BITS;
+    distribution->channel = channel;
+    for (int k = 0; k < distribution->network->mixtures; k++) {
+        const int32_t scale = distribution->inverse_scales[channel][k];
+        const int32_t mean = clamped(distribution->means[channel][k], MEAN_LOW, MEAN_HIGH) + MEAN_STEPS / 2;
+        distribution->origins[k] = origin - mean * scale;
+        distribution->slopes[k] = MEAN_STEPS * scale;
+    }
+}
+
+void distribution_start(Distribution *distribution, const Network *network, const int32_t *parameters,
+                        const int32_t guess[3])
+{
+    const int mixtures = network->mixtures;
+    const int32_t *logits = parameters, *offsets = parameters + mixtures;
+    const int32_t *log_scales = offsets + 3 * mixtures, *coupling = log_scales + 3 * mixtures;
+    int32_t best = logits[0];
+    int64_t shares[MAX_MIXTURES];
+    distribution->network = network;
+    for (int k = 1; k < mixtures; k++)
+        best = logits[k] > best ? logits[k] : best;
+    for (int k = 0; k < mixtures; k++)
+        shares[k] = network->exponential[clamped(best - logits[k], 0, network->exponential_length - 1)];
+    normalise(distribution->weights, shares, mixtures);
+    for (int channel = 0; channel < 3; channel++) {
+        distribution->guess[channel] = guess[channel];
+        for (int k = 0; k < mixtures; k++) {
+            const int i = channel * mixtures + k;
+            const int32_t entry = clamped(log_scales[i], LOG_SCALE_LOW, LOG_SCALE_HIGH) - LOG_SCALE_LOW;
+            distribution->inverse_scales[channel][k] = network->inverse_scale[entry];
+            distribution->means[channel][k] = offsets[i] + MEAN_STEPS * guess[channel];
+            distribution->coupling[channel][k] = clamped(coupling[i], -COUPLING_HIGH, COUPLING_HIGH);
+        }
+    }
+    start_channel(distribution, 0);
+}
+
+/* One logistic below a boundary, 0..2^16. */
+static int32_t component_below(const Distribution *distribution, int k, int boundary)
+{
+    const Network *network = distribution->network;
+    const int32_t entry = (distribution->origins[k] + boundary * distribution->slopes[k]) >> INVERSE_SCALE_BITS;
+    return network->logistic[clamped(entry, 0, network->logistic_length - 1)];
+}
+
+/* Counts of the levels below a boundary in 0..256, each level with its floor; 0 to 2^24. */
+static int32_t counts_below(const Distribution *distribution, int boundary)
+{
+    int32_t mixed = 0;
+    if (boundary == 0 || boundary == LEVELS)
+        return boundary ? COUNT_TOTAL : 0;
+    for (int k = 0; k < distribution->network->mixtures; k++)
+        mixed += distribution->weights[k] * component_below(distribution, k, boundary);
+    return (mixed >> COUNT_SHIFT) - (mixed >> FLOOR_SHIFT) + FLOOR * boundary;
+}
+
+void distribution_observe(Distribution *distribution, int level)
+{
+    const int channel = distribution->channel;
+    const int32_t residual = level - distribution->guess[channel];
+    int64_t shares[MAX_MIXTURES];
+    for (int k = 0; k < distribution->network->mixtures; k++) {
+        const int32_t left = level ? component_below(distribution, k, level) : 0;
+        const int32_t right = level < LEVELS - 1 ? component_below(distribution, k, level + 1) : PROBABILITY_ONE;
+        shares[k] = (int64_t)distribution->weights[k] * (right - left + 1);
+        if (channel == 0) {
+            distribution->means[1][k] += distribution->coupling[0][k] * residual >> COUPLING_SHIFT;
+            distribution->means[2][k] += distribution->coupling[1][k] * residual >> COUPLING_SHIFT;
+        } else
+            distribution->means[2][k] += distribution->coupling[2][k] * residual >> COUPLING_SHIFT;
+    }
+    normalise(distribution->weights, shares, distribution->network->mixtures);
+    start_channel(distribution, channel + 1);
+}
+
+Nibble high_nibble(const Distribution *distribution)
+{
+    return (Nibble){distribution, -1, 0, COUNT_TOTAL};
+}
+
+Nibble low_nibble(const Distribution *distribution, int high, int32_t first, int32_t last)
+{
+    return (Nibble){distribution, high, first, last};
+}
+
+int32_t nibble_end(const Nibble *nibble, int symbol)
+{
+    if (nibble->high < 0)
+        return counts_below(nibble->distribution, NIBBLE * symbol);
+    if (symbol == 0 || symbol == NIBBLE)
+        return symbol ? COUNT_TOTAL : 0;
+    const int64_t below = counts_below(nibble->distribution, NIBBLE * nibble->high + symbol) - nibble->first;
+    return (int32_t)(below * (COUNT_TOTAL - NIBBLE) / (nibble->last - nibble->first)) + symbol;
+}

@@ -1,0 +1,147 @@
+/* Stages 4 to 6 for networks of the cone family at one resolution, on the CPU: tile <-> intervals or stream.
+
+   Mirrors pixelzip/predict.py, pixelzip/cdf.py and pixelzip/ans.py, integer for integer; docs/format.md, sections 6 to 8,
+   defines what both compute. Activations are stored as q + 128, so that they are unsigned and zero is 0. */
+
+#ifndef PIXELZIP_H
+#define PIXELZIP_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+    GROUP = 16,         /* outputs that are computed together; channels are padded to multiples of it */
+    QUAD = 4,           /* inputs that are multiplied together */
+    MAX_TAPS = 5,
+    MAX_MIXTURES = 16,
+    LARGEST_PARAMETER = 32767,
+    NUM_WAVES = 4,      /* the wavefront being computed and the three that a cone tap can reach back */
+    NUM_CONTEXT = 19,   /* taps of the first layer, models/config.py */
+    NIBBLE = 16,
+    LEVELS = 256,
+    COUNT_BITS = 24,
+    COUNT_TOTAL = 1 << COUNT_BITS,
+};
+
+typedef struct Layer Layer;
+
+/* Where a layer's results go: activations, to which a residual may be added, or, from the head, parameters.
+   Each is (lanes, num_outputs). */
+typedef struct {
+    const uint8_t *residual; /* NULL: none */
+    uint8_t *activations;    /* NULL: parameters are wanted */
+    int32_t *parameters;
+} Target;
+
+/* Computes a layer for any number of lanes; a tap's inputs of lane i begin at taps[tap] + i * num_inputs. */
+typedef void Product(const Layer *layer, const uint8_t *const taps[], int lanes, Target target);
+
+/* One layer. Inputs and outputs are padded with zero weights; the bias makes good for the 128 in the inputs. */
+struct Layer {
+    int source;      /* index of the layer that is read; -1: what is made from pixels */
+    int residual;    /* index of the layer that is added; -1: none */
+    int num_taps;    /* 5: a cone; 1: the position itself */
+    int num_inputs;  /* of one tap */
+    int num_outputs;
+    int is_head;     /* mixture parameters, not activations */
+    int num_waves;   /* wavefronts kept of the output: NUM_WAVES if a cone reads it, else 1 */
+    int8_t *weight;  /* (num_outputs / GROUP, num_taps * num_inputs / QUAD, GROUP, QUAD) */
+    int32_t *bias;   /* (num_outputs,) */
+    float *multiplier;
+};
+
+typedef struct {
+    int num_layers, mixtures, period;
+    int num_inputs; /* of the first layer */
+    Layer *layers;  /* the last one is the head */
+    int32_t *logistic, *exponential, *inverse_scale;
+    int logistic_length, exponential_length;
+    Product *product;
+} Network;
+
+/* product.c */
+const char *instruction_set_name(int index); /* best first, NULL after the last that this machine has */
+Product *instruction_set_product(const char *name);
+int has_avx512vnni(void);
+int has_avx2(void);
+Product product_avx512vnni, product_avx2;
+
+/* inputs.c */
+typedef struct {
+    int height, width;
+    int origin_row, origin_column; /* of the tile in the network's period */
+    uint8_t *pixels;               /* (height, width, 3) */
+} Tile;
+
+void make_inputs(const Tile *tile, int period, int row, int column, uint8_t *inputs, int32_t guess[3]);
+
+/* predict.c */
+typedef struct Predictor Predictor;
+
+/* The pixels of one step, one in each of consecutive rows: (row, step - 2 * row). */
+typedef struct {
+    int step, first_row, lanes;
+    const int32_t *parameters; /* (lanes, num_parameters), padded */
+    int num_parameters;
+    int32_t (*guesses)[3];
+} Wave;
+
+/* Nanoseconds that all calls so far have taken in each stage. */
+typedef struct {
+    uint64_t inputs, layers, distribution;
+} Times;
+
+uint64_t now(void);
+
+Predictor *predictor_new(const Network *network, const Tile *tile);
+void predictor_free(Predictor *predictor);
+Wave predict(Predictor *predictor, int step, Times *times);
+
+/* distribution.c */
+typedef struct {
+    const Network *network;
+    int channel;
+    int32_t guess[3];
+    int32_t weights[MAX_MIXTURES];
+    int32_t means[3][MAX_MIXTURES];
+    int32_t inverse_scales[3][MAX_MIXTURES];
+    int32_t coupling[3][MAX_MIXTURES];
+    int32_t origins[MAX_MIXTURES], slopes[MAX_MIXTURES]; /* of the channel */
+} Distribution;
+
+/* A nibble of a sub-pixel: the high one, or the low one after a certain high one. */
+typedef struct {
+    const Distribution *distribution;
+    int high;            /* -1: this is the high nibble */
+    int32_t first, last; /* the high nibble's interval */
+} Nibble;
+
+void distribution_start(Distribution *distribution, const Network *network, const int32_t *parameters,
+                        const int32_t guess[3]);
+void distribution_observe(Distribution *distribution, int level);
+Nibble high_nibble(const Distribution *distribution);
+Nibble low_nibble(const Distribution *distribution, int high, int32_t first, int32_t last);
+int32_t nibble_end(const Nibble *nibble, int symbol); /* left cumulative of a symbol, 0..16 */
+
+/* ans.c */
+typedef struct {
+    const uint8_t *bytes;
+    size_t num_words; /* words that are left on the stack */
+    uint64_t state;
+} Decoder;
+
+typedef unsigned __int128 Rest;
+
+Decoder decoder_open(const uint8_t *bytes, size_t num_bytes);
+int decode_nibble(Decoder *decoder, const Nibble *nibble, int32_t *first, int32_t *last);
+int decoder_rest(const Decoder *decoder, Rest *rest); /* 0: more is left than Rest can hold */
+int decode_last_nibble(Rest *rest, const Nibble *nibble, int32_t *first, int32_t *last);
+size_t encode(uint64_t *state, const int32_t *left, const int32_t *counts, size_t num_symbols, uint32_t *words);
+
+/* tile.c: 0: out of memory */
+Times tile_times(void);
+int tile_intervals(const Network *network, Tile tile, int num_channels, int32_t *left, int32_t *counts);
+int tile_decode(const Network *network, Tile tile, int num_channels, int is_short, Decoder decoder, Rest *rest,
+                int *is_complete);
+
+#endif

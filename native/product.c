@@ -1,0 +1,97 @@
+/* A part of stage 4: one layer, products of unsigned activations and signed weights, exact in 32 bits, and their rounding.
+
+   This is the definition in plain C and the choice of the instruction set; pixelzip/models/integer.py says the same. */
+
+#include "pixelzip.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { LANES = 32 }; /* pixels for which weights are unpacked once */
+
+/* One IEEE multiplication, round half to even, one addition, clamp. */
+static void finish(const Layer *layer, const int32_t *sums, int group, ptrdiff_t place, Target target)
+{
+    for (int i = 0; i < GROUP; i++) {
+        float scaled = rintf((float)(sums[i] + layer->bias[group + i]) * layer->multiplier[group + i]);
+        if (target.residual)
+            scaled += (float)(target.residual[place + i] - 128);
+        const float limit = target.activations ? 127.0f : LARGEST_PARAMETER, least = target.activations ? -128 : -limit;
+        const int32_t rounded = (int32_t)(scaled < least ? least : scaled > limit ? limit : scaled);
+        if (target.activations)
+            target.activations[place + i] = (uint8_t)(rounded + 128);
+        else
+            target.parameters[place + i] = rounded;
+    }
+}
+
+/* Add the products of four inputs. Weights are within +-64, so the sum of two of them fits 16 bits. */
+static void add_products(const uint8_t *inputs, const int16_t weight[QUAD][GROUP], int32_t *sums)
+{
+    for (int pair = 0; pair < QUAD; pair += 2) {
+        const int16_t one = inputs[pair], other = inputs[pair + 1];
+        for (int i = 0; i < GROUP; i++)
+            sums[i] += (int16_t)(one * weight[pair][i] + other * weight[pair + 1][i]);
+    }
+}
+
+static void block(const Layer *layer, const uint8_t *const taps[], int first_lane, int lanes, int group, Target target)
+{
+    int32_t sums[LANES][GROUP] = {{0}};
+    const int num_quads = layer->num_inputs / QUAD;
+    const int8_t *stored = layer->weight + (ptrdiff_t)group * layer->num_taps * layer->num_inputs;
+    for (int tap = 0; tap < layer->num_taps; tap++) {
+        const uint8_t *inputs = taps[tap] + (ptrdiff_t)first_lane * layer->num_inputs;
+        for (int quad = 0; quad < num_quads; quad++, inputs += QUAD, stored += GROUP * QUAD) {
+            int16_t weight[QUAD][GROUP];
+            for (int i = 0; i < GROUP * QUAD; i++)
+                weight[i % QUAD][i / QUAD] = stored[i];
+            for (int lane = 0; lane < lanes; lane++)
+                add_products(inputs + lane * layer->num_inputs, weight, sums[lane]);
+        }
+    }
+    for (int lane = 0; lane < lanes; lane++)
+        finish(layer, sums[lane], group, (ptrdiff_t)(first_lane + lane) * layer->num_outputs + group, target);
+}
+
+static void product_portable(const Layer *layer, const uint8_t *const taps[], int lanes, Target target)
+{
+    for (int lane = 0; lane < lanes; lane += LANES)
+        for (int group = 0; group < layer->num_outputs; group += GROUP)
+            block(layer, taps, lane, lanes - lane < LANES ? lanes - lane : LANES, group, target);
+}
+
+static int always(void)
+{
+    return 1;
+}
+
+static const struct {
+    const char *name;
+    int (*is_there)(void);
+    Product *product;
+} instruction_sets[] = {
+#if defined(__x86_64__)
+    {"avx512vnni", has_avx512vnni, product_avx512vnni},
+    {"avx2", has_avx2, product_avx2},
+#endif
+    {"portable", always, product_portable},
+};
+
+enum { NUM_INSTRUCTION_SETS = sizeof instruction_sets / sizeof *instruction_sets };
+
+const char *instruction_set_name(int index)
+{
+    for (int i = 0; i < NUM_INSTRUCTION_SETS; i++)
+        if (instruction_sets[i].is_there() && index-- == 0)
+            return instruction_sets[i].name;
+    return NULL;
+}
+
+Product *instruction_set_product(const char *name)
+{
+    for (int i = 0; i < NUM_INSTRUCTION_SETS; i++)
+        if (strcmp(name, instruction_sets[i].name) == 0 && instruction_sets[i].is_there())
+            return instruction_sets[i].product;
+    return NULL;
+}

@@ -1,0 +1,24 @@
+from typing import Any
+
+from numpy.typing import NDArray
+
+def instruction_sets() -> list[str]: ...
+def network(layers: list[tuple[Any, ...]], *arguments: Any) -> object: ...
+def intervals(
+    network: object,
+    pixels: NDArray[Any],
+    shape: tuple[int, ...],
+    origin: tuple[int, int],
+    left: NDArray[Any],
+    counts: NDArray[Any],
+) -> None: ...
+def decode(
+    network: object,
+    pixels: NDArray[Any],
+    shape: tuple[int, ...],
+    origin: tuple[int, int],
+    words: bytes,
+    is_short: bool,
+) -> tuple[bool, int, int]: ...
+def push(state: int, left: NDArray[Any], counts: NDArray[Any]) -> tuple[bytes, int]: ...
+def times() -> tuple[int, int, int]: ...

@@ -1,0 +1,131 @@
+"""Stages 4 to 6 in C for networks of the cone family at one resolution, on the CPU: the same integers, much faster.
+
+The extension is optional. Without it, for other networks and on GPUs ``pixelzip.wavefront`` does the same with torch,
+and tests hold the two equal. Threads share nothing but the network: each works on a tile of its own.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pixelzip.models.config import ConeConfig
+from pixelzip.models.integer import IntegerLayer, IntegerNetwork
+from pixelzip.models.layers import FEATURES
+
+try:
+    from pixelzip import _native
+except ImportError:  # built without a C compiler
+    INSTRUCTION_SETS: tuple[str, ...] = ()
+else:
+    INSTRUCTION_SETS = tuple(_native.instruction_sets())
+    """What the extension can use on this machine, best first."""
+
+_GROUP: Final = 16
+_QUAD: Final = 4
+"""Outputs and inputs that the extension computes together: see native/pixelzip.h."""
+
+_MAX_MIXTURES: Final = 16
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+Intervals = NDArray[np.int32]
+
+
+def runs(network: IntegerNetwork, device: str) -> bool:
+    """Return whether the extension is there and can run a network on a device."""
+    config = network.config
+    return (
+        bool(INSTRUCTION_SETS)
+        and device == "cpu"
+        and isinstance(config, ConeConfig)
+        and len(config.blocks) == 1
+        and config.mixtures <= _MAX_MIXTURES
+    )
+
+
+def in_threads(work: Callable[[Item], Result], items: Sequence[Item], num_threads: int | None) -> list[Result]:
+    """Apply ``work``, which lets other threads run, to every item; None: as many threads as processors."""
+    count = min(num_threads or len(os.sched_getaffinity(0)), len(items))
+    if count < 2:
+        return [work(item) for item in items]
+    with ThreadPoolExecutor(count) as pool:
+        return list(pool.map(work, items))
+
+
+def intervals(
+    network: IntegerNetwork, pixels: NDArray[np.uint8], origin: tuple[int, int]
+) -> tuple[Intervals, Intervals]:
+    """Return left cumulatives and counts of all nibbles of a tile (h, w, 1) or (h, w, 3), in stream order."""
+    left = np.empty(2 * pixels.size, dtype=np.int32)
+    counts = np.empty_like(left)
+    levels = np.array(np.broadcast_to(pixels, (*pixels.shape[:2], 3)), order="C")
+    _native.intervals(_ported(network), levels, pixels.shape, origin, left, counts)
+    return left, counts
+
+
+def decode(
+    network: IntegerNetwork, words: bytes, shape: tuple[int, int, int], origin: tuple[int, int], is_short: bool
+) -> tuple[NDArray[np.uint8], int | None]:
+    """Decode a tile of a shape (h, w, channels); return its pixels and the state that is left.
+
+    The state is None when more is left than an undamaged stream can leave; with ``is_short`` the last pixel is coded as
+    ``pixelzip.short_stream`` says. ``words`` has whole words of 4 bytes, at least one.
+    """
+    levels = np.zeros((*shape[:2], 3), dtype=np.uint8)
+    is_complete, low, high = _native.decode(_ported(network), levels, shape, origin, words, is_short)
+    return np.ascontiguousarray(levels[..., : shape[2]]), high << 64 | low if is_complete else None
+
+
+def push(state: int, left: Intervals, counts: Intervals) -> tuple[bytes, int]:
+    """Push intervals onto a state of at most 64 bits, last first; return the words pushed out of it, and the state."""
+    words, end = _native.push(state, np.ascontiguousarray(left), np.ascontiguousarray(counts))
+    return words, end
+
+
+def seconds() -> tuple[float, float, float]:
+    """Return what all calls so far have spent on inputs, on layers, and on distributions and coding."""
+    inputs, layers, rest = _native.times() if INSTRUCTION_SETS else (0, 0, 0)
+    return inputs / 1e9, layers / 1e9, rest / 1e9
+
+
+@functools.lru_cache(maxsize=8)
+def _ported(network: IntegerNetwork) -> Any:
+    return port(network, INSTRUCTION_SETS[0])
+
+
+def port(network: IntegerNetwork, instruction_set: str) -> Any:
+    """Return a copy of a network as the extension stores it, to be computed with one of INSTRUCTION_SETS."""
+    config = network.config
+    assert isinstance(config, ConeConfig)
+    places = {FEATURES: -1} | {integers.layer.name: index for index, integers in enumerate(network.layers)}
+    layers = [_ported_layer(integers, places) for integers in network.layers]
+    tables = [network.tables[name] for name in ("logistic", "exponential", "inverse_scale")]
+    return _native.network(
+        layers, *tables, config.mixtures, config.period, _padded(config.num_features), instruction_set
+    )
+
+
+def _ported_layer(integers: IntegerLayer, places: dict[str, int]) -> tuple[Any, ...]:
+    layer = integers.layer
+    num_taps, num_inputs, num_outputs = len(layer.taps), _padded(layer.in_channels), _padded(layer.out_channels)
+    weight = np.zeros((num_outputs, num_taps, num_inputs), dtype=np.int8)
+    weight[: layer.out_channels, :, : layer.in_channels] = integers.weight.reshape(-1, num_taps, layer.in_channels)
+    bias = np.zeros(num_outputs, dtype=np.int32)
+    bias[: layer.out_channels] = integers.bias - 128 * integers.weight.sum(axis=1, dtype=np.int32)
+    multiplier = np.zeros(num_outputs, dtype=np.float32)
+    multiplier[: layer.out_channels] = integers.multiplier
+    grouped = weight.reshape(num_outputs // _GROUP, _GROUP, num_taps * num_inputs // _QUAD, _QUAD)
+    source, residual = places[layer.source], places[layer.residual] if layer.residual else -1
+    packed = np.ascontiguousarray(grouped.transpose(0, 2, 1, 3))
+    return source, residual, num_taps, num_inputs, num_outputs, packed, bias, multiplier
+
+
+def _padded(channels: int) -> int:
+    return -(-channels // _GROUP) * _GROUP

@@ -1,0 +1,146 @@
+"""Stages 4 to 6 as one: tiles (h, w, C) <-> streams, in C where that is possible, else with torch. The same bytes."""
+
+from __future__ import annotations
+
+import functools
+import zlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pixelzip import ans, ans_integer, native, short_stream
+from pixelzip.errors import CorruptFile
+from pixelzip.models.integer import IntegerNetwork
+
+Pixels = NDArray[np.uint8]
+Intervals = NDArray[np.int32]
+Decoder = ans.Decoder | ans_integer.Decoder | short_stream.Decoder
+
+_NIBBLE: Final = 16
+
+
+@dataclass(frozen=True, eq=False)
+class Tile:
+    """One tile's pixels (h, w, 1) or (h, w, 3), the checksum they are chained to, and where in a period they start.
+
+    With ``is_short`` the stream is one of ``pixelzip.short_stream``.
+    """
+
+    pixels: Pixels
+    seal: int
+    origin: tuple[int, int] = (0, 0)
+    is_short: bool = False
+
+    def encode(self, left: Intervals, counts: Intervals) -> bytes:
+        """Code (n,) intervals as this tile's stream."""
+        checksum = _checksum(self.pixels, self.seal)
+        if not self.is_short:
+            return ans.encode(left, counts, checksum)
+        nibbles = [nibble for level in self.pixels[-1, -1].tolist() for nibble in divmod(level, _NIBBLE)]
+        return short_stream.encode(left, counts, nibbles, checksum)
+
+
+@dataclass(frozen=True, eq=False)
+class CodedTile:
+    """One tile's stream and shape (h, w, channels); the rest as in ``Tile``."""
+
+    stream: bytes
+    shape: tuple[int, int, int]
+    seal: int
+    origin: tuple[int, int] = (0, 0)
+    is_short: bool = False
+
+    def open(self) -> Decoder:
+        """Start reading the stream; raises CorruptFile when it cannot be one."""
+        height, width, num_channels = self.shape
+        if not self.is_short:
+            return ans.open_stream(self.stream)
+        return short_stream.Decoder(self.stream, 2 * height * width * num_channels, 2 * num_channels)
+
+    def check(self, pixels: Pixels, rest: int | None) -> None:
+        """Raise CorruptFile unless what is left of the stream, None for too much, is the checksum of the pixels."""
+        check = short_stream.check if self.is_short else ans_integer.check
+        check(rest or 0, _checksum(pixels, self.seal))
+
+
+def encode_tiles(network: IntegerNetwork, tiles: Sequence[Tile], device: str, num_threads: int | None) -> list[bytes]:
+    """Code tiles into one stream each."""
+    if native.runs(network, device):
+        return native.in_threads(functools.partial(_encode, network), tiles, num_threads)
+    from pixelzip import wavefront  # torch takes seconds to import
+
+    return wavefront.encode_tiles(network, tiles, device, num_threads)
+
+
+def decode_tiles(
+    network: IntegerNetwork, tiles: Sequence[CodedTile], device: str, num_threads: int | None
+) -> list[Pixels]:
+    """Undo ``encode_tiles``; raises CorruptFile when a checksum does not match."""
+    return _intact(salvage_tiles(network, tiles, device, num_threads))
+
+
+def salvage_tiles(
+    network: IntegerNetwork, tiles: Sequence[CodedTile], device: str, num_threads: int | None
+) -> list[Pixels | CorruptFile]:
+    """Undo ``encode_tiles``; a tile whose checksum does not match gives the error in its place."""
+    if native.runs(network, device):
+        return native.in_threads(functools.partial(_decode, network), tiles, num_threads)
+    from pixelzip import wavefront  # as in encode_tiles
+
+    return wavefront.decode_tiles(network, tiles, device, num_threads)
+
+
+def measure_tiles(
+    network: IntegerNetwork, tiles: Sequence[Tile], device: str, num_threads: int | None
+) -> list[NDArray[np.float64]]:
+    """Return the bits that each pixel of every tile costs by its integer counts, (h, w) float64; nothing is coded."""
+    if native.runs(network, device):
+        return native.in_threads(functools.partial(_measure, network), tiles, num_threads)
+    from pixelzip import wavefront  # as in encode_tiles
+
+    return wavefront.measure_tiles(network, tiles, device, num_threads)
+
+
+def _encode(network: IntegerNetwork, tile: Tile) -> bytes:
+    return tile.encode(*native.intervals(network, tile.pixels, tile.origin))
+
+
+def _decode(network: IntegerNetwork, tile: CodedTile) -> Pixels | CorruptFile:
+    try:
+        words = short_stream.words(tile.stream) if tile.is_short else ans.words(tile.stream)
+        pixels, rest = native.decode(network, words, tile.shape, tile.origin, tile.is_short)
+        tile.check(pixels, rest)
+    except CorruptFile as error:
+        return error
+    return pixels
+
+
+def _measure(network: IntegerNetwork, tile: Tile) -> NDArray[np.float64]:
+    """Undo the order of symbols: wavefronts, in each the nibbles of all channels, and of each all rows."""
+    height, width, num_channels = tile.pixels.shape
+    _, counts = native.intervals(network, tile.pixels, tile.origin)
+    row, column = np.indices((height, width)).reshape(2, -1)
+    order = np.lexsort((row, column + 2 * row))
+    lanes = np.bincount(column + 2 * row)
+    ends = np.cumsum(lanes)
+    costs = np.split(np.log2(ans.COUNT_TOTAL) - np.log2(counts), 2 * num_channels * ends[:-1])
+    bits = np.empty(height * width)
+    for places, wave in zip(np.split(order, ends[:-1]), costs, strict=True):
+        bits[places] = wave.reshape(2 * num_channels, -1).sum(axis=0)
+    return bits.reshape(height, width)
+
+
+def _intact(results: Iterable[Pixels | CorruptFile]) -> list[Pixels]:
+    intact = []
+    for result in results:
+        if isinstance(result, CorruptFile):
+            raise result
+        intact.append(result)
+    return intact
+
+
+def _checksum(pixels: Pixels, seal: int) -> int:
+    return zlib.crc32(np.ascontiguousarray(pixels).data, seal)
