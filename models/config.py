@@ -48,6 +48,9 @@ class ConeConfig:
     period: int = 0
     """Rows and columns after which position inputs repeat; 0: there are none; PLANES_PERIOD: a network for planes."""
 
+    adaptive: bool = False
+    """Whether each tile's symbols correct the distributions of those that follow: ``pixelzip.adaptation``."""
+
     def __post_init__(self) -> None:
         """Raise ValueError unless every field is in its range."""
         if self.channels < 1 or self.mixtures < 1 or not self.blocks or min(self.blocks) < 1:

@@ -54,6 +54,7 @@ class PaperConfig:
     in_raster_order: ClassVar[bool] = True
     period: ClassVar[int] = 0
     is_for_planes: ClassVar[bool] = False
+    adaptive: ClassVar[bool] = False
     table_names: ClassVar[tuple[str, ...]] = ("logistic", "exponential", "inverse_scale", "tanh", "elu", "sigmoid")
 
     channels: int = 160

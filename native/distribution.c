@@ -15,7 +15,6 @@ enum {
     PROBABILITY_ONE = 1 << 16,
     COUNT_SHIFT = 6,
     FLOOR_SHIFT = 20,
-    FLOOR = COUNT_TOTAL >> (FLOOR_SHIFT - COUNT_SHIFT + 8),
 };
 
 static int32_t clamped(int32_t value, int32_t low, int32_t high)
@@ -37,6 +36,17 @@ static void normalise(int32_t *weights, const int64_t *shares, int mixtures)
     }
 }
 
+/* Ask what has been learned about distributions as wide as this one. */
+static void start_adaptation(Distribution *distribution, int channel)
+{
+    int64_t log_scale = 0;
+    for (int k = 0; k < distribution->network->mixtures; k++)
+        log_scale += (int64_t)distribution->weights[k] * distribution->log_scales[channel][k];
+    distribution->context = adaptation_context(distribution->adaptation, distribution->row, distribution->column,
+                                               channel, (int)(log_scale >> WEIGHT_BITS));
+    adaptation_ends(distribution->adaptation, channel, distribution->context, distribution->ends);
+}
+
 static void start_channel(Distribution *distribution, int channel)
 {
     const int origin = distribution->network->logistic_length / 2 << INVERSE_SCALE_BITS;
@@ -47,6 +57,8 @@ static void start_channel(Distribution *distribution, int channel)
         distribution->origins[k] = origin - mean * scale;
         distribution->slopes[k] = MEAN_STEPS * scale;
     }
+    if (distribution->adaptation)
+        start_adaptation(distribution, channel);
 }
 
 void distribution_start(Distribution *distribution, const Network *network, const int32_t *parameters,
@@ -68,6 +80,7 @@ void distribution_start(Distribution *distribution, const Network *network, cons
         for (int k = 0; k < mixtures; k++) {
             const int i = channel * mixtures + k;
             const int32_t entry = clamped(log_scales[i], LOG_SCALE_LOW, LOG_SCALE_HIGH) - LOG_SCALE_LOW;
+            distribution->log_scales[channel][k] = entry;
             distribution->inverse_scales[channel][k] = network->inverse_scale[entry];
             distribution->means[channel][k] = offsets[i] + MEAN_STEPS * guess[channel];
             distribution->coupling[channel][k] = clamped(coupling[i], -COUPLING_HIGH, COUPLING_HIGH);
@@ -84,15 +97,30 @@ static int32_t component_below(const Distribution *distribution, int k, int boun
     return network->logistic[clamped(entry, 0, network->logistic_length - 1)];
 }
 
-/* Counts of the levels below a boundary in 0..256, each level with its floor; 0 to 2^24. */
-static int32_t counts_below(const Distribution *distribution, int boundary)
+/* Counts that the mixture gives to the levels below a boundary in 0..256, each level with its floor; 0 to 2^24. */
+static int32_t mixture_below(const Distribution *distribution, int boundary)
 {
     int32_t mixed = 0;
     if (boundary == 0 || boundary == LEVELS)
         return boundary ? COUNT_TOTAL : 0;
     for (int k = 0; k < distribution->network->mixtures; k++)
         mixed += distribution->weights[k] * component_below(distribution, k, boundary);
-    return (mixed >> COUNT_SHIFT) - (mixed >> FLOOR_SHIFT) + FLOOR * boundary;
+    return (mixed >> COUNT_SHIFT) - (mixed >> FLOOR_SHIFT) + LEVEL_FLOOR * boundary;
+}
+
+/* The same after adaptation, if there is any. */
+static int32_t counts_below(const Distribution *distribution, int boundary)
+{
+    const int32_t below = mixture_below(distribution, boundary);
+    if (!distribution->adaptation || boundary == 0 || boundary == LEVELS)
+        return below;
+    return adapted(distribution->ends, below) + LEVEL_FLOOR * boundary;
+}
+
+void distribution_learn(Distribution *distribution, int level)
+{
+    adaptation_add(distribution->adaptation, distribution->row, distribution->column, distribution->channel,
+                   distribution->context, mixture_below(distribution, level), mixture_below(distribution, level + 1));
 }
 
 void distribution_observe(Distribution *distribution, int level)

@@ -105,8 +105,8 @@ static PyObject *make_network(PyObject *self, PyObject *arguments)
     Network *network = calloc(1, sizeof *network);
     if (!network)
         return PyErr_NoMemory();
-    if (!PyArg_ParseTuple(arguments, "O!OOOiiis", &PyList_Type, &layers, &tables[0], &tables[1], &tables[2],
-                          &network->mixtures, &network->period, &network->num_inputs, &name)) {
+    if (!PyArg_ParseTuple(arguments, "O!OOOiiips", &PyList_Type, &layers, &tables[0], &tables[1], &tables[2],
+                          &network->mixtures, &network->period, &network->num_inputs, &network->is_adaptive, &name)) {
         network_free(network);
         return NULL;
     }

@@ -21,6 +21,9 @@ enum {
     LEVELS = 256,
     COUNT_BITS = 24,
     COUNT_TOTAL = 1 << COUNT_BITS,
+    LEVEL_FLOOR = 4,    /* least count of a level */
+    NUM_BINS = 16,      /* of the adaptive stage */
+    ADAPTED_TOTAL = COUNT_TOTAL - LEVEL_FLOOR * LEVELS,
 };
 
 typedef struct Layer Layer;
@@ -51,7 +54,7 @@ struct Layer {
 };
 
 typedef struct {
-    int num_layers, mixtures, period;
+    int num_layers, mixtures, period, is_adaptive;
     int num_inputs; /* of the first layer */
     Layer *layers;  /* the last one is the head */
     int32_t *logistic, *exponential, *inverse_scale;
@@ -97,16 +100,31 @@ Predictor *predictor_new(const Network *network, const Tile *tile);
 void predictor_free(Predictor *predictor);
 Wave predict(Predictor *predictor, int step, Times *times);
 
+/* adaptation.c */
+typedef struct Adaptation Adaptation;
+
+Adaptation *adaptation_new(const Tile *tile);
+void adaptation_free(Adaptation *adaptation);
+int adaptation_context(const Adaptation *adaptation, int row, int column, int channel, int log_scale);
+void adaptation_ends(const Adaptation *adaptation, int channel, int context, int32_t ends[NUM_BINS + 1]);
+int32_t adapted(const int32_t ends[NUM_BINS + 1], int32_t below);
+void adaptation_add(Adaptation *adaptation, int row, int column, int channel, int context, int32_t left, int32_t right);
+void adaptation_forget(Adaptation *adaptation, int channel, int context);
+
 /* distribution.c */
 typedef struct {
     const Network *network;
-    int channel;
+    Adaptation *adaptation; /* NULL: none */
+    int row, column, channel;
     int32_t guess[3];
     int32_t weights[MAX_MIXTURES];
     int32_t means[3][MAX_MIXTURES];
+    int32_t log_scales[3][MAX_MIXTURES]; /* entries of the table of inverse scales */
     int32_t inverse_scales[3][MAX_MIXTURES];
     int32_t coupling[3][MAX_MIXTURES];
     int32_t origins[MAX_MIXTURES], slopes[MAX_MIXTURES]; /* of the channel */
+    int context;
+    int32_t ends[NUM_BINS + 1]; /* where adaptation puts the ends of the bins */
 } Distribution;
 
 /* A nibble of a sub-pixel: the high one, or the low one after a certain high one. */
@@ -116,8 +134,10 @@ typedef struct {
     int32_t first, last; /* the high nibble's interval */
 } Nibble;
 
+/* Place and adaptation must have been set. */
 void distribution_start(Distribution *distribution, const Network *network, const int32_t *parameters,
                         const int32_t guess[3]);
+void distribution_learn(Distribution *distribution, int level);
 void distribution_observe(Distribution *distribution, int level);
 Nibble high_nibble(const Distribution *distribution);
 Nibble low_nibble(const Distribution *distribution, int high, int32_t first, int32_t last);

@@ -11,6 +11,7 @@ static atomic_uint_least64_t inputs_time, layers_time, distribution_time;
 
 typedef struct {
     Predictor *predictor;
+    Adaptation *adaptation;      /* NULL: the network has none */
     Distribution *distributions; /* of the pixels of one wavefront */
     Nibble *low;                 /* their low nibbles, once the high ones are known */
     int num_steps;
@@ -29,9 +30,10 @@ static int walk_start(Walk *walk, const Network *network, const Tile *tile)
     walk->times = (Times){0};
     walk->num_steps = tile->width + 2 * (tile->height - 1);
     walk->predictor = predictor_new(network, tile);
+    walk->adaptation = network->is_adaptive ? adaptation_new(tile) : NULL;
     walk->distributions = malloc(sizeof *walk->distributions * (size_t)tile->height);
     walk->low = malloc(sizeof *walk->low * (size_t)tile->height);
-    return walk->predictor && walk->distributions && walk->low;
+    return walk->predictor && walk->distributions && walk->low && (walk->adaptation || !network->is_adaptive);
 }
 
 static void walk_end(Walk *walk)
@@ -41,6 +43,8 @@ static void walk_end(Walk *walk)
     distribution_time += now() - walk->start - walk->times.inputs - walk->times.layers;
     if (walk->predictor)
         predictor_free(walk->predictor);
+    if (walk->adaptation)
+        adaptation_free(walk->adaptation);
     free(walk->distributions);
     free(walk->low);
 }
@@ -49,9 +53,14 @@ static void walk_end(Walk *walk)
 static Wave walk_step(Walk *walk, const Network *network, int step)
 {
     const Wave wave = predict(walk->predictor, step, &walk->times);
-    for (int lane = 0; lane < wave.lanes; lane++)
-        distribution_start(walk->distributions + lane, network,
-                           wave.parameters + (ptrdiff_t)lane * wave.num_parameters, wave.guesses[lane]);
+    for (int lane = 0; lane < wave.lanes; lane++) {
+        Distribution *distribution = walk->distributions + lane;
+        distribution->adaptation = walk->adaptation;
+        distribution->row = wave.first_row + lane;
+        distribution->column = step - 2 * distribution->row;
+        distribution_start(distribution, network, wave.parameters + (ptrdiff_t)lane * wave.num_parameters,
+                           wave.guesses[lane]);
+    }
     return wave;
 }
 
@@ -83,9 +92,14 @@ static void channel_intervals(Walk *walk, const Tile *tile, const Wave *wave, in
     }
 }
 
-static void observe(Walk *walk, const Tile *tile, const Wave *wave, int channel)
+/* Learn from one channel of a wavefront, and go on to the next unless it was the last. */
+static void observe(Walk *walk, const Tile *tile, const Wave *wave, int channel, int is_last)
 {
-    for (int lane = 0; lane < wave->lanes; lane++)
+    for (int lane = 0; walk->adaptation && lane < wave->lanes; lane++)
+        distribution_learn(walk->distributions + lane, pixel_of(tile, wave, lane)[channel]);
+    for (int lane = 0; walk->adaptation && lane < wave->lanes; lane++)
+        adaptation_forget(walk->adaptation, channel, walk->distributions[lane].context);
+    for (int lane = 0; !is_last && lane < wave->lanes; lane++)
         distribution_observe(walk->distributions + lane, pixel_of(tile, wave, lane)[channel]);
 }
 
@@ -99,8 +113,7 @@ int tile_intervals(const Network *network, Tile tile, int num_channels, int32_t 
             channel_intervals(&walk, &tile, &wave, channel, left, counts);
             left += 2 * wave.lanes;
             counts += 2 * wave.lanes;
-            if (channel < num_channels - 1)
-                observe(&walk, &tile, &wave, channel);
+            observe(&walk, &tile, &wave, channel, channel == num_channels - 1);
         }
     }
     walk_end(&walk);
@@ -149,8 +162,7 @@ int tile_decode(const Network *network, Tile tile, int num_channels, int is_shor
         const Wave wave = walk_step(&walk, network, step);
         for (int channel = 0; *is_complete && channel < num_channels; channel++) {
             decode_channel(&walk, &tile, &wave, channel, &decoder, is_last ? rest : NULL);
-            if (channel < num_channels - 1)
-                observe(&walk, &tile, &wave, channel);
+            observe(&walk, &tile, &wave, channel, channel == num_channels - 1);
         }
         if (num_channels == 1)
             repeat_grey(&tile, &wave);

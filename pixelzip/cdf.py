@@ -12,6 +12,7 @@ from typing import Final
 import torch
 from torch import Tensor
 
+from pixelzip.adaptation import Adaptation, adapted
 from pixelzip.models.layers import PARAMETERS_PER_COMPONENT
 from pixelzip.models.tables import (
     COUPLING_HIGH,
@@ -30,7 +31,8 @@ COUNT_TOTAL: Final = 2**24
 LEVELS: Final = 256
 NIBBLE: Final = 16
 
-_WEIGHT_ONE: Final = 2**14
+_WEIGHT_BITS: Final = 14
+_WEIGHT_ONE: Final = 1 << _WEIGHT_BITS
 _MEAN_LOW: Final = -(2**12)
 _MEAN_HIGH: Final = 2**13 - 1
 _TABLE_ORIGIN: Final = LOGISTIC_LENGTH // 2 << INVERSE_SCALE_BITS
@@ -50,16 +52,20 @@ class Distribution:
         head: (n, 10 * mixtures) int32, the network's outputs.
         guess: (n, 3) int32, the predictor's levels, 0..255.
         tables: the model's int32 tables on the same device.
+        adaptation: what the tiles have taught so far, at the same pixels; None: the model has no adaptive stage.
     """
 
-    def __init__(self, head: Tensor, guess: Tensor, tables: dict[str, Tensor]) -> None:
+    def __init__(
+        self, head: Tensor, guess: Tensor, tables: dict[str, Tensor], adaptation: Adaptation | None = None
+    ) -> None:
+        self._adaptation = adaptation
         self._logistic = tables["logistic"]
         split = head.t().contiguous().view(PARAMETERS_PER_COMPONENT, -1, head.shape[0])  # (10, mixtures, n) int32
         logits, offsets, log_scales, coupling = torch.split(split, [1, 3, 3, 3])
         below_best = (logits[0].amax(dim=0) - logits[0]).clamp_(max=len(tables["exponential"]) - 1)
         self._weights = _normalised(_look_up(tables["exponential"], below_best))  # (mixtures, n)
-        entries = log_scales.clamp(LOG_SCALE_LOW, LOG_SCALE_HIGH).sub_(LOG_SCALE_LOW)
-        self._inverse_scales = _look_up(tables["inverse_scale"], entries)  # (3, mixtures, n)
+        self._log_scales = log_scales.clamp(LOG_SCALE_LOW, LOG_SCALE_HIGH).sub_(LOG_SCALE_LOW)  # (3, mixtures, n)
+        self._inverse_scales = _look_up(tables["inverse_scale"], self._log_scales)  # (3, mixtures, n)
         self._coupling = _squashed(coupling, tables)  # (3, mixtures, n)
         self._guess = guess.t().contiguous()  # (3, n)
         self._slopes = self._inverse_scales * MEAN_STEPS  # (3, mixtures, n)
@@ -72,9 +78,8 @@ class Distribution:
 
     def high_counts(self) -> Tensor:
         """Return (16, n) int32 counts of the high nibble of the sub-pixel."""
-        torch.add(
-            self._mixed_below(NIBBLE * self._steps), self._steps, alpha=_FLOOR * NIBBLE, out=self._high_ends[1:-1]
-        )
+        boundaries = (NIBBLE * self._steps).expand(-1, self._high_ends.shape[1])  # (15, n)
+        self._high_ends[1:-1] = self._counts_below(boundaries)
         return self._high_ends[1:] - self._high_ends[:-1]
 
     def low_counts(self, high: Tensor) -> Tensor:
@@ -85,7 +90,7 @@ class Distribution:
         ends = high[None].long()
         first, last = self._high_ends.gather(0, ends), self._high_ends.gather(0, ends + 1)  # (1, n)
         boundaries = NIBBLE * high + self._steps  # (15, n)
-        below = self._mixed_below(boundaries).add_(boundaries, alpha=_FLOOR)
+        below = self._counts_below(boundaries)
         torch.add(_conditional(below, first, last), self._steps, out=self._low_ends[1:-1])
         return self._low_ends[1:] - self._low_ends[:-1]
 
@@ -94,11 +99,15 @@ class Distribution:
         high = levels >> 4
         low = levels - NIBBLE * high
         boundaries = torch.stack((NIBBLE * high, levels, levels + 1, NIBBLE * high + NIBBLE))  # (4, n)
-        below = self._mixed_below(boundaries).add_(boundaries, alpha=_FLOOR)
-        below = below.masked_fill_(boundaries == 0, 0).masked_fill_(boundaries == LEVELS, COUNT_TOTAL)
-        first, left, right, last = below.unbind()
+        first, left, right, last = _with_ends(self._counts_below(boundaries), boundaries)
         ends = _conditional(torch.stack((left, right)), first, last).add_(torch.stack((low, low + 1)))  # (2, n)
         return torch.stack((first, ends[0])), torch.stack((last - first, ends[1] - ends[0]))
+
+    def learn(self, levels: Tensor) -> None:
+        """Let the adaptive stage, if there is one, see the (n,) int32 levels of this channel."""
+        if self._adaptation is not None:
+            boundaries = torch.stack((levels, levels + 1))
+            self._adaptation.learn(self._channel, *_with_ends(self._mixture_below(boundaries), boundaries))
 
     def observe(self, levels: Tensor) -> None:
         """Go on to the next channel, given the (n,) int32 levels of this one.
@@ -117,20 +126,31 @@ class Distribution:
         self._start(self._channel + 1)
 
     def _start(self, channel: int) -> None:
-        """Prepare the table entry of boundary zero, (mixtures, n) int32, for one channel."""
+        """Prepare the table entry of boundary zero, (mixtures, n) int32, and the adaptive stage for one channel."""
         self._channel = channel
         means = self._means[channel].clamp(_MEAN_LOW, _MEAN_HIGH).add_(MEAN_STEPS // 2)
         self._origins = means.mul_(self._inverse_scales[channel]).neg_().add_(_TABLE_ORIGIN)
 
-    def _mixed_below(self, boundaries: Tensor) -> Tensor:
-        """Return (m, n) int32 counts below boundaries in 1..255, (m, 1) or (m, n) int32, without each level's floor.
+        if self._adaptation is not None:
+            log_scale = (self._weights * self._log_scales[channel]).sum(dim=0, dtype=torch.int32) >> _WEIGHT_BITS
+            self._bin_ends = self._adaptation.ends(channel, log_scale, COUNT_TOTAL - _FLOOR * LEVELS)  # (17, n)
+
+    def _counts_below(self, boundaries: Tensor) -> Tensor:
+        """Return (m, n) int32 counts below (m, n) int32 boundaries in 1..255, after adaptation."""
+        below = self._mixture_below(boundaries)
+        if self._adaptation is None:
+            return below
+        return adapted(self._bin_ends, below.clamp_(max=COUNT_TOTAL - 1)).add_(boundaries, alpha=_FLOOR)
+
+    def _mixture_below(self, boundaries: Tensor) -> Tensor:
+        """Return (m, n) int32 counts that the mixture gives to the levels below boundaries in 1..255.
 
         With C the mixture's cumulative in 0..2^30, ``(C >> 6) - (C >> 20)`` is monotone in C and leaves 2^10 of 2^24
         to give every level a count of at least 4.
         """
         below = self._component_cumulative(boundaries).mul_(self._weights)
         mixed = below.sum(dim=1, dtype=torch.int32)  # (m, n), 0..2^30
-        return (mixed >> _COUNT_SHIFT).sub_(mixed >> _FLOOR_SHIFT)
+        return (mixed >> _COUNT_SHIFT).sub_(mixed >> _FLOOR_SHIFT).add_(boundaries, alpha=_FLOOR)
 
     def _component_cumulative(self, boundaries: Tensor) -> Tensor:
         """Return (m, mixtures, n) int32: each logistic below each boundary (less half a level), 0..2^16.
@@ -140,6 +160,11 @@ class Distribution:
         entries = torch.addcmul(self._origins, boundaries[:, None], self._slopes[self._channel])
         entries = entries.bitwise_right_shift_(INVERSE_SCALE_BITS).clamp_(0, LOGISTIC_LENGTH - 1)
         return _look_up(self._logistic, entries)
+
+
+def _with_ends(below: Tensor, boundaries: Tensor) -> tuple[Tensor, ...]:
+    """Split (m, n) counts by boundary, with what boundaries 0 and 256 must have."""
+    return below.masked_fill(boundaries == 0, 0).masked_fill_(boundaries == LEVELS, COUNT_TOTAL).unbind()
 
 
 def _conditional(below: Tensor, first: Tensor, last: Tensor) -> Tensor:

@@ -107,9 +107,8 @@ def port(network: IntegerNetwork, instruction_set: str) -> Any:
     places = {FEATURES: -1} | {integers.layer.name: index for index, integers in enumerate(network.layers)}
     layers = [_ported_layer(integers, places) for integers in network.layers]
     tables = [network.tables[name] for name in ("logistic", "exponential", "inverse_scale")]
-    return _native.network(
-        layers, *tables, config.mixtures, config.period, _padded(config.num_features), instruction_set
-    )
+    sizes = config.mixtures, config.period, _padded(config.num_features)
+    return _native.network(layers, *tables, *sizes, config.adaptive, instruction_set)
 
 
 def _ported_layer(integers: IntegerLayer, places: dict[str, int]) -> tuple[Any, ...]:

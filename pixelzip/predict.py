@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pixelzip.adaptation import Adaptation
 from pixelzip.inputs import Pixels
 from pixelzip.lanes import Grid, Index, Lanes, RasterGrid
 from pixelzip.models.integer import IntegerNetwork
@@ -56,6 +57,8 @@ class Predictor:
         self.device = device
         heights, widths = (np.array(sizes, dtype=np.int64) for sizes in zip(*shapes, strict=True))
         starts = np.array(origins or [(0, 0)] * len(shapes), dtype=np.int64)  # (tiles, 2)
+        self._sizes = heights, widths
+        self._is_adaptive = network.config.adaptive
         self.pixels = Pixels(heights, widths, network.config.period, starts, device)
         self._in_raster_order = network.config.in_raster_order
         self.tables = {name: torch.from_numpy(table).to(device) for name, table in network.tables.items()}
@@ -69,6 +72,10 @@ class Predictor:
         self._views = _views(layers)
         self._waves = self._make_waves(layers)
         self.num_steps = self._grids[1].num_steps
+
+    def new_adaptation(self) -> Adaptation | None:
+        """Return the adaptive stage at the start of these tiles; None: the network has none."""
+        return Adaptation(*self._sizes, self.device) if self._is_adaptive else None
 
     def predict(self, step: int) -> tuple[Lanes, Tensor, Tensor] | None:
         """Return the pixels of a step, the head's outputs (n, 10 * mixtures) and the guesses (n, 3), both int32.

@@ -136,6 +136,7 @@ def _decode_step(distribution: Distribution, num_channels: int, spans: Sequence[
         high = _decode_nibble(distribution.high_counts(), spans)
         low = _decode_nibble(distribution.low_counts(high), spans)
         levels.append(high * NIBBLE + low)
+        distribution.learn(levels[-1])
         if channel < num_channels - 1:
             distribution.observe(levels[-1])
     return torch.stack(levels).expand(3, -1)
@@ -163,6 +164,7 @@ def _intervals(
         pairs = []
         for channel in range(num_channels):
             pairs.append(distribution.intervals(levels[channel]))
+            distribution.learn(levels[channel])
             if channel < num_channels - 1:
                 distribution.observe(levels[channel])
         left, counts = (torch.cat(parts).cpu().numpy() for parts in zip(*pairs, strict=True))
@@ -171,10 +173,13 @@ def _intervals(
 
 def _walk(predictor: Predictor) -> Iterator[tuple[Lanes, Distribution]]:
     """Yield the lanes of every step and their distribution: the one path from pixels so far to counts."""
+    adaptation = predictor.new_adaptation()
     for step in range(predictor.num_steps):
         if (predicted := predictor.predict(step)) is not None:
             lanes, head, guess = predicted
-            yield lanes, Distribution(head, guess, predictor.tables)
+            if adaptation is not None:
+                adaptation.begin(lanes)
+            yield lanes, Distribution(head, guess, predictor.tables, adaptation)
 
 
 def _spans(lanes: Lanes) -> list[tuple[int, slice]]:

@@ -18,7 +18,8 @@ class Lane:
         best = max(rows[0])
         self.weights = normalised([tables["exponential"][min(best - logit, 384)] for logit in rows[0]])
         self.means = [[16 * guess[c] + offset for offset in rows[1 + c]] for c in range(3)]
-        self.inverse = [[tables["inverse_scale"][min(max(s, -48), 80) + 48] for s in rows[4 + c]] for c in range(3)]
+        self.entries = [[min(max(s, -48), 80) + 48 for s in rows[4 + c]] for c in range(3)]
+        self.inverse = [[tables["inverse_scale"][entry] for entry in self.entries[c]] for c in range(3)]
         self.coupling = [[min(max(c, -768), 768) for c in rows[7 + i]] for i in range(3)]
 
     def component_below(self, channel: int, boundary: int) -> list[int]:

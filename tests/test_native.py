@@ -27,6 +27,7 @@ CONFIGS = (
     ConeConfig(channels=7, blocks=(1,), mixtures=1),
     ConeConfig(channels=80, blocks=(1,), mixtures=16),
     ConeConfig(channels=99, blocks=(3,), mixtures=5, period=4),
+    ConeConfig(channels=24, blocks=(1,), mixtures=5, adaptive=True),
 )
 SHAPES = ((9, 13), (1, 1), (1, 5), (6, 1), (8, 8), (17, 3), (2, 2), (30, 41))
 

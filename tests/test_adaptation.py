@@ -1,0 +1,99 @@
+"""A part of stage 5: the adaptive stage equals its definition, helps where the network is wrong, and starts anew."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import make_network, smooth_image
+from reference_adaptation import Histograms
+from reference_cdf import Lane
+from reference_network import reference_outputs
+
+from pixelzip import streams
+from pixelzip.adaptation import COUNT_LIMIT, FIRST_COUNT, NUM_BINS, SYMBOL_MASS
+from pixelzip.models.config import ConeConfig
+from pixelzip.models.export import export_network
+from pixelzip.models.integer import IntegerNetwork, load_network
+from pixelzip.streams import Tile
+
+CONFIG = ConeConfig(channels=16, blocks=(1,), mixtures=3, adaptive=True)
+
+
+def exported(config: ConeConfig, path: Path) -> IntegerNetwork:
+    export_network(make_network(config), path, {})
+    return load_network(path)
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory: pytest.TempPathFactory) -> IntegerNetwork:
+    return exported(CONFIG, tmp_path_factory.mktemp("model") / "adaptive.safetensors")
+
+
+def reference_bits(network: IntegerNetwork, pixels: np.ndarray) -> np.ndarray:
+    """Return the bits of every pixel by the definition, in wavefront order."""
+    head, guess = reference_outputs(network, pixels)
+    height, width, _ = pixels.shape
+    tables = {name: table.tolist() for name, table in network.tables.items()}
+    histograms, bits = Histograms(width), np.zeros((height, width))
+    for step in range(width + 2 * (height - 1)):
+        places = [(row, step - 2 * row) for row in range(height) if 0 <= step - 2 * row < width]
+        lanes = {place: Lane(head[place].tolist(), guess[place].tolist(), tables) for place in places}
+        for channel in range(3):
+            contexts = {place: histograms.context(lanes[place], *place, channel) for place in places}
+            for place, lane in lanes.items():
+                below = [0, *(lane.counts_below(channel, boundary) for boundary in range(1, 256)), 2**24]
+                bits[place] += cost(histograms.adapt(contexts[place], below), int(pixels[place][channel]))
+            for place, lane in lanes.items():
+                level = int(pixels[place][channel])
+                left, right = (
+                    [0, 2**24][edge // 256] if edge in (0, 256) else lane.counts_below(channel, edge)
+                    for edge in (level, level + 1)
+                )
+                histograms.add(contexts[place], left, right)
+                histograms.quantiles[*place, channel] = left + right >> 17
+                if channel < 2:
+                    lane.observe(channel, level)
+            histograms.forget(set(contexts.values()))
+    return bits
+
+
+def cost(below: list[int], level: int) -> float:
+    high, low = divmod(level, 16)
+    first, last = below[16 * high], below[16 * high + 16]
+    ends = [(below[16 * high + j] - first) * (2**24 - 16) // (last - first) + j for j in (low, low + 1)]
+    return float(2 * 24 - np.log2(last - first) - np.log2(ends[1] - ends[0]))
+
+
+@pytest.mark.usefixtures("engine")
+@pytest.mark.parametrize("kind", ["smooth", "noise", "constant"])
+def test_bits_equal_the_definition(network: IntegerNetwork, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    pixels = {
+        "smooth": smooth_image(12, 11),
+        "noise": np.random.default_rng(0).integers(0, 256, (9, 10, 3), dtype=np.uint8),
+        "constant": np.full((30, 40, 3), 255, np.uint8),  # fills histograms until they forget
+    }[kind]
+    measured = streams.measure_tiles(network, [Tile(pixels, 0)], "cpu", 1)[0]
+    assert np.abs(measured - reference_bits(network, pixels)).max() < 1e-9
+
+
+def test_constant_images_fill_histograms() -> None:
+    assert NUM_BINS * FIRST_COUNT + SYMBOL_MASS * 30 * 40 > COUNT_LIMIT
+
+
+@pytest.mark.usefixtures("engine")
+def test_a_wrong_network_is_corrected(network: IntegerNetwork, tmp_path: Path) -> None:
+    pixels = smooth_image(64, 96)
+    plain = exported(ConeConfig(channels=16, blocks=(1,), mixtures=3), tmp_path / "plain.safetensors")
+    adapted_bits, plain_bits = (
+        streams.measure_tiles(one, [Tile(pixels, 0)], "cpu", 1)[0].sum() for one in (network, plain)
+    )
+    assert adapted_bits < 0.95 * plain_bits
+
+
+@pytest.mark.usefixtures("engine")
+def test_every_tile_starts_anew(network: IntegerNetwork) -> None:
+    tiles = [Tile(smooth_image(20, 30, seed=seed), 0) for seed in range(3)]
+    together = streams.encode_tiles(network, tiles, "cpu", 1)
+    assert together == [streams.encode_tiles(network, [tile], "cpu", 1)[0] for tile in tiles]
