@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ import click
 
 from pixelzip.cli.files import FileError, Job, reason
 from pixelzip.errors import PixelzipError
+from pixelzip.threads import num_processors
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -73,9 +73,7 @@ def run_jobs(
 
 def num_threads(threads: int) -> int:
     """Resolve 0 to the processors this process may use."""
-    return (
-        threads or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else threads or os.cpu_count() or 1
-    )
+    return threads or num_processors()
 
 
 def remove_source(job: Job) -> None:

@@ -53,7 +53,7 @@ MODELS: Final = (
 DEFAULT_MODEL: Final = "photo"
 
 PLANES_SUFFIX: Final = "-planes"
-"""What the name of a model's companion, for images on a colour lattice, ends in."""
+"""What the name of a family's companion, for images on a colour lattice, ends in: photo-planes serves all photo-*."""
 
 
 def load(model: str) -> IntegerNetwork:

@@ -103,7 +103,8 @@ class Adaptation:
             quantile = self._quantiles[channel - 1].index_select(0, self._here)
             previous = torch.bucketize(quantile, self._limits, out_int32=True, right=True)
         context = (spread * NUM_ERRORS + direction) * NUM_PREVIOUS + previous
-        return (self._tile * 3 + channel) * NUM_CONTEXTS + context
+        rows: Tensor = (self._tile * 3 + channel) * NUM_CONTEXTS + context
+        return rows
 
     def _to_device(self, index: Index) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(index)).to(self.device)

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pixelzip import ans, components, models
+from pixelzip import ans, components, models, native
 from pixelzip import image as images
 from pixelzip.codec import decompress_array, find_networks
 from pixelzip.errors import PixelzipError
@@ -42,7 +42,8 @@ def examine() -> Iterator[Check]:
     yield Check("python", f"{platform.python_version()}, {platform.system()} {platform.machine()}")
     for package in _NEEDED:
         yield _checked(package, partial(version, package))
-    yield Check("constriction", version("constriction") if ans.HAS_CONSTRICTION else "none: Python codes, much slower")
+    yield Check("constriction", version("constriction") if ans.HAS_CONSTRICTION else "none")
+    yield Check("extension", native.INSTRUCTION_SETS[0] if native.INSTRUCTION_SETS else "not built: much slower")
     for entry in models.MODELS:
         yield _checked(f"model {entry.name}", partial(_load, entry))
     for device in devices():

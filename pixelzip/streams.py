@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from pixelzip import ans, ans_integer, native, short_stream
 from pixelzip.errors import CorruptFile
 from pixelzip.models.integer import IntegerNetwork
+from pixelzip.threads import in_threads
 
 Pixels = NDArray[np.uint8]
 Intervals = NDArray[np.int32]
@@ -69,7 +70,7 @@ class CodedTile:
 def encode_tiles(network: IntegerNetwork, tiles: Sequence[Tile], device: str, num_threads: int | None) -> list[bytes]:
     """Code tiles into one stream each."""
     if native.runs(network, device):
-        return native.in_threads(functools.partial(_encode, network), tiles, num_threads)
+        return in_threads(functools.partial(_encode, network), tiles, num_threads)
     from pixelzip import wavefront  # torch takes seconds to import
 
     return wavefront.encode_tiles(network, tiles, device, num_threads)
@@ -87,7 +88,7 @@ def salvage_tiles(
 ) -> list[Pixels | CorruptFile]:
     """Undo ``encode_tiles``; a tile whose checksum does not match gives the error in its place."""
     if native.runs(network, device):
-        return native.in_threads(functools.partial(_decode, network), tiles, num_threads)
+        return in_threads(functools.partial(_decode, network), tiles, num_threads)
     from pixelzip import wavefront  # as in encode_tiles
 
     return wavefront.decode_tiles(network, tiles, device, num_threads)
@@ -98,7 +99,7 @@ def measure_tiles(
 ) -> list[NDArray[np.float64]]:
     """Return the bits that each pixel of every tile costs by its integer counts, (h, w) float64; nothing is coded."""
     if native.runs(network, device):
-        return native.in_threads(functools.partial(_measure, network), tiles, num_threads)
+        return in_threads(functools.partial(_measure, network), tiles, num_threads)
     from pixelzip import wavefront  # as in encode_tiles
 
     return wavefront.measure_tiles(network, tiles, device, num_threads)

@@ -37,7 +37,17 @@ def test_doctor_finds_nothing_wrong() -> None:
     result = run("doctor")
     assert result.exit_code == 0, result.output
     assert all(line.startswith("ok ") for line in result.stdout.splitlines())
-    for name in ("python", "torch", "numpy", "pillow", "constriction", "model photo", "cpu products", "cpu round trip"):
+    for name in (
+        "python",
+        "torch",
+        "numpy",
+        "pillow",
+        "constriction",
+        "extension",
+        "model photo",
+        "cpu products",
+        "cpu round trip",
+    ):
         assert f"  {name}: " in result.stdout
 
 

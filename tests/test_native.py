@@ -168,6 +168,25 @@ def test_sums_at_the_extremes(instruction_set: str, tmp_path: Path, monkeypatch:
             assert np.array_equal(one, other)
 
 
+def test_an_instruction_set_with_wrong_results_is_not_used(
+    network: IntegerNetwork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trial, chosen = native._trial, list[str]()
+
+    def port(network: IntegerNetwork, instruction_set: str) -> str:
+        return instruction_set
+
+    def wrong_but_for_plain(instruction_set: str) -> np.ndarray:
+        chosen.append(instruction_set)
+        return trial(real_port(network, "portable")) + (instruction_set != "portable")
+
+    real_port = native.port
+    monkeypatch.setattr(native, "port", port)
+    monkeypatch.setattr(native, "_trial", wrong_but_for_plain)
+    assert native._ported.__wrapped__(network) == "portable"
+    assert chosen == ["portable", *native.INSTRUCTION_SETS[:-1]]
+
+
 def test_wrong_sizes_are_refused(network: IntegerNetwork) -> None:
     ported, pixels = native.port(network, native.INSTRUCTION_SETS[-1]), np.zeros((2, 3, 3), np.uint8)
     numbers = np.zeros(36, np.int32)
