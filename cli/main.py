@@ -20,6 +20,7 @@ COMMANDS: Final = (
     "models",
     "pack",
     "sample",
+    "test",
     "train",
     "unpack",
 )
