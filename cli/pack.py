@@ -11,11 +11,10 @@ from typing import Any
 import click
 import numpy as np
 
-from pixelzip import image as images
 from pixelzip import models
 from pixelzip.cli.batch import FAILURES, num_threads
 from pixelzip.cli.files import STANDARD, FileError, Job, check_target, expand, read_input, reason, write_output
-from pixelzip.cli.pictures import IMAGE_SUFFIXES, open_image
+from pixelzip.cli.pictures import IMAGE_SUFFIXES, load, open_image
 from pixelzip.codec import ImageOrArray
 
 
@@ -68,10 +67,7 @@ def pack(
 
 def _read(path: Path, max_pixels: int) -> ImageOrArray:
     image, _ = open_image(read_input(Job(path, None)), max_pixels)
-    try:
-        images.read(image)
-    except (OSError, SyntaxError, ValueError) as error:
-        raise FileError(f"the image is damaged: {error}") from error
+    load(image)
     return image
 
 

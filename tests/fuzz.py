@@ -44,8 +44,8 @@ SECONDS_PER_FILE = 30
 MAX_GROWTH_BYTES = 400 * 2**20
 """More is a large allocation: metadata may inflate to 64 MiB, and is then held as bytes, as text and as a PNG chunk."""
 
-SHARE_OPENED = 0.02
-"""Share of files that are also opened with Pillow."""
+SHARE_OPENED = 0.01
+"""Share of files that are also salvaged and opened with Pillow."""
 
 SHARE_GOLDEN = 0.001
 """Share of files taken from the golden ones, whose networks are full-sized."""
@@ -121,6 +121,7 @@ def _look(seed: Seed, damaged: bytes, repaired: bool, opened: bool) -> str:
         decoded = pixelzip.decompress_array(damaged, model=seed.model, max_pixels=seed.max_pixels)
     except pixelzip.PixelzipError as error:
         if opened:
+            _salvage(seed, damaged)
             _open_with_pillow(damaged)
         return type(error).__name__
     _require_known(decoded)
@@ -152,8 +153,8 @@ def _require_known(samples: np.ndarray) -> None:
 
 def _write(seed: Seed, damaged: bytes) -> None:
     """What the command line does: describe, decode with metadata, write as PNG and TIFF."""
-    pixelzip.info(damaged, seed.max_pixels)
     try:
+        pixelzip.info(damaged, seed.max_pixels)
         image = pixelzip.decompress(damaged, model=seed.model, max_pixels=seed.max_pixels)
     except pixelzip.PixelzipError:
         return
@@ -162,6 +163,13 @@ def _write(seed: Seed, damaged: bytes) -> None:
             save_image(image, Path(f"x{suffix}"))
         except FileError:
             continue
+
+
+def _salvage(seed: Seed, damaged: bytes) -> None:
+    try:
+        pixelzip.salvage(damaged, model=seed.model, max_pixels=seed.max_pixels)
+    except pixelzip.PixelzipError:
+        return
 
 
 def _open_with_pillow(damaged: bytes) -> None:

@@ -51,7 +51,14 @@ def metadata(random: Random, data: bytes) -> bytes:
     header, start = _after_metadata(data)
     section = b"".join(_block(random) for _ in range(random.randint(0, 4)))
     fields = bytes([header[5] | 0x40]) + header[6:]
-    return SIGNATURE + fields + write_varint(len(section)) + struct.pack("<I", zlib.crc32(section)) + data[start:]
+    return (
+        SIGNATURE
+        + fields
+        + write_varint(len(section))
+        + struct.pack("<I", zlib.crc32(section))
+        + section
+        + data[start:]
+    )
 
 
 def pack_header(random: Random, data: bytes) -> bytes:
