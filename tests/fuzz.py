@@ -105,8 +105,12 @@ class Run:
             return seed, False, mutations.splice(random, seed.data, random.choice(pool).data)
         repaired = random.random() < 0.3
         damage = random.choice(mutations.REPAIRED if repaired else mutations.PLAIN)
+        try:
+            damaged = damage(random, seed.data)
+        except (pixelzip.PixelzipError, LookupError, ValueError):  # golden-errors have no fields to repair
+            repaired, damage, damaged = False, mutations.splice, mutations.splice(random, seed.data + b"?", seed.data)
         self.damages[damage.__name__] += 1
-        return seed, repaired, damage(random, seed.data) if seed.data else random.randbytes(20)
+        return seed, repaired, damaged
 
     def _keep(self, index: int, seed: Seed, damaged: bytes, error: BaseException) -> None:
         self.findings.mkdir(parents=True, exist_ok=True)
