@@ -88,7 +88,7 @@ def chunks(random: Random, data: bytes) -> bytes:
 
 def splice(random: Random, data: bytes, other: bytes) -> bytes:
     """Begin with one file and end with another."""
-    return data[: random.randrange(len(data))] + other[random.randrange(len(other) + 1) :]
+    return data[: random.randrange(len(data) + 1)] + other[random.randrange(len(other) + 1) :]
 
 
 REPAIRED: Sequence[Damage] = (metadata, pack_header, chunks)
