@@ -44,30 +44,13 @@ def cut(random: Random, data: bytes) -> bytes:
     )
 
 
-def metadata(random: Random, data: bytes) -> bytes:
-    """Give an image file other metadata under a checksum that is right."""
-    if not data.startswith(SIGNATURE):
-        return pack_header(random, data)
-    header, start = _after_metadata(data)
-    section = b"".join(_block(random) for _ in range(random.randint(0, 4)))
-    fields = bytes([header[5] | 0x40]) + header[6:]
-    return (
-        SIGNATURE
-        + fields
-        + write_varint(len(section))
-        + struct.pack("<I", zlib.crc32(section))
-        + section
-        + data[start:]
-    )
-
-
-def pack_header(random: Random, data: bytes) -> bytes:
-    """Change the index of a pack and repair its checksum; image files get other metadata."""
-    if not data.startswith(PACK_SIGNATURE):
-        return metadata(random, data)
-    start = int(pack_container.read(data, 2**20).offsets[0])
-    header = _changed(random, data[: start - 4], start - 4)
-    return header + struct.pack("<I", zlib.crc32(header)) + data[start:]
+def fields(random: Random, data: bytes) -> bytes:
+    """Change fields that a checksum guards, and repair it; raises ValueError for what has none."""
+    if data.startswith(PACK_SIGNATURE):
+        return _pack_index(random, data)
+    if data.startswith(SIGNATURE):
+        return _metadata(random, data)
+    raise ValueError("neither an image nor a pack")
 
 
 def chunks(random: Random, data: bytes) -> bytes:
@@ -91,7 +74,7 @@ def splice(random: Random, data: bytes, other: bytes) -> bytes:
     return data[: random.randrange(len(data) + 1)] + other[random.randrange(len(other) + 1) :]
 
 
-REPAIRED: Sequence[Damage] = (metadata, pack_header, chunks)
+REPAIRED: Sequence[Damage] = (fields, fields, chunks)
 PLAIN: Sequence[Damage] = (any_bytes, any_bytes, first_bytes, first_bytes, one_bit, one_bit, cut)
 
 
@@ -113,6 +96,21 @@ def _changed(random: Random, data: bytes, end: int) -> bytes:
         elif damaged:
             damaged[place % len(damaged)] ^= 1 << random.randrange(8)
     return bytes(damaged)
+
+
+def _metadata(random: Random, data: bytes) -> bytes:
+    """Give an image other metadata."""
+    header, start = _after_metadata(data)
+    section = b"".join(_block(random) for _ in range(random.randint(0, 4)))
+    first = SIGNATURE + bytes([header[5] | 0x40]) + header[6:]
+    return first + write_varint(len(section)) + struct.pack("<I", zlib.crc32(section)) + section + data[start:]
+
+
+def _pack_index(random: Random, data: bytes) -> bytes:
+    """Change the header or index of a pack."""
+    start = int(pack_container.read(data, 2**20).offsets[0])
+    header = _changed(random, data[: start - 4], start - 4)
+    return header + struct.pack("<I", zlib.crc32(header)) + data[start:]
 
 
 def _after_metadata(data: bytes) -> tuple[bytes, int]:
