@@ -78,7 +78,8 @@ class Run:
         started = time.perf_counter()
         signal.alarm(SECONDS_PER_FILE)
         try:
-            outcome = _look(seed, damaged, repaired, random.random() < SHARE_OPENED)
+            with warnings.catch_warnings(action="ignore"):
+                outcome = _look(seed, damaged, repaired, random.random() < SHARE_OPENED)
         except (Exception, Hang) as error:
             outcome = f"BROKEN {type(error).__name__}"
             self._keep(index, seed, damaged, error)
@@ -98,7 +99,7 @@ class Run:
         return sum(count for outcome, count in self.outcomes.items() if outcome.startswith("BROKEN"))
 
     def _damaged(self, random: Random) -> tuple[Seed, bool, bytes]:
-        pool = self.golden if random.random() < SHARE_GOLDEN else self.tiny
+        pool = self.golden if self.golden and random.random() < SHARE_GOLDEN else self.tiny
         seed = random.choice(pool)
         if random.random() < 0.05:
             self.damages["splice"] += 1
@@ -189,9 +190,9 @@ def _raise_hang(*_: object) -> None:
     raise Hang
 
 
-def run(num_files: int, seed: int, findings: Path, folder: Path, first: int = 0) -> Run:
+def run(num_files: int, seed: int, findings: Path, folder: Path, *, first: int = 0, with_golden: bool = True) -> Run:
     """Damage ``num_files`` files, the same ones for one seed; ``folder`` takes the tiny networks."""
-    state = Run(seed, findings, *fuzz_corpus.make(folder))
+    state = Run(seed, findings, *fuzz_corpus.make(folder, with_golden))
     before = signal.signal(signal.SIGALRM, _raise_hang)
     state.one(first)  # what is loaded once is no allocation of a file
     start_bytes = _peak_bytes()
@@ -231,9 +232,8 @@ def main() -> None:
     parser.add_argument("--first", type=int, default=0, help="index of the first file, to go on or to repeat one")
     parser.add_argument("--findings", type=Path, default=Path("findings"))
     options = parser.parse_args()
-    warnings.simplefilter("ignore")
     with tempfile.TemporaryDirectory() as folder:
-        state = run(options.files, options.seed, options.findings, Path(folder), options.first)
+        state = run(options.files, options.seed, options.findings, Path(folder), first=options.first)
     sys.exit(1 if state.num_broken else 0)
 
 

@@ -57,9 +57,9 @@ def fingerprint(samples: NDArray[np.generic]) -> bytes:
     return hashlib.sha256(f"{samples.dtype} {samples.shape}".encode() + samples.tobytes()).digest()
 
 
-def make(folder: Path) -> tuple[list[Seed], list[Seed]]:
+def make(folder: Path, with_golden: bool) -> tuple[list[Seed], list[Seed]]:
     """Return tiny files, the quickest several times, and golden ones, and fill KNOWN."""
-    tiny, golden = list(_tiny(folder)), list(_golden())
+    tiny, golden = list(_tiny(folder)), list(_golden()) if with_golden else []
     for seed in [*tiny, *golden]:
         KNOWN.update(map(fingerprint, _decoded(seed)))
     slow = ("blocks", "lattice", "mixed", "RGBA", "RGB16", "RGB-2x2")
