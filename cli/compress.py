@@ -55,7 +55,7 @@ def compress(
         seconds = time.perf_counter() - started
         if not no_verify:
             _verify(image, data, model, device, num_threads(threads), max_pixels)
-        write_output(job, data, not no_preserve)
+        write_output(job, data, preserve=not no_preserve, force=force)
         if remove:
             remove_source(job)
         if is_jpeg and not quiet:

@@ -66,7 +66,7 @@ def decompress(
         image = _salvaged(salvaged, job) if salvaged else _decoded(data, job, crop, options)
         seconds = time.perf_counter() - started
         if not test_only:
-            write_output(job, save_image(image, job.target), not no_preserve)
+            write_output(job, save_image(image, job.target), preserve=not no_preserve, force=force)
             if remove:
                 remove_source(job)
         if salvaged:

@@ -59,7 +59,8 @@ def pack(
         for subject, _ in sources:
             pictures.append(_read(subject, max_pixels))
         subject = output
-        write_output(job, _packed(pictures, names, _folders(names) if labels else None, options, not no_verify), False)
+        data = _packed(pictures, names, _folders(names) if labels else None, options, not no_verify)
+        write_output(job, data, preserve=False, force=force)
     except FAILURES as error:
         click.echo(f"pixelzip: {subject}: {reason(error)}", err=True)
         sys.exit(1)
