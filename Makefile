@@ -1,13 +1,16 @@
 # make demo    compress a real photograph, restore it, compare every pixel, draw where the bits went
 # make test    all tests and checks
 # make bench   bits and speed beside PNG, WebP and JPEG XL: make bench DATA=folder
+# make fuzz    a million damaged files: make fuzz FILES=20000 SEED=1 for fewer or others
 # make dist    wheel and source distribution
 
 PYTHON ?= python3
+FILES ?= 1000000
+SEED ?= 0
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test bench dist check clean
+.PHONY: demo test bench fuzz dist check clean
 
 $(VENV)/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -29,6 +32,9 @@ check: $(VENV)/ready
 
 bench: $(VENV)/ready
 	$(BIN)/pixelzip bench $(DATA)
+
+fuzz: $(VENV)/ready
+	$(BIN)/python tests/fuzz.py --files $(FILES) --seed $(SEED)
 
 dist: $(VENV)/ready
 	$(BIN)/python -m build --outdir dist .

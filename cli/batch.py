@@ -16,8 +16,8 @@ from pixelzip.threads import num_processors
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-FAILURES = (FileError, PixelzipError, OSError, MemoryError)
-"""What may go wrong with one file while the others go on."""
+FAILURES = (FileError, PixelzipError, OSError, MemoryError, RuntimeError)
+"""What may go wrong with one file while the others go on; torch raises RuntimeError for devices and lack of memory."""
 
 
 def shared_options(command: Command) -> Command:

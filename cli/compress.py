@@ -15,7 +15,7 @@ import pixelzip
 from pixelzip import models
 from pixelzip.cli.batch import num_threads, remove_source, run_jobs, shared_options
 from pixelzip.cli.files import FileError, Job, check_target, plan_jobs, read_input, write_output
-from pixelzip.cli.pictures import IMAGE_SUFFIXES, open_image
+from pixelzip.cli.pictures import IMAGE_SUFFIXES, load, open_image
 
 
 @click.command()
@@ -48,12 +48,14 @@ def compress(
         check_target(job, force)
         source = read_input(job)
         image, is_jpeg = open_image(source, max_pixels)
+        load(image)
         started = time.perf_counter()
-        data = _compressed(image, model or models.DEFAULT_MODEL, device, num_threads(threads), strip)
+        name, num = model or models.DEFAULT_MODEL, num_threads(threads)
+        data = pixelzip.compress(image, name, device=device, num_threads=num, strip=strip)
         seconds = time.perf_counter() - started
         if not no_verify:
             _verify(image, data, model, device, num_threads(threads), max_pixels)
-        write_output(job, data, not no_preserve)
+        write_output(job, data, preserve=not no_preserve, force=force)
         if remove:
             remove_source(job)
         if is_jpeg and not quiet:
@@ -69,13 +71,6 @@ def compress(
 
     jobs = plan_jobs(inputs, IMAGE_SUFFIXES, ".pxz", output, output_dir, recursive)
     run_jobs(jobs, work, quiet=quiet, verbose=verbose, as_json=as_json)
-
-
-def _compressed(image: Image.Image | NDArray[Any], model: str, device: str, threads: int, strip: bool) -> bytes:
-    try:
-        return pixelzip.compress(image, model, device=device, num_threads=threads, strip=strip)
-    except (OSError, SyntaxError, ValueError) as error:
-        raise FileError(f"the image is damaged: {error}") from error
 
 
 def _verify(

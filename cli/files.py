@@ -61,6 +61,8 @@ def plan_jobs(
 
 def read_input(job: Job) -> bytes:
     """Read all of an input; raises OSError, or FileError when it is empty."""
+    if job.source is None and sys.stdin is None:
+        raise FileError("it is closed")
     data = sys.stdin.buffer.read() if job.source is None else job.source.read_bytes()
     if not data:
         raise FileError("the file is empty")
@@ -70,6 +72,8 @@ def read_input(job: Job) -> bytes:
 def check_target(job: Job, force: bool) -> None:
     """Raise FileError when the output exists (and is not to be overwritten) or is the input itself."""
     if job.target is None:
+        if sys.stdout is None:
+            raise FileError("standard output is closed")
         if sys.stdout.isatty() and not force:
             raise FileError("refusing to write binary data to a terminal; use -o or -f")
         return
@@ -78,14 +82,16 @@ def check_target(job: Job, force: bool) -> None:
     if job.target.is_dir():
         raise FileError(f"{job.target} is a folder")
     if job.target.exists() and not force:
-        raise FileError(f"{job.target} exists; use -f to overwrite it")
+        raise FileError(_exists(job.target))
 
 
-def write_output(job: Job, data: bytes, preserve: bool) -> None:
-    """Write an output so that it appears complete or not at all, with the mode and time of the input."""
+def write_output(job: Job, data: bytes, *, preserve: bool, force: bool) -> None:
+    """Write an output so that it appears complete or not at all, with the mode and time of the input.
+
+    Raises FileError when another process has made the output meanwhile (and it is not to be overwritten).
+    """
     if job.target is None:
-        sys.stdout.buffer.write(data)
-        sys.stdout.buffer.flush()
+        _write_standard(data)
         return
     job.target.parent.mkdir(parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(dir=job.target.parent, prefix=f".{job.target.name}.")
@@ -95,10 +101,46 @@ def write_output(job: Job, data: bytes, preserve: bool) -> None:
             file.flush()
             os.fsync(file.fileno())
         _set_attributes(Path(name), job.source if preserve else None)
-        os.replace(name, job.target)
+        _move(Path(name), job.target, force)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+def _move(source: Path, target: Path, force: bool) -> None:
+    if not force:
+        try:
+            os.link(source, target)  # unlike a renaming it fails when there is a target
+        except FileExistsError as error:
+            raise FileError(_exists(target)) from error
+        except OSError:  # a file system without links
+            os.replace(source, target)
+        source.unlink(missing_ok=True)
+    else:
+        os.replace(source, target)
+    _sync_folder(target.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Have the new name on the disk before an input may be removed; where folders cannot be opened, hope."""
+    if hasattr(os, "O_DIRECTORY"):
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        os.fsync(descriptor)
+        os.close(descriptor)
+
+
+def _write_standard(data: bytes) -> None:
+    try:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+    except BrokenPipeError as error:
+        # What is left in the buffer would be written again, and fail again, when Python ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise FileError("whoever reads standard output has closed it") from error
+
+
+def _exists(target: Path) -> str:
+    return f"{target} exists; use -f to overwrite it"
 
 
 def reason(error: BaseException) -> str:
@@ -141,11 +183,14 @@ def _target(
 
 
 def _set_attributes(path: Path, source: Path | None) -> None:
-    if source is None:
+    try:
+        status = source.stat() if source else None
+    except FileNotFoundError:  # gone meanwhile: all the more is the output needed
+        status = None
+    if status is None:
         mask = os.umask(0)
         os.umask(mask)
         path.chmod(0o666 & ~mask)
         return
-    status = source.stat()
     path.chmod(status.st_mode & 0o777)
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))

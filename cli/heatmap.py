@@ -29,7 +29,7 @@ def heatmap(source: Path, output: Path, force: bool, model: str) -> None:
         bits = measure_bits(image, model)
         buffer = io.BytesIO()
         draw(bits).save(buffer, "PNG")
-        write_output(job, buffer.getvalue(), preserve=False)
+        write_output(job, buffer.getvalue(), preserve=False, force=force)
     except FAILURES as error:
         raise click.ClickException(f"{source}: {reason(error)}") from error
     click.echo(

@@ -13,6 +13,7 @@ import click
 import pixelzip
 from pixelzip.cli.batch import FAILURES
 from pixelzip.cli.files import STANDARD, Job, read_input, reason
+from pixelzip.errors import printable
 
 
 @click.command()
@@ -45,7 +46,7 @@ def _described(description: pixelzip.Info) -> dict[str, Any]:
 def _line(row: dict[str, Any]) -> str:
     coded_by = f"model {row['model']}" if row["model"] else f"embedded {row['body'].upper()}"
     coded_by += f" on the {row['lattice']} lattice" if row["lattice"] else ""
-    metadata = ", ".join(f"{key}: {value}" for key, value in row["metadata"].items())
+    metadata = ", ".join(printable(f"{key}: {value}") for key, value in row["metadata"].items())
     text = (
         f"{row['file']}: {row['width']}x{row['height']} {row['mode']}, {row['num_bytes']} bytes, "
         f"{row['bits_per_subpixel']} bits/sub-pixel, {coded_by}, {row['num_tiles']} tile(s)"

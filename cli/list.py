@@ -11,6 +11,7 @@ import click
 
 from pixelzip.cli.batch import FAILURES
 from pixelzip.cli.files import Job, read_input, reason
+from pixelzip.errors import printable
 from pixelzip.pack_reader import Entry, Pack
 
 
@@ -33,6 +34,6 @@ def list(source: Path, as_json: bool) -> None:  # noqa: A001
 
 
 def _line(entry: Entry) -> str:
-    name = "" if entry.name is None else f"  {entry.name if entry.name.isprintable() else repr(entry.name)}"
+    name = "" if entry.name is None else f"  {printable(entry.name)}"
     label = "" if entry.label is None else f"  label {entry.label}"
     return f"{entry.index}{name}{label}  {entry.width}x{entry.height} {entry.mode}, {entry.num_bytes} bytes"

@@ -1,9 +1,10 @@
-"""The command group: ``pixelzip COMMAND``. Exit codes: 0 done, 1 some file failed, 2 wrong usage."""
+"""The command group: ``pixelzip COMMAND``. Exit codes: 0 done, 1 some file failed, 2 wrong usage, 130 interrupted."""
 
 from __future__ import annotations
 
 import importlib
-from typing import Final
+import sys
+from typing import Any, Final
 
 import click
 
@@ -20,9 +21,14 @@ COMMANDS: Final = (
     "models",
     "pack",
     "sample",
+    "test",
     "train",
     "unpack",
 )
+
+
+INTERRUPTED: Final = 130
+"""What shells expect of a program that Ctrl-C has ended."""
 
 
 class _Commands(click.Group):
@@ -37,6 +43,13 @@ class _Commands(click.Group):
         command = getattr(importlib.import_module(f"pixelzip.cli.{name}"), name)
         assert isinstance(command, click.Command)
         return command
+
+    def invoke(self, context: click.Context) -> Any:
+        try:
+            return super().invoke(context)
+        except KeyboardInterrupt:
+            click.echo("pixelzip: interrupted", err=True)
+            sys.exit(INTERRUPTED)
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})

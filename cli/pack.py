@@ -11,11 +11,10 @@ from typing import Any
 import click
 import numpy as np
 
-from pixelzip import image as images
 from pixelzip import models
 from pixelzip.cli.batch import FAILURES, num_threads
 from pixelzip.cli.files import STANDARD, FileError, Job, check_target, expand, read_input, reason, write_output
-from pixelzip.cli.pictures import IMAGE_SUFFIXES, open_image
+from pixelzip.cli.pictures import IMAGE_SUFFIXES, load, open_image
 from pixelzip.codec import ImageOrArray
 
 
@@ -60,7 +59,8 @@ def pack(
         for subject, _ in sources:
             pictures.append(_read(subject, max_pixels))
         subject = output
-        write_output(job, _packed(pictures, names, _folders(names) if labels else None, options, not no_verify), False)
+        data = _packed(pictures, names, _folders(names) if labels else None, options, not no_verify)
+        write_output(job, data, preserve=False, force=force)
     except FAILURES as error:
         click.echo(f"pixelzip: {subject}: {reason(error)}", err=True)
         sys.exit(1)
@@ -68,10 +68,7 @@ def pack(
 
 def _read(path: Path, max_pixels: int) -> ImageOrArray:
     image, _ = open_image(read_input(Job(path, None)), max_pixels)
-    try:
-        images.read(image)
-    except (OSError, SyntaxError, ValueError) as error:
-        raise FileError(f"the image is damaged: {error}") from error
+    load(image)
     return image
 
 

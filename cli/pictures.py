@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, PngImagePlugin, UnidentifiedImageError
 
+from pixelzip import image as images
 from pixelzip.cli.files import FileError
 from pixelzip.errors import ImageTooLarge
 
@@ -25,7 +26,11 @@ _NUMPY_MAGIC: Final = b"\x93NUMPY"
 Image.MAX_IMAGE_PIXELS = None
 """--max-pixels is the limit here, checked as soon as the header is read."""
 
-_BROKEN: Final = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, IndexError, KeyError, TypeError)
+BROKEN: Final = (
+    *(OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, RuntimeError),
+    *(LookupError, TypeError, AttributeError, ArithmeticError),
+)
+"""What Pillow raises, in one format or another, for images and metadata that are damaged."""
 
 
 def open_image(data: bytes, max_pixels: int) -> tuple[Image.Image | NDArray[Any], bool]:
@@ -47,7 +52,15 @@ def open_image(data: bytes, max_pixels: int) -> tuple[Image.Image | NDArray[Any]
         return image, image.format == "JPEG"
     except UnidentifiedImageError as error:
         raise FileError("not an image that can be read") from error
-    except _BROKEN as error:
+    except BROKEN as error:
+        raise FileError(f"the image is damaged: {error}") from error
+
+
+def load(image: Image.Image | NDArray[Any]) -> None:
+    """Decode an image that has been opened; raises FileError when it is damaged, UnsupportedImage."""
+    try:
+        images.read(image)
+    except BROKEN as error:
         raise FileError(f"the image is damaged: {error}") from error
 
 
@@ -61,24 +74,30 @@ def save_image(image: Image.Image | NDArray[Any], target: Path | None) -> bytes:
         np.save(buffer, np.asarray(image), allow_pickle=False)
     elif isinstance(image, np.ndarray):
         raise FileError("16-bit colour can only be written as .npy")
-    elif suffix == ".png":
-        image.save(buffer, "PNG", **_png_options(image))
     else:
-        image.save(buffer, "TIFF", compression="tiff_adobe_deflate", **_tiff_options(image))
+        try:
+            _save_with_metadata(image, suffix, buffer)
+        except BROKEN as error:
+            raise FileError(f"{suffix} cannot hold the metadata: {error}; .npy holds the pixels alone") from error
     return buffer.getvalue()
 
 
-def _png_options(image: Image.Image) -> dict[str, Any]:
+def _save_with_metadata(image: Image.Image, suffix: str, buffer: io.BytesIO) -> None:
+    texts = {key: value for key, value in image.info.items() if isinstance(value, str)}
+    image.info = {key: value for key, value in image.info.items() if key not in texts}
+    options = {key: image.info[key] for key in ("exif", "dpi", "icc_profile") if key in image.info}
+    if suffix == ".png":
+        image.save(buffer, "PNG", pnginfo=_png_chunks(image.info, texts), **options)
+    else:
+        image.save(buffer, "TIFF", compression="tiff_adobe_deflate", **options)
+
+
+def _png_chunks(info: dict[Any, Any], texts: dict[Any, str]) -> PngImagePlugin.PngInfo:
     chunks = PngImagePlugin.PngInfo()
-    for key, value in image.info.items():
-        if key == "xmp":
-            chunks.add_itxt("XML:com.adobe.xmp", value.decode("utf-8", "replace"))
-        elif key == "gamma":
-            chunks.add(b"gAMA", struct.pack(">I", round(value * 100000)))
-        elif isinstance(value, str):
-            chunks.add_itxt(str(key), value)
-    return {"pnginfo": chunks, **{key: image.info[key] for key in ("exif", "dpi", "icc_profile") if key in image.info}}
-
-
-def _tiff_options(image: Image.Image) -> dict[str, Any]:
-    return {key: image.info[key] for key in ("exif", "dpi", "icc_profile") if key in image.info}
+    if "xmp" in info:
+        chunks.add_itxt("XML:com.adobe.xmp", info["xmp"].decode("utf-8", "replace"))
+    if "gamma" in info:
+        chunks.add(b"gAMA", struct.pack(">I", round(info["gamma"] * 100000)))
+    for key, value in texts.items():
+        chunks.add_itxt(str(key), value)
+    return chunks

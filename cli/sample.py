@@ -48,6 +48,6 @@ def sample(
         picture = io.BytesIO()
         drawn = draw(network, num_images, size, label=label, seed=seed, device=device)
         Image.fromarray(arrange(drawn)).save(picture, "PNG")
-        write_output(job, picture.getvalue(), preserve=False)
+        write_output(job, picture.getvalue(), preserve=False, force=force)
     except (*FAILURES, ValueError) as error:
         raise click.ClickException(reason(error)) from error

@@ -91,8 +91,8 @@ def train(
             initial=initial,
         )
         _run(network, config, output)
-    except (ValueError, OSError) as error:
-        raise click.ClickException(str(error)) from error
+    except (ValueError, OSError, RuntimeError) as error:  # torch raises RuntimeError when a disk is full
+        raise click.ClickException(" ".join(str(error).split())) from error
 
 
 def _network(

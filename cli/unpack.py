@@ -94,7 +94,8 @@ def _written(job: Job, result: Samples | PixelzipError, force: bool) -> bool:
             raise result
         check_target(job, force)
         is_array = job.target is not None and job.target.suffix == ".npy"
-        write_output(job, save_image(result if is_array else Image.fromarray(result), job.target), False)
+        data = save_image(result if is_array else Image.fromarray(result), job.target)
+        write_output(job, data, preserve=False, force=force)
     except FAILURES as error:
         click.echo(f"pixelzip: {job.name}: {reason(error)}", err=True)
         return False

@@ -9,7 +9,7 @@ from typing import Any
 
 from PIL import Image, ImageDraw
 
-from pixelzip.models.export import export_network
+from pixelzip.models.export import export_network, replacing
 from pixelzip.models.integer import IntegerNetwork, load_network
 from pixelzip.models.pixelcnn import ConePixelCNN
 from pixelzip.models.rounding import round_weights
@@ -20,15 +20,17 @@ def finish_run(trainer: Trainer, command: str) -> Path:
     """Write ``model.safetensors``, ``model.md`` and ``curve.png`` into the folder of a finished run."""
     folder = trainer.folder
     path = folder / "model.safetensors"
-    curve = [json.loads(line) for line in (folder / "curve.jsonl").read_text().splitlines()]
+    curve = [json.loads(line) for line in trainer.curve]
     training = asdict(trainer.config)
     floats = trainer.averaged()
     if isinstance(floats, ConePixelCNN):
         round_weights(floats, trainer.some_pixels())
     export_network(floats, path, {"command": command, "training": json.dumps(training)})
     network = load_network(path)
-    (folder / "model.md").write_text(write_card(network, command, curve[-1]))
-    draw_curve(curve).save(folder / "curve.png")
+    with replacing(folder / "model.md") as temporary:
+        temporary.write_text(write_card(network, command, curve[-1]))
+    with replacing(folder / "curve.png") as temporary:
+        draw_curve(curve).save(temporary, "PNG")
     return path
 
 

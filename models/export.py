@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import math
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from pixelzip.models.integer import METADATA_KEY, Config, IntegerLayer, IntegerNetwork, config_to_json
 from pixelzip.models.layers import (
@@ -54,7 +57,19 @@ def export_network(network: Network, path: Path, metadata: dict[str, str]) -> No
     largest_sum = max(integers.largest_sum for integers in layers)
     proof = {"config": config_to_json(config), "largest_sum": str(largest_sum)}
     # One entry only: the library writes several in random order, and the file's hash is its identity.
-    save_file(tensors, path, metadata={METADATA_KEY: json.dumps({**metadata, **proof}, sort_keys=True)})
+    with replacing(path) as temporary:
+        temporary.write_bytes(save(tensors, {METADATA_KEY: json.dumps({**metadata, **proof}, sort_keys=True)}))
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give another path to write to, which then takes the place of ``path``: what has this name is whole."""
+    temporary = path.with_suffix(f"{path.suffix}.tmp")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def float_network(network: IntegerNetwork) -> ConePixelCNN:

@@ -85,6 +85,17 @@ class IntegerLayer:
         return int((128 * magnitudes + np.abs(self.bias.astype(np.int64))).max())
 
 
+_TABLES: Final = {
+    "logistic": (2**15, 0, 2**16),
+    "exponential": (385, 0, 2**16),
+    "inverse_scale": (129, 0, 2**17),
+    "tanh": (513, -768, 768),
+    "elu": (513, -128, 127),
+    "sigmoid": (513, 0, 2**14),
+}
+"""Length, least and largest entry of every table: within them no sum of the mixture exceeds 32 bits."""
+
+
 @dataclass(frozen=True, eq=False)
 class IntegerNetwork:
     """A network ready to run. ``tables`` maps the configuration's table names to int32 arrays."""
@@ -94,6 +105,15 @@ class IntegerNetwork:
     tables: dict[str, NDArray[np.int32]]
     metadata: dict[str, str]
     sha256: str
+
+    def __post_init__(self) -> None:
+        """Raise ValueError unless the tables give every level a count."""
+        for name, table in self.tables.items():
+            length, least, largest = _TABLES[name]
+            if table.shape != (length,) or table.min() < least or table.max() > largest:
+                raise ValueError(f"table {name} is not {length} numbers from {least} to {largest}")
+        if (np.diff(self.tables["logistic"]) < 0).any() or self.tables["exponential"][0] < 1:
+            raise ValueError("the tables are not those of a distribution")
 
     @property
     def identifier(self) -> bytes:
@@ -119,6 +139,8 @@ def load_network(path: Path) -> IntegerNetwork:
             metadata: dict[str, str] = json.loads((file.metadata() or {})[METADATA_KEY])
             tensors: dict[str, Any] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         config = config_from_json(metadata["config"])
+        if np.sum(config.blocks) > len(tensors):
+            raise ValueError(f"{config.blocks} blocks have more than {len(tensors)} tensors")
         layers = tuple(
             IntegerLayer(
                 layer,
@@ -129,9 +151,9 @@ def load_network(path: Path) -> IntegerNetwork:
             for layer in config.plan()
         )
         tables = {name: _typed(tensors, f"table.{name}", np.int32) for name in config.table_names}
-    except (SafetensorError, KeyError, TypeError) as error:
+        return IntegerNetwork(config, layers, tables, metadata, sha256)
+    except (SafetensorError, LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise ValueError(f"{path.name}: not a pixelzip model: {error}") from error
-    return IntegerNetwork(config, layers, tables, metadata, sha256)
 
 
 def config_to_json(config: Config) -> str:

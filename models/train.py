@@ -12,9 +12,9 @@ import json
 import logging
 import math
 import os
+import pickle
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from torch import Tensor, distributed, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from pixelzip.models.data import Batch
-from pixelzip.models.export import Network
+from pixelzip.models.export import Network, replacing
 from pixelzip.models.integer import Config
 from pixelzip.models.pixelcnn import ConePixelCNN
 from pixelzip.models.start import build, initial_weights, training_data
@@ -94,8 +94,11 @@ class Trainer:
         if self._checkpoint.exists():
             self._resume()
         self.batches.position = self.step
+        self.curve = self._read_curve()
         settings = {"network": asdict(network), "training": asdict(config)}
-        (folder / "config.json").write_text(json.dumps(settings, indent=2) + "\n")
+        if self.rank == 0:
+            with replacing(folder / "config.json") as temporary:
+                temporary.write_text(json.dumps(settings, indent=2) + "\n")
 
     @property
     def _checkpoint(self) -> Path:
@@ -116,8 +119,8 @@ class Trainer:
                 mean = float(torch.stack(losses).mean())
                 losses.clear()
                 if self.rank == 0:
-                    self._save()
                     self._record(Progress(self.step, time.monotonic() - started, mean, held_out), report)
+                    self._save()
 
     def _train_step(self, forward: nn.Module, batch: Batch) -> Tensor:
         self.network.quantised = self.step >= self.config.quantise_from_step
@@ -179,9 +182,16 @@ class Trainer:
         return network.eval()
 
     def _record(self, progress: Progress, report: Callable[[Progress], None]) -> None:
-        with (self.folder / "curve.jsonl").open("a") as file:
-            file.write(json.dumps(asdict(progress)) + "\n")
+        self.curve.append(json.dumps(asdict(progress)))
+        with replacing(self.folder / "curve.jsonl") as temporary:
+            temporary.write_text("".join(f"{line}\n" for line in self.curve))
         report(progress)
+
+    def _read_curve(self) -> list[str]:
+        """Return the lines up to the checkpoint: a run that was killed may have written one more."""
+        path = self.folder / "curve.jsonl"
+        lines = path.read_text().splitlines() if path.exists() else []
+        return [line for line in lines if json.loads(line)["step"] <= self.step]
 
     def _save(self) -> None:
         state = {
@@ -191,16 +201,19 @@ class Trainer:
             "optimizer": self.optimizer.state_dict(),
             "random": torch.get_rng_state(),
         }
-        with _replacing(self._checkpoint) as temporary:
+        with replacing(self._checkpoint) as temporary:
             torch.save(state, temporary)
 
     def _resume(self) -> None:
-        state: dict[str, Any] = torch.load(self._checkpoint, map_location=self.device, weights_only=True)
-        self.step = state["step"]
-        self.network.load_state_dict(state["network"])
-        self.average.load_state_dict(state["average"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        torch.set_rng_state(state["random"].cpu())
+        try:
+            state: dict[str, Any] = torch.load(self._checkpoint, map_location=self.device, weights_only=True)
+            self.network.load_state_dict(state["network"])
+            self.average.load_state_dict(state["average"])
+            self.optimizer.load_state_dict(state["optimizer"])
+            torch.set_rng_state(state["random"].cpu())
+            self.step = state["step"]
+        except (RuntimeError, pickle.UnpicklingError, EOFError, LookupError, TypeError, ValueError) as error:
+            raise ValueError(f"{self._checkpoint}: damaged, or of another network") from error
         logger.info("resumed at step %d", self.step)
 
 
@@ -221,10 +234,3 @@ def _place(device: str) -> tuple[torch.device, int, int]:
     local = int(os.environ["LOCAL_RANK"])
     place = torch.device("cuda", local) if device == "cuda" else torch.device(device)
     return place, distributed.get_rank(), world_size
-
-
-@contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
-    temporary = path.with_suffix(".tmp")
-    yield temporary
-    os.replace(temporary, path)

@@ -15,17 +15,20 @@ from pixelzip.errors import (
     UnsupportedVersion,
 )
 from pixelzip.lazy import LazyImage, open  # noqa: A004
+from pixelzip.recovery import DamagedTile, Salvage, salvage
 from pixelzip.version import VERSION
 
 __version__ = VERSION
 
 __all__ = [
     "CorruptFile",
+    "DamagedTile",
     "ImageTooLarge",
     "Info",
     "LazyImage",
     "OutsideImage",
     "PixelzipError",
+    "Salvage",
     "UnknownModel",
     "UnsupportedImage",
     "UnsupportedVersion",
@@ -35,4 +38,5 @@ __all__ = [
     "decompress_array",
     "info",
     "open",
+    "salvage",
 ]

@@ -81,10 +81,18 @@ class Decoder:
         self._coder = constriction.stream.stack.AnsCoder(_to_words(words))
 
     def decode(self, weights: NDArray[np.float32]) -> NDArray[np.int32]:
-        """Decode n symbols; ``weights`` is (n, m) C-contiguous, each count minus one, counts summing to 2^24."""
+        """Decode n symbols; ``weights`` is (n, m) C-contiguous, each count minus one, counts summing to 2^24.
+
+        Raises CorruptFile for other counts where constriction notices them.
+        """
         if not weights.flags.c_contiguous:
             raise ValueError("weights must be C-contiguous")
-        symbols: NDArray[np.int32] = self._coder.decode(_FAMILY, weights)
+        try:
+            symbols: NDArray[np.int32] = self._coder.decode(_FAMILY, weights)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # where constriction panics it raises what is no Exception
+            raise CorruptFile(f"a tile's counts are not a distribution: {error}") from error
         return symbols
 
     def finish(self, seal: int) -> None:

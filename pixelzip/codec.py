@@ -246,3 +246,5 @@ def find_network(identifier: bytes, model: str | None) -> IntegerNetwork:
         return models.load_identified(identifier)
     except KeyError as error:
         raise UnknownModel(f"the file needs the model {identifier.hex()}, which is not installed") from error
+    except (ValueError, OSError) as error:
+        raise UnknownModel(f"the model cannot be loaded: {error}") from error

@@ -21,6 +21,7 @@ from pixelzip.container import (
     Component,
     Header,
 )
+from pixelzip.errors import CorruptFile
 from pixelzip.image import Picture
 from pixelzip.models.integer import IntegerNetwork
 from pixelzip.streams import CodedTile, Tile, decode_tiles, encode_tiles, measure_tiles
@@ -124,13 +125,13 @@ def decode(
     decoded: list[list[Pixels] | None] = [None] * len(files)
     for network in networks:
         chosen = [index for index, (header, _) in enumerate(files) if header.model == network.identifier]
-        parts = [_places_to_decode(*files[index], regions[index]) for index in chosen]
+        parts = [places_to_decode(*files[index], regions[index]) for index in chosen]
         places = [place for _, part in parts for place in part]
         tiles = decode_tiles(network, [place.tile for place in places], device, num_threads)
         for place, pixels in zip(places, tiles, strict=True):
             place.target[:] = pixels[place.part.slices]
         for index, (components, _) in zip(chosen, parts, strict=True):
-            decoded[index] = _from_planes(files[index][0], components, regions[index])
+            decoded[index] = from_planes(files[index][0], components, regions[index])
     return decoded
 
 
@@ -157,17 +158,27 @@ def _streams_to_code(picture: Prepared) -> list[Tile | bytes]:
 
 
 @dataclass(frozen=True, eq=False)
-class _Place:
-    """A tile still to be decoded, the part of it that is wanted, and the pixels of a component that this part fills."""
+class Place:
+    """A tile still to be decoded, the part of it that is wanted, and the pixels of a component that this part fills.
+
+    ``component`` and ``number`` say which it is, tiles numbered row by row from 0.
+    """
 
     tile: CodedTile
     part: Box
     target: Pixels
+    component: int
+    number: int
 
 
-def _places_to_decode(header: Header, streams: Sequence[bytes], region: Box) -> tuple[list[Pixels], list[_Place]]:
-    """Undo ``_streams_to_code`` for a region: its components, and what is still to be decoded into them."""
-    components, places, index = list[Pixels](), list[_Place](), 0
+def places_to_decode(
+    header: Header, streams: Sequence[bytes], region: Box, damaged: list[int] | None = None
+) -> tuple[list[Pixels], list[Place]]:
+    """Undo ``_streams_to_code`` for a region: its components, and what is still to be decoded into them.
+
+    A stored component that is damaged raises CorruptFile, or its number is added to ``damaged``.
+    """
+    components, places, index = list[Pixels](), list[Place](), 0
     assert header.tiling is not None
     for component, num_channels in zip(header.components, header.mode.component_channels, strict=True):
         pixels = np.zeros((region.height, region.width, num_channels), dtype=np.uint8)
@@ -176,19 +187,26 @@ def _places_to_decode(header: Header, streams: Sequence[bytes], region: Box) -> 
             pixels[:] = np.frombuffer(component.constant, dtype=np.uint8)
         elif component.coding == STORED:
             shape = (header.height, header.width, num_channels)
-            pixels[:] = fallback.read_stored(streams[index], header.seal(index), shape)[region.slices]
+            try:
+                pixels[:] = fallback.read_stored(streams[index], header.seal(index), shape)[region.slices]
+            except CorruptFile:
+                if damaged is None:
+                    raise
+                damaged.append(len(components) - 1)
             index += 1
         else:
-            for box in header.tiling.boxes():
+            for number, box in enumerate(header.tiling.boxes()):
                 if (wanted := box.meet(region)) is not None:
                     shape = (box.height, box.width, num_channels)
                     tile = CodedTile(streams[index], shape, header.seal(index), header.origin)
-                    places.append(_Place(tile, wanted.seen_from(box), pixels[wanted.seen_from(region).slices]))
+                    target = pixels[wanted.seen_from(region).slices]
+                    places.append(Place(tile, wanted.seen_from(box), target, len(components) - 1, number))
                 index += 1
     return components, places
 
 
-def _from_planes(header: Header, components: list[Pixels], region: Box) -> list[Pixels]:
+def from_planes(header: Header, components: list[Pixels], region: Box) -> list[Pixels]:
+    """Return a region's components with planes of a lattice as RGB; raises CorruptFile."""
     if header.lattice is None:
         return components
     return [lattice.to_rgb(header.lattice, components[0], header.box.seen_from(region)), *components[1:]]

@@ -113,8 +113,10 @@ def write(header: Header, streams: Sequence[bytes]) -> bytes:
     return b"".join([*parts, *streams])
 
 
-def read(data: bytes, max_pixels: int = DEFAULT_MAX_PIXELS) -> tuple[Header, list[bytes]]:
+def read(data: bytes, max_pixels: int = DEFAULT_MAX_PIXELS, *, is_damaged: bool = False) -> tuple[Header, list[bytes]]:
     """Take a file apart, checking every length against the bytes that exist.
+
+    Of a file that ``is_damaged`` metadata that are not intact are left out, and streams that are cut off may be empty.
 
     Raises:
         CorruptFile: not a pixelzip file, truncated or inconsistent; the message names field and offset.
@@ -136,20 +138,29 @@ def read(data: bytes, max_pixels: int = DEFAULT_MAX_PIXELS) -> tuple[Header, lis
         raise CorruptFile(f"an image of {width}x{height} pixels is impossible")
     if width * height > max_pixels:
         raise ImageTooLarge(f"the image has {width}x{height} pixels, more than the limit of {max_pixels}")
-    blocks = _read_blocks(reader) if first & _METADATA_BIT else ()
+    blocks = _read_blocks(reader, is_damaged) if first & _METADATA_BIT else ()
     if body in (BODY_PNG, BODY_WEBP):
         return Header(mode, width, height, body, blocks), [reader.take(4, "checksum"), reader.rest()]
     model = reader.take(2, "model identifier")
     lattice = _read_lattice(reader, mode) if body == _BODY_LATTICE else None
     tiling = _read_tiling(reader, width, height)
     header = Header(mode, width, height, BODY_MODEL, blocks, model, tiling, _read_components(reader, mode), lattice)
-    return header, _read_streams(reader, header.num_streams)
+    return header, _read_streams(reader, header.num_streams, is_damaged)
 
 
-def _read_blocks(reader: Reader) -> tuple[Block, ...]:
+def _read_blocks(reader: Reader, is_damaged: bool) -> tuple[Block, ...]:
     length = reader.varint("metadata length")
     checksum = struct.unpack("<I", reader.take(4, "metadata checksum"))[0]
     section = reader.take(length, "metadata")
+    try:
+        return _parse_blocks(section, checksum)
+    except CorruptFile:
+        if is_damaged:
+            return ()
+        raise
+
+
+def _parse_blocks(section: bytes, checksum: int) -> tuple[Block, ...]:
     if zlib.crc32(section) != checksum:
         raise CorruptFile("the metadata does not match its checksum")
     inner, blocks, budget = Reader(section), [], MAX_METADATA_BYTES
@@ -196,11 +207,11 @@ def _read_components(reader: Reader, mode: Mode) -> tuple[Component, ...]:
     return tuple(components)
 
 
-def _read_streams(reader: Reader, num_streams: int) -> list[bytes]:
-    if num_streams * LEAST_STREAM_BYTES > reader.num_left:
+def _read_streams(reader: Reader, num_streams: int, is_damaged: bool) -> list[bytes]:
+    if num_streams * LEAST_STREAM_BYTES > reader.num_left and not is_damaged:
         raise CorruptFile(f"the file is too short for its {num_streams} streams")
     lengths = [reader.varint("stream length") for _ in range(num_streams - 1)]
-    streams = [reader.take(length, "stream") for length in lengths]
+    streams = [reader.take(min(length, reader.num_left) if is_damaged else length, "stream") for length in lengths]
     return [*streams, reader.rest()]
 
 

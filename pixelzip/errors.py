@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 
+def printable(text: str) -> str:
+    """Return text from a file as it may stand in a message: one line, nothing that a terminal would obey."""
+    return text if text.isprintable() else repr(text)
+
+
 class PixelzipError(Exception):
     """Base of every error that pixelzip raises on purpose; its message is one line for a person."""
 

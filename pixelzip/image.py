@@ -201,7 +201,7 @@ def _collect(image: Image.Image) -> list[Block]:
         blocks.append((DPI, struct.pack("<dd", *map(float, info["dpi"]))))
     if isinstance(info.get("gamma"), float | int):
         blocks.append((GAMMA, struct.pack("<d", info["gamma"])))
-    if info.get("transparency") is not None:
+    if isinstance(info.get("transparency"), int | bytes | tuple):
         blocks.append((TRANSPARENCY, _pack_transparency(info["transparency"])))
     if image.mode == "P" and image.palette is not None:
         raw_mode, colours = image.palette.getdata()

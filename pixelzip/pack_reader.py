@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pixelzip import codec, container, models, pack_container
-from pixelzip.errors import CorruptFile, PixelzipError
+from pixelzip.errors import CorruptFile, PixelzipError, printable
 from pixelzip.image import Samples
 from pixelzip.pack_container import BLOCK_IMAGES, FILE, STREAM
 from pixelzip.streams import CodedTile, salvage_tiles
@@ -208,4 +208,4 @@ class Pack:
             return type(error)(f"{self._title(place)}: {error}")
 
     def _title(self, place: int) -> str:
-        return f"image {place} ({self.names[place]})" if self.names else f"image {place}"
+        return f"image {place} ({printable(self.names[place])})" if self.names else f"image {place}"

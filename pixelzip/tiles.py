@@ -31,6 +31,11 @@ class Box:
         """Rows and columns of the rectangle in its image."""
         return slice(self.top, self.top + self.height), slice(self.left, self.left + self.width)
 
+    @property
+    def corners(self) -> tuple[int, int, int, int]:
+        """Left, top, right and bottom, the last two exclusive."""
+        return self.left, self.top, self.left + self.width, self.top + self.height
+
     def meet(self, other: Box) -> Box | None:
         """Return what both rectangles have in common, None when that is nothing."""
         top, left = max(self.top, other.top), max(self.left, other.left)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 
 import numpy as np
@@ -9,13 +10,14 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from pixelzip import native
+from pixelzip import components, native
 from pixelzip.models.config import ConeConfig
 from pixelzip.models.export import export_network
 from pixelzip.models.integer import IntegerNetwork, load_network
 from pixelzip.models.paper import PaperConfig
 from pixelzip.models.pixelcnn import ConePixelCNN
 from pixelzip.models.two_stream import PaperPixelCNN
+from pixelzip.tiles import Tiling
 
 CONFIGS = (
     ConeConfig(channels=16, blocks=(2,), mixtures=3),
@@ -73,6 +75,12 @@ def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> s
 def always_modelled(monkeypatch: pytest.MonkeyPatch) -> None:
     """Write the network's file even where PNG or WebP would be smaller, as with random weights."""
     monkeypatch.setattr("pixelzip.fallback._may_lose", lambda picture, coded: False)
+
+
+@pytest.fixture
+def small_tiles(monkeypatch: pytest.MonkeyPatch, always_modelled: None) -> None:
+    """Write the network's files in the smallest tiles, which are the quickest to test."""
+    monkeypatch.setattr(components, "Tiling", functools.partial(Tiling, tile_width=64, tile_height=64))
 
 
 def smooth_image(height: int, width: int, channels: int = 3, seed: int = 0) -> NDArray[np.uint8]:

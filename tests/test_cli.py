@@ -209,7 +209,9 @@ def test_ctrl_c_leaves_nothing(photo: Path, monkeypatch: pytest.MonkeyPatch) -> 
         raise KeyboardInterrupt
 
     monkeypatch.setattr(files.os, "fsync", interrupted)
-    assert run("compress", photo).exit_code == 1
+    result = run("compress", photo)
+    assert result.exit_code == 130
+    assert result.stderr == "pixelzip: interrupted\n"
     assert os.listdir(photo.parent) == ["photo.png"]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import struct
 import zlib
 from dataclasses import replace
@@ -21,18 +20,12 @@ from pixelzip.models.config import ConeConfig
 from pixelzip.models.conversion import JFIF
 from pixelzip.models.export import export_network
 from pixelzip.models.planes import CHROMA_HALVED, jpeg_planes
-from pixelzip.tiles import Box, Tiling, from_crop
+from pixelzip.tiles import Box, from_crop
 
 HEIGHT, WIDTH = 130, 520
 CROPS = ((0, 0, 520, 130), (63, 63, 65, 65), (100, 10, 101, 11), (0, 64, 520, 65), (519, 0, 520, 130))
 TILES = (27, 4, 1, 9, 3)
 """Of 64 x 64 pixels in an image of WIDTH x HEIGHT."""
-
-
-@pytest.fixture
-def small_tiles(monkeypatch: pytest.MonkeyPatch, always_modelled: None) -> None:
-    """Write the network's files in the smallest tiles, which are the quickest to test."""
-    monkeypatch.setattr(components, "Tiling", functools.partial(Tiling, tile_width=64, tile_height=64))
 
 
 @pytest.fixture

@@ -6,19 +6,74 @@ import json
 from pathlib import Path
 
 import pytest
+from golden_files import ALL_METADATA
 from write_golden import ERRORS, GOLDEN, digest
 
 import pixelzip
+from pixelzip import container, models, pack_container
+from pixelzip.container import BODY_PNG, BODY_WEBP, CODED, CONSTANT, STORED
+from pixelzip.image import MODES
+from pixelzip.models.conversion import CONVERSIONS
+from pixelzip.models.integer import load_network
 from pixelzip.pack import Pack, pack
+from pixelzip.pack_container import FILE, STREAM
 
 GOOD = sorted(GOLDEN.glob("*.pxz*"))
 BROKEN = sorted(ERRORS.glob("*.pxz*"))
 
 
 def test_corpora_are_complete() -> None:
-    assert len(GOOD) >= 27
-    assert len(BROKEN) >= 17
+    assert len(GOOD) >= 85
+    assert len(BROKEN) >= 28
     assert sorted(json.loads((GOLDEN / "sha256.json").read_text())) == [path.name for path in GOOD]
+
+
+def test_there_is_a_file_for_every_field() -> None:
+    headers = [container.read(path.read_bytes())[0] for path in GOOD if path.suffix == ".pxz"]
+    networks = {entry.identifier for entry in models.MODELS if not entry.name.endswith("-planes")}
+    networks |= {load_network(path).identifier for path in GOLDEN.glob("*.safetensors")}
+    modes = [mode.name for mode in MODES]
+    coded = set(modes) - {"1", "P"}
+    assert {(header.model, header.mode.name) for header in headers if header.model and not header.lattice} >= {
+        (network, mode) for network in networks for mode in coded
+    }
+    bodies = {(header.body, header.mode.name) for header in headers}
+    assert bodies >= {(BODY_PNG, mode) for mode in ("1", "L", "LA", "P", "RGB", "RGBA", "I;16")}
+    assert bodies >= {(BODY_WEBP, mode) for mode in ("1", "L", "LA", "P", "RGB", "RGBA")}
+    lattices = [header for header in headers if header.lattice]
+    assert {header.lattice.conversion for header in lattices if header.lattice} == set(CONVERSIONS)
+    assert {header.mode.name for header in lattices} == {"RGB", "RGBA"}
+    assert any(header.tiling and not header.tiling.is_single for header in lattices)
+    assert {component.coding for header in headers for component in header.components} == {CODED, CONSTANT, STORED}
+    assert {kind for header in headers for kind, _ in header.blocks} == {*range(1, 9), 77}
+    assert len({header.tiling.code for header in headers if header.tiling and not header.tiling.is_single}) == 2
+
+
+def test_there_is_a_pack_for_every_field() -> None:
+    packs = [pack_container.read(path.read_bytes(), 2**20) for path in GOOD if path.suffix == ".pxzp"]
+    described = {(contents.names is not None, contents.labels is not None) for contents in packs}
+    assert described == {(False, False), (False, True), (True, False), (True, True)}
+    assert {shape.coding for contents in packs for shape in contents.shapes} == {STREAM, FILE}
+    assert max(len(contents.shapes) for contents in packs) > pack_container.BLOCK_IMAGES
+    assert min(len(contents.shapes) for contents in packs) == 0
+
+
+def test_metadata_come_back() -> None:
+    decoded = pixelzip.decompress((GOLDEN / "photo-1-metadata-all.pxz").read_bytes())
+    assert decoded.info == ALL_METADATA
+    palette = pixelzip.decompress((GOLDEN / "png-palette-RGBA.pxz").read_bytes())
+    assert palette.info["transparency"] == bytes(range(0, 130, 10))
+    assert palette.getpalette() == pixelzip.decompress((GOLDEN / "webp-P.pxz").read_bytes()).getpalette()
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for path in GOOD if path.stat().st_size < 2000 and "lattice" not in path.name],
+    ids=lambda path: path.name,
+)
+def test_golden_file_decodes_with_the_other_coder(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pixelzip.ans.HAS_CONSTRICTION", False)
+    test_golden_file_decodes(path)
 
 
 @pytest.mark.parametrize("path", GOOD, ids=lambda path: path.name)

@@ -16,7 +16,9 @@ from pathlib import Path
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent))
-from conftest import PAPER_CONFIGS, make_network, smooth_image
+import golden_files
+from conftest import smooth_image
+from golden_files import GOLDEN, other_models
 from test_codec import MODES, make_image
 from test_lattice import photograph
 
@@ -24,10 +26,8 @@ import pixelzip
 from pixelzip import models
 from pixelzip.container import PACK_SIGNATURE
 from pixelzip.models.conversion import CONVERSIONS
-from pixelzip.models.export import export_network
 from pixelzip.pack import Pack, pack
 
-GOLDEN = Path(__file__).parent / "golden"
 ERRORS = Path(__file__).parent / "golden-errors"
 
 
@@ -37,13 +37,16 @@ def digest(data: bytes, name: str) -> str:
     Files whose ``name`` begins with that of a model in GOLDEN need that model.
     """
     if data.startswith(PACK_SIGNATURE):
-        packed = Pack(data)
+        packed = Pack(data, model=_other_model(name))
         texts = [f"{image.shape} {image.dtype} {digest_of_samples(image)}" for image in packed]
         return hashlib.sha256(f"{texts} {packed.names} {packed.labels}".encode()).hexdigest()
-    model = next((str(path) for path in GOLDEN.glob("*.safetensors") if name.startswith(path.stem)), None)
-    samples = pixelzip.decompress_array(data, model=model)
+    samples = pixelzip.decompress_array(data, model=_other_model(name))
     text = f"{pixelzip.info(data).mode} {samples.shape} {samples.dtype}".encode()
     return hashlib.sha256(text + samples.astype(samples.dtype.newbyteorder("<")).tobytes()).hexdigest()
+
+
+def _other_model(name: str) -> str | None:
+    return next((str(path) for path in GOLDEN.glob("*.safetensors") if name.startswith(path.stem)), None)
 
 
 def digest_of_samples(samples: np.ndarray) -> str:
@@ -116,16 +119,6 @@ def broken_files(good: bytes) -> dict[str, bytes]:
     }
 
 
-def paper_model() -> str:
-    """Return the path of a small network of the paper's family with random weights."""
-    path = GOLDEN / "paper.safetensors"
-    if not path.exists():
-        network = make_network(PAPER_CONFIGS[0])
-        network.layers[-1].main.g.data *= 0.05  # as wide as at the start of training
-        export_network(network, path, {})
-    return str(path)
-
-
 def main() -> None:
     GOLDEN.mkdir(exist_ok=True)
     ERRORS.mkdir(exist_ok=True)
@@ -140,18 +133,21 @@ def main() -> None:
     small = [smooth_image(32, 32, seed=seed) for seed in range(3)]
     made |= {f"{names['cifar10']}-RGB.pxz": pixelzip.compress(small[0], "cifar10")}
     made |= {f"{names['cifar10']}-pack.pxzp": pack(small, model="cifar10")}
-    made |= {"paper-raster.pxz": pixelzip.compress(smooth_image(13, 18), paper_model())}
+    made |= {"paper-raster.pxz": pixelzip.compress(smooth_image(13, 18), other_models()["paper"])}
+    made |= golden_files.files_of_networks() | golden_files.files_of_bodies()
+    made |= golden_files.files_of_features(default, names["photo-planes"])
     for name, data in made.items():
         if not (GOLDEN / name).exists():
             (GOLDEN / name).write_bytes(data)
             table[name] = digest(data, name)
     table_path.write_text(json.dumps(table, indent=1, sort_keys=True) + "\n")
-    for key, data in broken_files((GOLDEN / f"{default}-RGB-smooth.pxz").read_bytes()).items():
-        if not (ERRORS / f"{key}.pxz").exists():
-            (ERRORS / f"{key}.pxz").write_bytes(data)
-    for key, data in broken_packs((GOLDEN / f"{default}-pack-mixed.pxzp").read_bytes()).items():
-        if not (ERRORS / f"{key}.pxzp").exists():
-            (ERRORS / f"{key}.pxzp").write_bytes(data)
+    image, packed = f"{default}-RGB-smooth.pxz", f"{default}-pack-mixed.pxzp"
+    broken = {f"{key}.pxz": data for key, data in broken_files((GOLDEN / image).read_bytes()).items()}
+    broken |= {f"{key}.pxzp": data for key, data in broken_packs((GOLDEN / packed).read_bytes()).items()}
+    broken |= golden_files.broken_features(default, names["photo-planes"])
+    for name, data in broken.items():
+        if not (ERRORS / name).exists():
+            (ERRORS / name).write_bytes(data)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,120 @@
+"""A damaged file -> what of it is intact, and a list of what is not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from PIL import Image
+
+from pixelzip import codec, components, container, fallback
+from pixelzip import image as images
+from pixelzip.codec import Crop
+from pixelzip.components import Pixels
+from pixelzip.container import BODY_MODEL, Header
+from pixelzip.errors import CorruptFile
+from pixelzip.image import Mode, Picture, Samples
+from pixelzip.models.integer import IntegerNetwork
+from pixelzip.streams import salvage_tiles
+
+_GREY, _OPAQUE, _LOW = 128, 255, 0
+
+
+@dataclass(frozen=True)
+class DamagedTile:
+    """A tile that does not match its checksum.
+
+    ``number`` counts tiles row by row from 0; ``box`` is (left, top, right, bottom) in pixels, the last two exclusive;
+    ``part`` is what is lost of the pixels there: colour, grey or alpha, or the low bytes of these.
+    """
+
+    number: int
+    box: Crop
+    part: str
+
+
+@dataclass(frozen=True, eq=False)
+class Salvage:
+    """An image with one plain colour where it is damaged: mid-grey, opaque.
+
+    ``tiles`` lists what is damaged, ``notes`` what else is wrong with the file, ``num_tiles`` is how many there are.
+    """
+
+    picture: Picture
+    num_tiles: int
+    tiles: tuple[DamagedTile, ...]
+    notes: tuple[str, ...]
+
+    def to_pillow(self) -> Image.Image:
+        """Return a Pillow image; raises UnsupportedImage for 16-bit colour, for which there is ``to_array``."""
+        return images.to_pillow(self.picture)
+
+    def to_array(self) -> Samples:
+        """Return samples (H, W) or (H, W, C), uint8 or uint16."""
+        return images.to_array(self.picture)
+
+
+def salvage(
+    data: bytes,
+    *,
+    model: str | None = None,
+    device: str = "cpu",
+    num_threads: int | None = None,
+    max_pixels: int = container.DEFAULT_MAX_PIXELS,
+) -> Salvage:
+    """Decode what is intact of a damaged or truncated file; arguments as for ``decompress``.
+
+    Metadata that do not match their checksum are left out.
+
+    Raises:
+        CorruptFile: the header is damaged, or no tile of the image's first component is intact.
+        UnsupportedVersion, UnknownModel, ImageTooLarge: as for ``decompress``.
+    """
+    notes: tuple[str, ...] = ()
+    try:
+        header, streams = container.read(data, max_pixels)
+    except CorruptFile as error:
+        header, streams = container.read(data, max_pixels, is_damaged=True)
+        notes = (str(error),)
+    if header.body != BODY_MODEL:
+        return Salvage(fallback.read_embedded(header, streams[0], streams[1]), 1, (), notes)
+    parts, tiles = _decoded(header, streams, codec.find_network(header.model, model), device, num_threads)
+    assert header.tiling is not None
+    return Salvage(
+        Picture(header.mode, images.join(header.mode, parts), header.blocks), header.tiling.num_tiles, tiles, notes
+    )
+
+
+def _decoded(
+    header: Header, streams: Sequence[bytes], network: IntegerNetwork, device: str, num_threads: int | None
+) -> tuple[list[Pixels], tuple[DamagedTile, ...]]:
+    """Return the components, damaged tiles filled, and list these."""
+    assert header.tiling is not None
+    boxes, stored = list(header.tiling.boxes()), list[int]()
+    parts, places = components.places_to_decode(header, streams, header.box, stored)
+    damaged = [(component, number) for component in stored for number in range(len(boxes))]
+    decoded = salvage_tiles(network, [place.tile for place in places], device, num_threads)
+    for place, result in zip(places, decoded, strict=True):
+        if isinstance(result, CorruptFile):
+            damaged.append((place.component, place.number))
+        else:
+            place.target[:] = result
+    if sum(component == 0 for component, _ in damaged) == len(boxes):
+        raise CorruptFile("nothing can be salvaged: no tile matches its checksum")
+    parts = components.from_planes(header, parts, header.box)
+    for component, number in damaged:
+        parts[component][boxes[number].slices] = _fill(header.mode, component)[1]
+    return parts, tuple(
+        DamagedTile(number, boxes[number].corners, _fill(header.mode, component)[0])
+        for component, number in sorted(damaged, key=lambda place: (place[1], place[0]))
+    )
+
+
+def _fill(mode: Mode, component: int) -> tuple[str, int]:
+    """Return what a component is called, and the level that stands for it where it is damaged."""
+    per_byte = 8 * len(mode.component_channels) // mode.bit_depth
+    is_low, is_alpha = component >= per_byte, component % per_byte == 1
+    name = "alpha" if is_alpha else "colour" if mode.num_channels >= 3 else "grey"
+    if is_low:
+        return f"low bytes of {name}", _LOW
+    return name, _OPAQUE if is_alpha else _GREY

@@ -1,0 +1,123 @@
+"""The same bytes everywhere: the SHA-256 of the streams of fixed images, under every setting that this machine offers.
+
+    python tests/exactness.py            # all settings, one after the other
+    python tests/exactness.py --digest   # one line, to compare machines, versions of Python, torch and NumPy
+
+Images are made by integers alone, so that no library's random numbers come in. The exit code is 1 when a digest is not
+the one below.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Iterator
+from unittest import mock
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from pixelzip import components, decompress_array, models
+from pixelzip import image as images
+from pixelzip.codec import find_networks
+from pixelzip.models.conversion import JFIF
+from pixelzip.pack import Pack, pack
+from pixelzip.product import int8_products_are_exact
+
+DIGEST = "0fc80292287fced116aef1137e6fd8e7c6fe5184e2304f2a81152ce39240bc07"
+
+SETTINGS: dict[str, tuple[dict[str, str], list[str]]] = {
+    "default": ({}, []),
+    "1 thread": ({"OMP_NUM_THREADS": "1"}, ["--threads", "1"]),
+    "2 threads": ({"OMP_NUM_THREADS": "2"}, ["--threads", "2"]),
+    **{f"oneDNN {isa}": ({"ONEDNN_MAX_CPU_ISA": isa}, []) for isa in
+       ("SSE41", "AVX", "AVX2", "AVX2_VNNI", "AVX512_CORE", "AVX512_CORE_VNNI", "AVX512_CORE_AMX")},
+    **{f"ATen {level}": ({"ATEN_CPU_CAPABILITY": level}, []) for level in ("default", "avx2", "avx512")},
+    "oneDNN SSE41, ATen default": ({"ONEDNN_MAX_CPU_ISA": "SSE41", "ATEN_CPU_CAPABILITY": "default"}, []),
+    "float32 products": ({}, ["--float32"]),
+    "float32 products, oneDNN AVX2": ({"ONEDNN_MAX_CPU_ISA": "AVX2"}, ["--float32"]),
+    "Python coder": ({}, ["--python-coder"]),
+}  # fmt: skip
+
+
+def pictures() -> Iterator[NDArray[np.generic]]:
+    """Yield images of every kind of component: slopes with texture, at the extremes, on a lattice, noise."""
+    rows, columns, channels = np.ogrid[0:40, 0:50, 0:4]
+    texture = (7 * rows**2 + 5 * rows * columns + 13 * columns**2 + channels) >> 3 & 7
+    slope = (40 + 3 * rows + 2 * columns + 9 * channels + texture).astype(np.uint8)
+    mixed = (rows * 73856093 ^ columns * 19349663 ^ channels * 83492791) * 2654435761 >> 16
+    noise = (mixed & 255).astype(np.uint8)
+    yield from (slope[..., 0], slope[..., :3], slope, slope[..., [0, 3]])
+    yield (slope[..., :3] // 128 * 255).astype(np.uint8)
+    yield noise[:20, :20, :3]
+    yield slope[:16, :16, :3].astype(np.uint16) * 256 + noise[:16, :16, :3]
+    yield JFIF.to_rgb(slope[..., :3])
+
+
+def digest(threads: int | None = None, device: str = "cpu") -> str:
+    """Return the SHA-256 of what all shipped networks make of the pictures; every image is decoded and compared."""
+    result = hashlib.sha256()
+    for picture in pictures():
+        data = _coded(picture, threads, device)
+        decoded = decompress_array(data, num_threads=threads, device=device)
+        assert np.array_equal(decoded, picture[..., 0] if picture.shape[2:] == (1,) else picture)
+        result.update(data)
+    slope = list(pictures())[1].astype(np.uint8)
+    small = [slope[start : start + 32, 4 * start : 4 * start + 32] for start in range(4)]
+    for model in ("photo", "cifar10"):
+        data = pack(small, model=model, num_threads=threads, device=device)
+        assert all(map(np.array_equal, Pack(data, num_threads=threads, device=device), small))
+        result.update(data)
+    return result.hexdigest()
+
+
+def _coded(picture: NDArray[np.generic], threads: int | None, device: str) -> bytes:
+    """Return the network's file, also where PNG or WebP would be smaller."""
+    networks = find_networks(models.DEFAULT_MODEL)
+    file = components.encode(networks, [components.prepare(images.read(picture), networks)], device, threads)[0]
+    assert file is not None
+    return file
+
+
+def _everywhere() -> int:
+    versions = f"Python {platform.python_version()}, torch {torch.__version__}, NumPy {np.__version__}"
+    print(f"{versions}, {platform.machine()}, {torch.backends.cpu.get_cpu_capability()}")
+    num_wrong = 0
+    for name, (variables, options) in SETTINGS.items():
+        command = [sys.executable, __file__, "--digest", *options]
+        run = subprocess.run(command, env=os.environ | variables, capture_output=True, text=True, check=False)
+        found, _, products = run.stdout.strip().partition(" ")
+        is_right = found == DIGEST
+        num_wrong += not is_right
+        print(f"{'same ' if is_right else 'WRONG'}  {name}: {products or run.stderr.strip()}", flush=True)
+    return num_wrong
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--digest", action="store_true")
+    parser.add_argument("--threads", type=int)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--float32", action="store_true", help="as where int8 products are not exact")
+    parser.add_argument("--python-coder", action="store_true", help="as where there is no constriction")
+    options = parser.parse_args()
+    if not options.digest:
+        sys.exit(min(1, _everywhere()))
+    used = "int8" if int8_products_are_exact(torch.device(options.device)) else "float32"
+    if options.float32:
+        mock.patch("pixelzip.product.int8_products_are_exact", return_value=False).start()
+        used = "float32"
+    if options.python_coder:
+        mock.patch("pixelzip.ans.HAS_CONSTRICTION", False).start()
+    found = digest(options.threads, options.device)
+    print(found, f"{used} products")
+    sys.exit(found != DIGEST)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,147 @@
+"""What is damaged: golden files, and files of a few pixels each made with tiny networks, one of every kind."""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from unittest import mock
+
+import numpy as np
+from conftest import make_network, smooth_image
+from numpy.typing import NDArray
+from PIL import Image
+
+import pixelzip
+from pixelzip import components, fallback, image
+from pixelzip.codec import find_networks
+from pixelzip.components import Networks, Prepared
+from pixelzip.container import PACK_SIGNATURE
+from pixelzip.lattice import Lattice
+from pixelzip.models.config import PLANES_PERIOD, ConeConfig
+from pixelzip.models.conversion import CONVERSIONS, JFIF
+from pixelzip.models.export import export_network
+from pixelzip.pack import Pack, pack
+
+TESTS = Path(__file__).parent
+TINY_MAX_PIXELS = 24
+GOLDEN_MAX_PIXELS = 2**17
+
+INFO = {
+    "icc_profile": b"profile",
+    "exif": b"Exif\0\0MM\0*\0\0\0\x08\0\0",
+    "xmp": b"<x/>",
+    "Title": "hills",
+    "dpi": (72.0, 72.0),
+    "gamma": 0.45455,
+}
+
+KNOWN: set[bytes] = set()
+"""Fingerprints of the pixels of every file of the corpus."""
+
+
+@dataclass(frozen=True)
+class Seed:
+    """A file, the model that it needs if it is not a shipped one, and the limit on pixels it is read with."""
+
+    name: str
+    data: bytes
+    model: str | None = None
+    max_pixels: int = TINY_MAX_PIXELS
+
+
+def fingerprint(samples: NDArray[np.generic]) -> bytes:
+    """Return a hash of dtype, shape and samples."""
+    return hashlib.sha256(f"{samples.dtype} {samples.shape}".encode() + samples.tobytes()).digest()
+
+
+def make(folder: Path, with_golden: bool) -> tuple[list[Seed], list[Seed]]:
+    """Return tiny files, the quickest several times, and golden ones, and fill KNOWN."""
+    tiny, golden = list(_tiny(folder)), list(_golden()) if with_golden else []
+    for seed in [*tiny, *golden]:
+        KNOWN.update(map(fingerprint, _decoded(seed)))
+    slow = ("blocks", "lattice", "mixed", "RGBA", "RGB16", "RGB-2x2")
+    return [seed for seed in tiny for _ in range(1 if seed.name.startswith(slow) else 6)], golden
+
+
+def _decoded(seed: Seed) -> list[NDArray[np.generic]]:
+    try:
+        if seed.data.startswith(PACK_SIGNATURE):
+            return list(Pack(seed.data, model=seed.model))
+        return [pixelzip.decompress_array(seed.data, model=seed.model)]
+    except pixelzip.PixelzipError:
+        return []  # one of golden-errors
+
+
+def _golden() -> Iterator[Seed]:
+    for path in sorted([*TESTS.glob("golden/*.pxz*"), *TESTS.glob("golden-errors/*.pxz*")]):
+        model = str(TESTS / "golden" / "paper.safetensors") if path.name.startswith("paper") else None
+        yield Seed(path.name, path.read_bytes(), model, GOLDEN_MAX_PIXELS)
+
+
+def _tiny(folder: Path) -> Iterator[Seed]:
+    model = folder / "tiny.safetensors"
+    export_network(make_network(ConeConfig(channels=8, blocks=(1,), mixtures=1)), model, {})
+    for name, picture in _pictures():
+        if not name.startswith(("1", "P")):
+            with mock.patch.object(fallback, "_may_lose", return_value=False):
+                yield Seed(f"{name}.pxz", pixelzip.compress(picture, str(model)), str(model))
+        if not name.startswith(("RGB16", "RGBA16")):
+            yield Seed(f"{name}-fallback.pxz", fallback.smallest(image.read(picture), None), str(model))
+    yield from _lattices(folder, str(model))
+    yield from _packs(str(model))
+
+
+def _pictures() -> Iterator[tuple[str, Image.Image | NDArray[np.generic]]]:
+    """Yield one image for each mode, and for each coding of a component."""
+    colour, alpha = smooth_image(1, 2, 4), np.random.default_rng(0).integers(0, 256, (1, 3, 4), dtype=np.uint8)
+    yield "1", Image.fromarray(colour[..., 0]).convert("1")
+    yield "L", colour[..., 0]
+    yield "L-1x1", colour[:, :1, 0]
+    yield "LA", colour[..., [0, 3]]
+    yield "P", Image.fromarray(colour[..., :3].copy()).convert("P", palette=Image.Palette.ADAPTIVE, colors=3)
+    yield "RGB", colour[..., :3]
+    yield "RGB-1x1", colour[:, :1, :3]
+    yield "RGB-2x2", smooth_image(2, 2)
+    yield "RGBA", colour
+    yield "RGBA-constant", np.dstack((colour[..., :3], np.full((1, 2, 1), 255, np.uint8)))
+    yield "RGBA-stored", alpha
+    yield "I16", colour[..., 0].astype(np.uint16) * 257
+    yield "RGB16", colour[..., :3].astype(np.uint16) * 257
+    yield "RGBA16", colour.astype(np.uint16) * 255
+    for mode, channels in (("RGB", 3), ("L", 1)):
+        described = Image.fromarray(colour[..., :channels].squeeze(-1 if channels == 1 else ())).convert(mode)
+        described.info = INFO | {"transparency": 7 if mode == "L" else (1, 2, 3)}
+        yield f"{mode}-metadata", described
+
+
+def _lattices(folder: Path, pixels_model: str) -> Iterator[Seed]:
+    path = folder / "planes.safetensors"
+    export_network(make_network(ConeConfig(channels=8, blocks=(1,), mixtures=1, period=PLANES_PERIOD)), path, {})
+    pixels, planes = find_networks(pixels_model).pixels, find_networks(str(path)).planes
+    assert planes is not None
+    for conversion in (JFIF, CONVERSIONS[-1]):
+        luma = smooth_image(4, 4)
+        rgb = conversion.to_rgb(luma)
+        correction = np.array([15, 0, 0, 0, 5, 250, 1], dtype=np.uint8)
+        header = components.prepare(image.read(rgb), Networks(pixels)).header
+        header = replace(
+            header, model=planes.identifier, lattice=Lattice(conversion, (3, 5), zlib.compress(correction.tobytes()))
+        )
+        data = components.encode(Networks(pixels, planes), [Prepared(header, (luma,))], "cpu", None)[0]
+        assert data is not None
+        yield Seed(f"lattice-{conversion.name}.pxz", data, str(path))
+
+
+def _packs(model: str) -> Iterator[Seed]:
+    small = [smooth_image(1, 1, seed=seed) for seed in range(300)]
+    grey = smooth_image(2, 2, 1)[..., 0]
+    others = [smooth_image(2, 1), grey, smooth_image(2, 2, 4), grey.astype(np.uint16) * 257, np.zeros((2, 3), np.uint8)]
+    yield Seed("blocks.pxzp", pack(small, model=model, labels=list(range(300))), model)
+    yield Seed("few.pxzp", pack(small[:3], model=model), model)
+    yield Seed(
+        "mixed.pxzp", pack(others, model=model, names=["a", "b/c.png", "ü", "d", "e"], labels=[0, 1, 2, 3, 300]), model
+    )
+    yield Seed("empty.pxzp", pack([], model=model), model)

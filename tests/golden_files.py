@@ -1,0 +1,152 @@
+"""What golden files there are: one for each mode, network, body, and field of the format, and ones broken in each."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import numpy as np
+from conftest import CONFIGS, PAPER_CONFIGS, make_network, smooth_image
+from PIL import Image
+from test_codec import MODES, make_image
+from test_lattice import photograph
+
+import pixelzip
+from pixelzip import components, container, fallback, image, models, pack_container
+from pixelzip.container import BODY_PNG, BODY_WEBP, Component
+from pixelzip.image import MODES_BY_NAME
+from pixelzip.models.export import export_network
+from pixelzip.pack import pack
+from pixelzip.pack_container import FILE, STREAM, Shape
+from pixelzip.tiles import Tiling
+
+GOLDEN = Path(__file__).parent / "golden"
+
+ALL_METADATA = {
+    "icc_profile": bytes(range(200)),
+    "exif": b"Exif\0\0MM\0*\0\0\0\x08\0\0",
+    "xmp": b"<x:xmpmeta/>" * 9,
+    "Title": "hills",
+    "Автор": "name " * 30,
+    "dpi": (300.0, 299.5),
+    "gamma": 0.45455,
+    "transparency": (1, 2, 3),
+}
+
+
+def other_models() -> dict[str, str]:
+    """Return the paths of small networks with random weights: of the paper's family, and a cone of two resolutions."""
+    paths = {name: GOLDEN / f"{name}.safetensors" for name in ("paper", "cone")}
+    if not paths["paper"].exists():
+        network = make_network(PAPER_CONFIGS[0])
+        network.layers[-1].main.g.data *= 0.05  # as wide as at the start of training
+        export_network(network, paths["paper"], {})
+    if not paths["cone"].exists():
+        export_network(make_network(CONFIGS[1]), paths["cone"], {})
+    return {name: str(path) for name, path in paths.items()}
+
+
+def files_of_networks() -> dict[str, bytes]:
+    """Return one file for each mode that a network codes and each network, and packs of the networks not shipped."""
+    shipped = {entry.file_name.removesuffix(".safetensors"): entry.name for entry in models.MODELS}
+    networks = {prefix: name for prefix, name in shipped.items() if not name.endswith("-planes")} | other_models()
+    files = {
+        f"{prefix}-network-{mode}.pxz": _coded(picture, name)
+        for prefix, name in networks.items()
+        for mode, picture in _pictures().items()
+        if mode not in ("1", "P")
+    }
+    small = [smooth_image(7, 5, seed=seed) for seed in range(3)]
+    return files | {f"{name}-pack.pxzp": pack(small, model=path) for name, path in other_models().items()}
+
+
+def files_of_bodies() -> dict[str, bytes]:
+    """Return one file for each mode that an embedded PNG or WebP holds."""
+    files = {}
+    for name, picture in _pictures().items():
+        read = image.read(picture)
+        if not name.endswith("16") or name == "I16":
+            files[f"png-{name}.pxz"] = fallback._embedded(read, BODY_PNG, fallback._write_png(read))
+        if not name.endswith("16"):
+            files[f"webp-{name}.pxz"] = fallback._embedded(read, BODY_WEBP, fallback._write_webp(read, 6))
+    transparent = make_image("P", 12, 14, "smooth")
+    transparent.info["transparency"] = bytes(range(0, 130, 10))
+    read = image.read(transparent)
+    return files | {"png-palette-RGBA.pxz": fallback._embedded(read, BODY_PNG, fallback._write_png(read))}
+
+
+def files_of_features(pixels: str, planes: str) -> dict[str, bytes]:
+    """Return files with what no other has: stored components, all metadata, planes with alpha and in tiles."""
+    noise = np.random.default_rng(0).integers(0, 256, (9, 8, 1), dtype=np.uint8)
+    deep = smooth_image(9, 8, 1).astype(np.uint16) * 256 + noise
+    lattice, opaque = photograph(70, 90), np.full((70, 90, 1), 255, np.uint8)
+    slope = (np.add.outer(np.arange(260), np.arange(270)) // 4).astype(np.uint8)
+    with mock.patch.object(components, "Tiling", partial(Tiling, tile_width=64, tile_height=128)):
+        tiles = _coded(slope)
+    return {
+        f"{pixels}-stored-RGBA.pxz": _coded(np.concatenate((smooth_image(9, 8), noise), axis=2)),
+        f"{pixels}-stored-I16.pxz": _coded(deep[..., 0]),
+        f"{pixels}-tiles-64x128.pxz": tiles,
+        f"{pixels}-metadata-all.pxz": _file_with_all_metadata(),
+        f"{pixels}-pack-names.pxzp": pack([smooth_image(5, 4, seed=seed) for seed in range(3)], names=["x", "y", "z"]),
+        f"{planes}-RGBA.pxz": _coded(np.concatenate((lattice, opaque), axis=2)),
+        f"{planes}-tiles.pxz": _coded(photograph(260, 270)[5:, 3:]),
+    }
+
+
+def broken_features(pixels: str, planes: str) -> dict[str, bytes]:
+    """Return files that are broken in a field that few files have; names begin with the error's class."""
+    good = {path.stem: path.read_bytes() for path in GOLDEN.glob("*.pxz")}
+    header, streams = container.read(good[f"{pixels}-stored-RGBA"])
+    lattice, planes_streams = container.read(good[f"{planes}-RGBA"])
+    assert lattice.lattice is not None
+    place = good[f"{planes}-RGBA"].index(lattice.model) + len(lattice.model)
+    rgb, png = MODES_BY_NAME["RGB"], good["png-RGB"]
+    return {
+        "CorruptFile-metadata.pxz": good[f"{pixels}-metadata-all"].replace(b"hills", b"hXlls"),
+        "CorruptFile-stored.pxz": container.write(header, [streams[0], streams[1][:-9] + streams[1][-8:]]),
+        "CorruptFile-corrections.pxz": container.write(
+            replace(lattice, lattice=replace(lattice.lattice, corrections=b"no zlib")), planes_streams
+        ),
+        "CorruptFile-png-cut.pxz": png[: len(png) // 2],
+        "CorruptFile-png-checksum.pxz": png[:8] + bytes([png[8] ^ 1]) + png[9:],
+        "UnsupportedVersion-coding.pxz": container.write(
+            replace(header, components=(Component(), Component(3))), streams
+        ),
+        "UnsupportedVersion-mode.pxz": png[:5] + b"\x09" + png[6:],
+        "UnsupportedVersion-lattice.pxz": good[f"{planes}-RGBA"][:place]
+        + b"\x0a"
+        + good[f"{planes}-RGBA"][place + 1 :],
+        "UnknownModel-pack.pxzp": pack_container.write(b"zz", [Shape(rgb, 2, 2, STREAM)], [b"ab"], None, None),
+        "ImageTooLarge-pack.pxzp": pack_container.write(
+            header.model, [Shape(rgb, 2**16, 2**16, FILE)], [b"ab"], None, None
+        ),
+        "CorruptFile-pack-names.pxzp": pack_container.write(
+            header.model, [Shape(rgb, 2, 2, STREAM)] * 2, [b"ab", b"cd"], ["x", "x"], None
+        ),
+    }
+
+
+def _pictures() -> dict[str, Any]:
+    """Return one image for each mode."""
+    pictures: dict[str, Any] = {mode.replace(";", ""): make_image(mode, 12, 14, "smooth") for mode in MODES}
+    pictures["RGB16"] = smooth_image(6, 7).astype(np.uint16) * 257
+    pictures["RGBA16"] = smooth_image(6, 7, 4).astype(np.uint16) * 255
+    return pictures
+
+
+def _coded(picture: Any, model: str = models.DEFAULT_MODEL) -> bytes:
+    """Compress with the network even where PNG or WebP would be smaller."""
+    with mock.patch.object(fallback, "_may_lose", return_value=False):
+        data: bytes = pixelzip.compress(picture, model)
+    return data
+
+
+def _file_with_all_metadata() -> bytes:
+    described = Image.fromarray(smooth_image(8, 8))
+    described.info = dict(ALL_METADATA)
+    header, streams = container.read(_coded(described))
+    return container.write(replace(header, blocks=(*header.blocks, (77, b"of a later version"))), streams)

@@ -1,0 +1,72 @@
+"""What has shipped never changes: names, identifiers and files that stand in images may be added, nothing else.
+
+When one of these tests fails after an addition, add a line to its list. When it fails otherwise, files that people keep
+would not open any more.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+from pixelzip import container, image, pack_container
+from pixelzip.image import MODES
+from pixelzip.models import MODELS
+from pixelzip.models.conversion import CONVERSIONS
+
+SHIPPED_MODELS = (
+    ("photo", "photo-1.safetensors", "025c563c185bb5c6b18a0ad68448e740bd45b66e39a41eab9a15d0b88cdf7e7f"),
+    ("photo-planes", "photo-planes-1.safetensors", "b17148508b79b848ca1dbf1b05e7bf3b378b0e79f4101a7a8dab07fc64244814"),
+    ("cifar10", "cifar10-1.safetensors", "6c6676ef10b825c6016a57893a9affe5781636d4ad61f038786609d1ad6533f6"),
+)
+
+SHIPPED_MODES = (
+    (0, "1", 1, 8),
+    (1, "L", 1, 8),
+    (2, "LA", 2, 8),
+    (3, "P", 1, 8),
+    (4, "RGB", 3, 8),
+    (5, "RGBA", 4, 8),
+    (6, "I;16", 1, 16),
+    (7, "RGB;16", 3, 16),
+    (8, "RGBA;16", 4, 16),
+)
+
+SHIPPED_CONVERSIONS = (
+    "JFIF",
+    "Photo CD",
+    "FFmpeg BT.601",
+    "FFmpeg BT.601 full range",
+    "FFmpeg BT.709",
+    "FFmpeg BT.709 full range",
+    "libyuv BT.601",
+    "libyuv BT.601 full range",
+    "libyuv BT.709",
+    "libyuv BT.709 full range",
+)
+
+
+def test_models_are_appended_only() -> None:
+    assert tuple((entry.name, entry.file_name, entry.sha256) for entry in MODELS) == SHIPPED_MODELS
+
+
+def test_weights_are_those_that_shipped() -> None:
+    for entry in MODELS:
+        assert hashlib.sha256(entry.path.read_bytes()).hexdigest() == entry.sha256
+
+
+def test_modes_are_appended_only() -> None:
+    assert tuple((mode.identifier, mode.name, mode.num_channels, mode.bit_depth) for mode in MODES) == SHIPPED_MODES
+
+
+def test_conversions_are_appended_only() -> None:
+    assert tuple(conversion.name for conversion in CONVERSIONS) == SHIPPED_CONVERSIONS
+    assert [conversion.identifier for conversion in CONVERSIONS] == list(range(len(CONVERSIONS)))
+
+
+def test_numbers_in_files() -> None:
+    assert (container.SIGNATURE, container.PACK_SIGNATURE) == (b"\x89PZ\r\n", b"\x89PZP\r\n")
+    assert (container.BODY_MODEL, container.BODY_PNG, container.BODY_WEBP) == (0, 1, 2)
+    assert (container.CODED, container.CONSTANT, container.STORED) == (0, 1, 2)
+    assert (pack_container.STREAM, pack_container.FILE) == (0, 1)
+    kinds = (image.ICC, image.EXIF, image.XMP, image.TEXT, image.DPI, image.GAMMA, image.TRANSPARENCY, image.PALETTE)
+    assert kinds == tuple(range(1, 9))
