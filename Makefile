@@ -1,13 +1,15 @@
 # make demo    compress a real photograph, restore it, compare every pixel, draw where the bits went
 # make test    all tests and checks
 # make bench   bits and speed beside PNG, WebP and JPEG XL: make bench DATA=folder
+# make docs    the API from docstrings, as pages in build/docs
 # make dist    wheel and source distribution
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+API := pixelzip pixelzip.errors pixelzip.pack pixelzip.heatmap pixelzip.sample pixelzip.zarr
 
-.PHONY: demo test bench dist check clean
+.PHONY: demo test bench docs dist check clean
 
 $(VENV)/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -29,6 +31,9 @@ check: $(VENV)/ready
 
 bench: $(VENV)/ready
 	$(BIN)/pixelzip bench $(DATA)
+
+docs: $(VENV)/ready
+	$(BIN)/python -m pdoc --docformat google --no-search --output-directory build/docs $(API)
 
 dist: $(VENV)/ready
 	$(BIN)/python -m build --outdir dist .

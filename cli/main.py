@@ -12,6 +12,7 @@ import pixelzip
 COMMANDS: Final = (
     "bench",
     "compress",
+    "curve",
     "decompress",
     "doctor",
     "heatmap",
