@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import runpy
 import shlex
 import sys
 from pathlib import Path
@@ -72,6 +73,7 @@ def test_blocks_run(document: Path, place: Path) -> None:
 
 
 def test_what_runs() -> None:
+    """Otherwise a typing error in a block's fence would hide it."""
     names = {document.name for document in RUNNING}
     assert names >= {"README.md", "tutorial.md", "how-it-works.md", "many-machines.md", "packs.md", "networks.md"}
 
@@ -82,3 +84,9 @@ def test_links_lead_somewhere(document: Path) -> None:
     for target in re.findall(r"\]\(([^)\s]+)\)", text):
         if not target.startswith("https://"):
             assert (document.parent / target.partition("#")[0]).exists(), target
+
+
+def test_reference_is_what_the_docstrings_say() -> None:
+    path = ROOT / "docs" / "write_api.py"
+    written = runpy.run_path(str(path))["reference"]()
+    assert (ROOT / "docs" / "api.md").read_text() == written, "python docs/write_api.py docs/api.md"
