@@ -2,6 +2,7 @@
 # make test    all tests and checks
 # make bench   bits and speed beside PNG, WebP and JPEG XL: make bench DATA=folder
 # make fuzz    a million damaged files: make fuzz FILES=20000 SEED=1 for fewer or others
+# make docs    the API from docstrings, as pages in build/docs
 # make dist    wheel and source distribution
 
 PYTHON ?= python3
@@ -9,8 +10,9 @@ FILES ?= 1000000
 SEED ?= 0
 VENV := .venv
 BIN := $(VENV)/bin
+API := pixelzip pixelzip.errors pixelzip.pack pixelzip.heatmap pixelzip.sample pixelzip.zarr
 
-.PHONY: demo test bench fuzz dist check clean
+.PHONY: demo test bench fuzz docs dist check clean
 
 $(VENV)/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -35,6 +37,9 @@ bench: $(VENV)/ready
 
 fuzz: $(VENV)/ready
 	$(BIN)/python tests/fuzz.py --files $(FILES) --seed $(SEED)
+
+docs: $(VENV)/ready
+	$(BIN)/python -m pdoc --docformat google --no-search --output-directory build/docs $(API)
 
 dist: $(VENV)/ready
 	$(BIN)/python -m build --outdir dist .

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from pixelzip import models
-from pixelzip.cli.batch import num_threads
+from pixelzip.cli.batch import num_threads, require
 from pixelzip.cli.files import reason
 from pixelzip.cli.progress import Bars
 from pixelzip.errors import PixelzipError
@@ -68,9 +67,9 @@ def bench(
     """
     if as_json + as_markdown + profile > 1:
         raise click.UsageError("--json, --markdown and --profile exclude each other")
-    _require("imagecodecs", "bench")
+    require("imagecodecs", "bench")
     if plot is not None:
-        _require("matplotlib", "plot")
+        require("matplotlib", "plot")
     from pixelzip import bench as benchmark
     from pixelzip.cli import render
 
@@ -119,7 +118,7 @@ def _read(
 
 
 def _fetch(name: str, url: str, sha256: str | None, bars: Bars) -> Path:
-    _require("pooch", "bench")
+    require("pooch", "bench")
     from pixelzip import downloads
 
     try:
@@ -127,11 +126,6 @@ def _fetch(name: str, url: str, sha256: str | None, bars: Bars) -> Path:
     except OSError as error:
         message = f"{url} cannot be downloaded ({reason(error)}): name a folder that has {name} with --data PATH"
         raise click.ClickException(message) from error
-
-
-def _require(module: str, extra: str) -> None:
-    if importlib.util.find_spec(module) is None:
-        raise click.ClickException(f"this needs {module}: pip install pixelzip[{extra}]")
 
 
 def _default_model(images: str) -> str:

@@ -3,19 +3,42 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
-import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
 
 import pixelzip
 from pixelzip import models
-from pixelzip.cli.batch import num_threads, remove_source, run_jobs, shared_options
+from pixelzip.cli.batch import Reporting, Row, num_threads, run_jobs, shared_options
 from pixelzip.cli.files import FileError, Job, check_target, plan_jobs, read_input, write_output
 from pixelzip.cli.pictures import IMAGE_SUFFIXES, load, open_image
+from pixelzip.cli.verify import holds_image, holds_pixels
+from pixelzip.codec import ImageOrArray
+from pixelzip.errors import PixelzipError
+
+
+@dataclass(frozen=True)
+class Options:
+    """How one image is compressed; ``resume``: an output that holds the image already is left as it is."""
+
+    model: str
+    device: str
+    num_threads: int
+    max_pixels: int
+    strip: bool
+    verify: bool
+    force: bool
+    preserve: bool
+    resume: bool
+
+    @property
+    def decoding(self) -> dict[str, Any]:
+        """Arguments of ``pixelzip.decompress`` that decode the output."""
+        names = ("model", "device", "num_threads", "max_pixels")
+        return {name: getattr(self, name) for name in names}
 
 
 @click.command()
@@ -31,6 +54,7 @@ def compress(
     remove: bool,
     no_preserve: bool,
     threads: int,
+    dask: str | None,
     device: str,
     model: str | None,
     max_pixels: int,
@@ -43,40 +67,60 @@ def compress(
     """Compress images without loss; a.png becomes a.pxz."""
     if remove and no_verify:
         raise click.UsageError("--rm needs verification")
-
-    def work(job: Job) -> dict[str, Any]:
-        check_target(job, force)
-        source = read_input(job)
-        image, is_jpeg = open_image(source, max_pixels)
-        load(image)
-        started = time.perf_counter()
-        name, num = model or models.DEFAULT_MODEL, num_threads(threads)
-        data = pixelzip.compress(image, name, device=device, num_threads=num, strip=strip)
-        seconds = time.perf_counter() - started
-        if not no_verify:
-            _verify(image, data, model, device, num_threads(threads), max_pixels)
-        write_output(job, data, preserve=not no_preserve, force=force)
-        if remove:
-            remove_source(job)
-        if is_jpeg and not quiet:
-            click.echo(f"pixelzip: {job.name}: warning: the JPEG itself is smaller than any lossless copy", err=True)
-        return {
-            "input": job.name,
-            "output": str(job.target or "-"),
-            "input_bytes": len(source),
-            "output_bytes": len(data),
-            "bits_per_subpixel": round(pixelzip.info(data, max_pixels).bits_per_subpixel, 4),
-            "seconds": round(seconds, 3),
-        }
-
+    options = Options(
+        model=model or models.DEFAULT_MODEL,
+        device=device,
+        num_threads=1 if dask else num_threads(threads),
+        max_pixels=max_pixels,
+        strip=strip,
+        verify=not no_verify,
+        force=force,
+        preserve=not no_preserve,
+        resume=dask is not None,
+    )
     jobs = plan_jobs(inputs, IMAGE_SUFFIXES, ".pxz", output, output_dir, recursive)
-    run_jobs(jobs, work, quiet=quiet, verbose=verbose, as_json=as_json)
+    how = Reporting(quiet=quiet, verbose=verbose, as_json=as_json, remove=remove)
+    run_jobs(jobs, partial(compress_file, options=options), dask, threads, options.model, how)
 
 
-def _verify(
-    image: Image.Image | NDArray[Any], data: bytes, model: str | None, device: str, threads: int, max_pixels: int
-) -> None:
-    decoded = pixelzip.decompress_array(data, model=model, device=device, num_threads=threads, max_pixels=max_pixels)
-    original = np.asarray(image)
-    if not np.array_equal(decoded, original[..., 0] if original.shape[2:] == (1,) else original):
+def compress_file(job: Job, options: Options) -> Row:
+    """Compress one file, and decode and compare it before it is written.
+
+    Raises:
+        FileError, PixelzipError, OSError, MemoryError: nothing was written.
+    """
+    if not options.resume:
+        check_target(job, options.force)
+    source = read_input(job)
+    image, is_jpeg = open_image(source, options.max_pixels)
+    if options.resume and _is_done(image, job, options):
+        return {"output": str(job.target), "skipped": True}
+    load(image)
+    started = time.perf_counter()
+    data = pixelzip.compress(
+        image, options.model, device=options.device, num_threads=options.num_threads, strip=options.strip
+    )
+    seconds = time.perf_counter() - started
+    if options.verify and not holds_pixels(data, image, options.decoding):
         raise FileError("verification failed: the decoded pixels differ; nothing was written")
+    write_output(job, data, preserve=options.preserve, force=options.force)
+    row = {
+        "output": str(job.target or "-"),
+        "input_bytes": len(source),
+        "output_bytes": len(data),
+        "bits_per_subpixel": round(pixelzip.info(data, options.max_pixels).bits_per_subpixel, 4),
+        "seconds": round(seconds, 3),
+    }
+    return row | ({"warning": "the JPEG itself is smaller than any lossless copy"} if is_jpeg else {})
+
+
+def _is_done(image: ImageOrArray, job: Job, options: Options) -> bool:
+    """Whether the output holds the image already; raises FileError when it holds something else and may not go."""
+    if job.target is not None and job.target.is_file() and not options.force:
+        try:
+            if holds_image(job.target.read_bytes(), image, options.strip, options.decoding):
+                return True
+        except PixelzipError:
+            pass  # a damaged file, or none of ours: refused below as any other that is there
+    check_target(job, options.force)
+    return False

@@ -3,17 +3,41 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
-from numpy.typing import NDArray
-from PIL import Image
 
 import pixelzip
-from pixelzip.cli.batch import num_threads, remove_source, run_jobs, shared_options
+from pixelzip import models
+from pixelzip.cli.batch import Reporting, Row, num_threads, run_jobs, shared_options
 from pixelzip.cli.files import FileError, Job, check_target, plan_jobs, read_input, write_output
 from pixelzip.cli.pictures import save_image
+from pixelzip.codec import ImageOrArray
+
+
+@dataclass(frozen=True)
+class Options:
+    """How one file is decoded; ``resume``: an output that is there already and the same is left as it is."""
+
+    crop: tuple[int, int, int, int] | None
+    model: str | None
+    device: str
+    num_threads: int
+    max_pixels: int
+    test_only: bool
+    salvage: bool
+    force: bool
+    preserve: bool
+    resume: bool
+
+    @property
+    def decoding(self) -> dict[str, Any]:
+        """Arguments of every function that decodes."""
+        names = ("model", "device", "num_threads", "max_pixels")
+        return {name: getattr(self, name) for name in names}
 
 
 @click.command()
@@ -36,6 +60,7 @@ def decompress(
     remove: bool,
     no_preserve: bool,
     threads: int,
+    dask: str | None,
     device: str,
     model: str | None,
     max_pixels: int,
@@ -53,42 +78,61 @@ def decompress(
         raise click.UsageError("--crop looks at a part only: it excludes -t and --rm")
     if salvage and (crop or remove or test_only):
         raise click.UsageError("--salvage is for damaged files: it excludes --crop, -t and --rm")
-    options: dict[str, Any] = {
-        "model": model, "device": device, "num_threads": num_threads(threads), "max_pixels": max_pixels
-    }  # fmt: skip
 
-    def work(job: Job) -> dict[str, Any]:
-        if not test_only:
-            check_target(job, force)
-        data = read_input(job)
-        started = time.perf_counter()
-        salvaged = pixelzip.salvage(data, **options) if salvage else None
-        image = _salvaged(salvaged, job) if salvaged else _decoded(data, job, crop, options)
-        seconds = time.perf_counter() - started
-        if not test_only:
-            write_output(job, save_image(image, job.target), preserve=not no_preserve, force=force)
-            if remove:
-                remove_source(job)
-        if salvaged:
-            _report(salvaged, job)
-        target = None if test_only else str(job.target or "-")
-        return {"input": job.name, "output": target, "input_bytes": len(data), "seconds": round(seconds, 3)}
-
+    options = Options(
+        crop=crop,
+        model=model,
+        device=device,
+        num_threads=1 if dask else num_threads(threads),
+        max_pixels=max_pixels,
+        test_only=test_only,
+        salvage=salvage,
+        force=force,
+        preserve=not no_preserve,
+        resume=dask is not None,
+    )
     jobs = plan_jobs(inputs, frozenset({".pxz"}), ".png", output, output_dir, recursive)
-    run_jobs(jobs, work, quiet=quiet, verbose=verbose, as_json=as_json and not test_only)
+    how = Reporting(quiet=quiet, verbose=verbose, as_json=as_json and not test_only, remove=remove)
+    run_jobs(jobs, partial(decompress_file, options=options), dask, threads, model or models.DEFAULT_MODEL, how)
 
 
-def _decoded(
-    data: bytes, job: Job, crop: tuple[int, int, int, int] | None, options: dict[str, Any]
-) -> Image.Image | NDArray[Any]:
-    header = pixelzip.info(data, options["max_pixels"])
+def decompress_file(job: Job, options: Options) -> Row:
+    """Decode and check one file, and write the image unless it is only tested.
+
+    Raises:
+        FileError: the file is damaged, and what was salvaged has been written, or nothing was written.
+        PixelzipError, OSError, MemoryError: nothing was written.
+    """
+    if not options.test_only and not options.resume:
+        check_target(job, options.force)
+    data = read_input(job)
+    started = time.perf_counter()
+    salvaged = pixelzip.salvage(data, **options.decoding) if options.salvage else None
+    image = _salvaged(salvaged, job) if salvaged else _decoded(data, job, options)
+    row: Row = {"input_bytes": len(data), "seconds": round(time.perf_counter() - started, 3)}
+    if options.test_only:
+        return row
+    file = save_image(image, job.target)
+    if options.resume:
+        if job.target is not None and job.target.is_file() and job.target.read_bytes() == file:
+            return {"output": str(job.target), "skipped": True}
+        check_target(job, options.force)
+    write_output(job, file, preserve=options.preserve, force=options.force)
+    if salvaged:
+        _report(salvaged, job)
+    return {"output": str(job.target or "-"), **row}
+
+
+def _decoded(data: bytes, job: Job, options: Options) -> ImageOrArray:
+    header = pixelzip.info(data, options.max_pixels)
     decode = pixelzip.decompress_array if _wants_array(header.mode, job) else pixelzip.decompress
-    box = None if crop is None else (crop[0], crop[1], crop[0] + crop[2], crop[1] + crop[3])
-    image: Image.Image | NDArray[Any] = decode(data, crop=box, **options)
+    left, top, width, height = options.crop or (0, 0, header.width, header.height)
+    box = (left, top, left + width, top + height) if options.crop else None
+    image: ImageOrArray = decode(data, crop=box, **options.decoding)
     return image
 
 
-def _salvaged(salvaged: pixelzip.Salvage, job: Job) -> Image.Image | NDArray[Any]:
+def _salvaged(salvaged: pixelzip.Salvage, job: Job) -> ImageOrArray:
     return salvaged.to_array() if _wants_array(salvaged.picture.mode.name, job) else salvaged.to_pillow()
 
 

@@ -44,10 +44,13 @@ def plan_jobs(
     """Pair inputs with outputs. Folders are searched for ``suffixes`` and keep their tree below ``output_dir``.
 
     Raises:
-        click.UsageError: options that contradict each other, or two inputs with one output.
+        click.UsageError: options that contradict each other, two inputs with one output, or the outputs' folder
+            is searched for inputs.
     """
     if output is not None and output_dir is not None:
         raise click.UsageError("-o and --output-dir exclude each other")
+    if output_dir is not None and any(Path(name).is_dir() and _is_same(Path(name), output_dir) for name in inputs):
+        raise click.UsageError(f"{output_dir} is the input folder, too; without --output-dir outputs lie beside inputs")
     found = [pair for name in inputs for pair in expand(name, suffixes, recursive)]
     if output is not None and len(found) != 1:
         raise click.UsageError(f"-o takes one input, not {len(found)}; use --output-dir")
@@ -180,6 +183,10 @@ def _target(
     if output_dir is None:
         return renamed
     return output_dir / (renamed.relative_to(root) if root else renamed.name)
+
+
+def _is_same(path: Path, other: Path) -> bool:
+    return other.exists() and path.samefile(other)
 
 
 def _set_attributes(path: Path, source: Path | None) -> None:

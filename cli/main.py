@@ -13,6 +13,7 @@ import pixelzip
 COMMANDS: Final = (
     "bench",
     "compress",
+    "curve",
     "decompress",
     "doctor",
     "heatmap",

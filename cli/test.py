@@ -9,7 +9,8 @@ from typing import Any
 import click
 
 import pixelzip
-from pixelzip.cli.batch import num_threads, run_jobs
+from pixelzip import models
+from pixelzip.cli.batch import Reporting, Row, num_threads, run_jobs
 from pixelzip.cli.files import STANDARD, FileError, Job, expand, read_input
 from pixelzip.container import PACK_SIGNATURE
 from pixelzip.errors import PixelzipError
@@ -42,16 +43,17 @@ def test(
         "model": model, "device": device, "num_threads": num_threads(threads), "max_pixels": max_pixels
     }  # fmt: skip
 
-    def work(job: Job) -> dict[str, Any]:
+    def work(job: Job) -> Row:
         data = read_input(job)
         started = time.perf_counter()
         num_images = _check_pack(data, options) if data.startswith(PACK_SIGNATURE) else _check_image(data, options)
         seconds = round(time.perf_counter() - started, 3)
-        return {"input": job.name, "result": "ok", "images": num_images, "seconds": seconds}
+        return {"result": "ok", "images": num_images, "seconds": seconds}
 
     found = [pair for name in inputs for pair in expand(name, _SUFFIXES, recursive=True)]
     jobs = [Job(source, source or Path(STANDARD)) for source, _ in found]  # nothing is written
-    run_jobs(jobs, work, quiet=quiet, verbose=not quiet, as_json=as_json)
+    how = Reporting(quiet=quiet, verbose=not quiet, as_json=as_json, remove=False)
+    run_jobs(jobs, work, None, threads, model or models.DEFAULT_MODEL, how)
 
 
 def _check_image(data: bytes, options: dict[str, Any]) -> int:

@@ -1,4 +1,4 @@
-"""``pixelzip train``: photographs -> a model file with its card and loss curve."""
+"""``pixelzip train``: photographs -> a model file with its card."""
 
 from __future__ import annotations
 

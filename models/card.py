@@ -1,4 +1,4 @@
-"""The end of a run: model file, model card and loss curve."""
+"""The end of a run: model file, model card."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
-
-from PIL import Image, ImageDraw
 
 from pixelzip.models.export import export_network, replacing
 from pixelzip.models.integer import IntegerNetwork, load_network
@@ -17,7 +15,7 @@ from pixelzip.models.train import Trainer
 
 
 def finish_run(trainer: Trainer, command: str) -> Path:
-    """Write ``model.safetensors``, ``model.md`` and ``curve.png`` into the folder of a finished run."""
+    """Write ``model.safetensors`` and ``model.md`` into the folder of a finished run."""
     folder = trainer.folder
     path = folder / "model.safetensors"
     curve = [json.loads(line) for line in trainer.curve]
@@ -29,8 +27,6 @@ def finish_run(trainer: Trainer, command: str) -> Path:
     network = load_network(path)
     with replacing(folder / "model.md") as temporary:
         temporary.write_text(write_card(network, command, curve[-1]))
-    with replacing(folder / "curve.png") as temporary:
-        draw_curve(curve).save(temporary, "PNG")
     return path
 
 
@@ -48,25 +44,3 @@ def write_card(network: IntegerNetwork, command: str, last: dict[str, Any]) -> s
         "command": f"`{command}`",
     }
     return "# Model card\n\n| | |\n|---|---|\n" + "".join(f"| {key} | {value} |\n" for key, value in rows.items())
-
-
-def draw_curve(curve: list[dict[str, Any]], width: int = 800, height: int = 400) -> Image.Image:
-    """Draw training (blue) and held-out (orange) bits/sub-pixel against steps."""
-    picture = Image.new("RGB", (width, height), "white")
-    pen = ImageDraw.Draw(picture)
-    series = {"bits_per_subpixel": "#1f77b4", "held_out_bits_per_subpixel": "#ff7f0e"}
-    values = [row[key] for row in curve for key in series if row[key] is not None]
-    low, high, last = min(values), max(values), max(row["step"] for row in curve)
-    margin = 40
-
-    def place(step: int, bits: float) -> tuple[float, float]:
-        share = (bits - low) / max(high - low, 1e-9)
-        return margin + (width - 2 * margin) * step / last, height - margin - (height - 2 * margin) * share
-
-    pen.rectangle((margin, margin, width - margin, height - margin), outline="#888888")
-    for key, colour in series.items():
-        points = [place(row["step"], row[key]) for row in curve if row[key] is not None]
-        pen.line(points, fill=colour, width=2)
-    pen.text((margin, 8), f"bits/sub-pixel: {high:.3f} to {low:.3f}; training blue, held out orange", fill="black")
-    pen.text((margin, height - 24), f"steps 0 to {last}", fill="black")
-    return picture

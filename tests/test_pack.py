@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pickle
-import re
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +18,6 @@ from pixelzip.pack import Pack, pack
 from pixelzip.pack_container import BLOCK_IMAGES, FILE, STREAM
 from pixelzip.streams import Tile
 
-DOCUMENT = Path(__file__).parent.parent / "docs" / "packs.md"
 GOLDEN = Path(__file__).parent / "golden"
 
 
@@ -239,12 +237,3 @@ def test_max_pixels(model_path: str) -> None:
     with pytest.raises(ImageTooLarge):
         Pack(data, max_pixels=41)
     assert len(Pack(data, max_pixels=42)) == 2
-
-
-def test_the_examples_of_the_document(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    found = re.findall(r"```python\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)
-    assert found
-    scope: dict[str, object] = {}
-    for block in found:
-        exec(compile(block, DOCUMENT.name, "exec"), scope)

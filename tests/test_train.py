@@ -133,11 +133,29 @@ def test_command_exports_a_model_that_works(folder: Path, tmp_path: Path) -> Non
     assert np.array_equal(pixelzip.decompress_array(data, model=model), image)
     assert "multiply-accumulates per pixel" in (run / "model.md").read_text()
     assert json.loads((run / "config.json").read_text())["network"]["channels"] == 8
-    with Image.open(run / "curve.png") as curve:
-        assert curve.size == (800, 400)
+    pytest.importorskip("matplotlib")
+    drawn = CliRunner().invoke(cli.main, ["curve", str(run), "-o", str(tmp_path / "curve.png")])
+    assert drawn.exit_code == 0, drawn.output
+    with Image.open(tmp_path / "curve.png") as curve:
+        assert curve.size == (800, 450)
     wrong = CliRunner().invoke(cli.main, ["train", str(folder), "--output", str(tmp_path / "x"), "--blocks", "0"])
     assert wrong.exit_code == 1
     assert wrong.stderr.startswith("Error: ")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(None, "No such file or directory"), ("", "the file is empty"),
+     ("{", "its curve.jsonl is not one that pixelzip train wrote"),
+     ('{"step": 1}', "its curve.jsonl is not one that pixelzip train wrote")],
+)  # fmt: skip
+def test_what_is_no_run_has_no_curve(content: str | None, message: str, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    if content is not None:
+        (tmp_path / "curve.jsonl").write_text(content)
+    result = CliRunner().invoke(cli.main, ["curve", str(tmp_path), "-o", str(tmp_path / "curve.png")])
+    assert (result.exit_code, result.stderr) == (1, f"Error: {tmp_path}: {message}\n")
+    assert not (tmp_path / "curve.png").exists()
 
 
 def test_two_processes(folder: Path, tmp_path: Path) -> None:
