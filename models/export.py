@@ -98,7 +98,8 @@ def _integer_layer(module: ConeLayer | StreamLayer, config: Config) -> IntegerLa
     dense, bias = (
         values.detach() for values in module.dense()
     )  # (products, taps + auxiliary, in), ([classes,] products)
-    step = weight_step(dense).double()  # (products, 1, 1)
+    step = module.weight_step() if isinstance(module, ConeLayer) else weight_step(dense)  # (products, 1, 1)
+    step = step.detach().double()
     weight = (dense.double() / step).round().flatten(1).cpu().numpy()  # (products, inputs)
     steps, shifts = _output_steps(layer, config)
     multiplier = (step.flatten().cpu().numpy() * steps / _input_steps(layer, config)).astype(np.float32)

@@ -12,10 +12,12 @@ from torch.nn import functional
 
 from pixelzip.models import mixture
 from pixelzip.models.config import CONE, CONTEXT, POSITION_STEP, ConeConfig
-from pixelzip.models.layers import ACTIVATION_STEPS, WEIGHT_LIMIT, Layer
+from pixelzip.models.layers import ACTIVATION_STEPS, WEIGHT_LIMIT, ZERO_POINT, Layer
 
 FEATURE_STEPS = 16
 """One unit of the first layer's float input is 16 levels of difference."""
+
+_BIAS_LIMIT = 2**22
 
 _PAD_LEFT, _PAD_RIGHT, _PAD_TOP = 4, 3, 3
 
@@ -91,9 +93,17 @@ class ConeLayer(nn.Module):
         """Return the weights (out, taps, in) and the bias (out,)."""
         return self.weight, self.bias
 
+    def weight_step(self) -> Tensor:
+        """Return the size of one integer step for each output channel, (out, 1, 1).
+
+        Channels of tiny weights have larger steps than these need, so that their bias stays below 2^22 in integers.
+        """
+        bias = self.bias.detach().abs() + -ZERO_POINT / ACTIVATION_STEPS
+        return torch.maximum(weight_step(self.weight), ACTIVATION_STEPS * bias[:, None, None] / _BIAS_LIMIT)
+
     def forward(self, source: Tensor, residual: Tensor | None, shape: tuple[int, int], quantised: bool) -> Tensor:
         """Map (batch, in_channels, H', W') to (batch, out_channels, *shape)."""
-        weight = fake_quantised(self.weight) if quantised else self.weight
+        weight = fake_quantised(self.weight, self.weight_step()) if quantised else self.weight
         if self.dropout and self.training:
             source = functional.dropout(source, self.dropout)
         output = self._product(source, weight, shape)
@@ -125,14 +135,13 @@ def activation(values: Tensor, quantised: bool) -> Tensor:
     return clamped + ((clamped * ACTIVATION_STEPS).round() / ACTIVATION_STEPS - clamped).detach()
 
 
-def fake_quantised(weight: Tensor) -> Tensor:
-    """Round each output channel to 64 steps of its largest weight, with a straight-through gradient."""
-    step = weight_step(weight)
+def fake_quantised(weight: Tensor, step: Tensor) -> Tensor:
+    """Round each output channel to whole steps, with a straight-through gradient."""
     return weight + ((weight / step).round() * step - weight).detach()
 
 
 def weight_step(weight: Tensor) -> Tensor:
-    """Return the size of one integer step for each output channel, shape (out_channels, 1, 1)."""
+    """Return 1/64 of the largest weight of each output channel, shape (out_channels, 1, 1)."""
     largest: Tensor = weight.detach().abs().amax(dim=(1, 2), keepdim=True)
     return (largest / WEIGHT_LIMIT).clamp(min=1e-8)
 

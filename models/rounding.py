@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from pixelzip.models.config import BLOCK, CONE
 from pixelzip.models.layers import WEIGHT_LIMIT
-from pixelzip.models.pixelcnn import ConeLayer, ConePixelCNN, weight_step
+from pixelzip.models.pixelcnn import ConeLayer, ConePixelCNN
 
 DAMPING: Final = 0.003
 """Share of the mean square of the inputs that is added to each, so that the equations can be solved."""
@@ -30,20 +30,20 @@ def round_weights(network: ConePixelCNN, pixels: Tensor) -> None:
     for module in network.layers:
         assert isinstance(module, ConeLayer)
         inputs = _gathered(module, _source(network, module, pixels))
-        module.weight.copy_(rounded(module.weight, inputs))
+        module.weight.copy_(rounded(module.weight, module.weight_step(), inputs))
 
 
-def rounded(weight: Tensor, inputs: Tensor) -> Tensor:
+def rounded(weight: Tensor, step: Tensor, inputs: Tensor) -> Tensor:
     """Return (out, taps, in) weights, each row in whole steps, that change the products with the inputs least.
 
-    ``inputs`` are (n, taps * in). The largest weight of a row stays, and with it the row's step.
+    ``step`` is (out, 1, 1), ``inputs`` are (n, taps * in). A row's largest weight stays, and its step.
     """
     moments = inputs.double().t() @ inputs.double() / len(inputs)  # (inputs, inputs)
     moments += DAMPING * moments.diagonal().mean() * torch.eye(len(moments)).to(moments)
     order = moments.diagonal().argsort(descending=True)
     inverse = torch.cholesky_inverse(torch.linalg.cholesky(moments[order][:, order]))
     update = torch.linalg.cholesky(inverse, upper=True)
-    step = weight_step(weight).flatten(1).double()  # (out, 1)
+    step = step.flatten(1).double()  # (out, 1)
     left = weight.flatten(1).double()[:, order]
     kept = (left / step).round() * step
     is_largest = (left / step).abs().round() >= WEIGHT_LIMIT

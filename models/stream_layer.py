@@ -12,7 +12,7 @@ from torch.nn import functional
 from pixelzip.models.integer import SHORT_LIMIT, TABLE_CENTRE
 from pixelzip.models.layers import ACTIVATION_STEPS, RAW_STEPS, SUM_STEPS, Layer
 from pixelzip.models.paper import PaperConfig
-from pixelzip.models.pixelcnn import fake_quantised
+from pixelzip.models.pixelcnn import fake_quantised, weight_step
 
 _GATE_GAIN = 0.1
 """Standard deviation that initialisation gives to what a block adds."""
@@ -106,7 +106,7 @@ class StreamLayer(nn.Module):
     def _products(self, source: Tensor, others: list[Tensor], shape: tuple[int, int], run: Run) -> Tensor:
         weight = torch.cat([part.weight().flatten(1) for part in self._parts()], dim=1)  # (products, inputs)
         if run.quantised:
-            weight = fake_quantised(weight[:, None])[:, 0]
+            weight = fake_quantised(weight[:, None], weight_step(weight[:, None]))[:, 0]
         sources, products = [source, *([torch.cat(others, dim=1)] if others else [])], []
         for part, tensor in zip(self._parts(), sources, strict=True):
             num_weights = part.v.shape[1] * part.v.shape[2]

@@ -21,12 +21,13 @@ def test_products_change_less_than_with_plain_rounding() -> None:
     inputs = common + 0.3 * torch.randn(2000, 30, generator=generator)
     weight = torch.randn(8, 3, 10, generator=generator)
     weight[:, 0, 0] *= 20
-    better = rounded(weight, inputs)
+    better = rounded(weight, weight_step(weight), inputs)
     assert torch.equal(weight_step(better), weight_step(weight))
     steps = better / weight_step(weight)
     assert float((steps - steps.round()).abs().max()) < 1e-4
     errors = [
-        float((inputs @ (other - weight).flatten(1).t()).square().mean()) for other in (better, fake_quantised(weight))
+        float((inputs @ (other - weight).flatten(1).t()).square().mean())
+        for other in (better, fake_quantised(weight, weight_step(weight)))
     ]
     assert errors[0] < errors[1] / 5
 
@@ -42,3 +43,16 @@ def test_a_rounded_network_is_exported_as_it_is(config: ConeConfig, tmp_path: Pa
     again = float_network(load_network(tmp_path / "x.safetensors"))
     for module, other in zip(network.layers, again.layers, strict=True):
         assert torch.allclose(module.weight, other.weight, rtol=1e-4, atol=1e-6)
+
+
+def test_channels_of_tiny_weights_can_be_exported(tmp_path: Path) -> None:
+    """Steps of 1/64 of such a weight would make integers of the bias that sums may not reach."""
+    network = make_network(CONFIGS[0])
+    assert isinstance(network, ConePixelCNN)
+    with torch.no_grad():
+        for module in network.layers:
+            module.weight[1] *= 1e-7
+            module.weight[2] = 0
+    round_weights(network, torch.from_numpy(smooth_image(24, 32)).permute(2, 0, 1)[None].float())
+    export_network(network, tmp_path / "x.safetensors", {})
+    assert load_network(tmp_path / "x.safetensors").largest_sum < 2**23
