@@ -1,4 +1,4 @@
-"""Write the reference of the public functions and classes from their docstrings: python docs/write_api.py docs/api.md"""
+"""Write the reference of public functions and classes from their docstrings: python docs/write_api.py docs/api.md"""
 
 import importlib
 import inspect
