@@ -152,7 +152,7 @@ def test_a_killed_worker_loses_nothing(
             assert image.tobytes() == smooth_image(9, 10, seed=index).tobytes()
 
 
-def test_only_the_culprit_of_a_batch_fails(client: object, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_the_culprit_of_a_batch_fails(client: object) -> None:
     def work(job: Job) -> dict[str, object]:
         if job.name == "killer":
             os.kill(os.getpid(), signal.SIGKILL)
