@@ -83,10 +83,10 @@ def test_default_network_size() -> None:
 
 
 def test_export_refuses_sums_of_2_to_the_24(tmp_path: Path) -> None:
-    network = make_network(CONFIGS[0])
+    network = make_network(ConeConfig(channels=420, blocks=(1,), mixtures=1))
     with torch.no_grad():
-        network.layers[2].bias[0] = 2000.0  # type: ignore[index,union-attr]
-    with pytest.raises(ValueError, match=r"layer down1\.0\.add: sums may reach \d+, which is not below 2\^24"):
+        network.layers[1].weight.fill_(1.0)  # type: ignore[operator,union-attr]
+    with pytest.raises(ValueError, match=r"layer down1\.0\.mix: sums may reach \d+, which is not below 2\^24"):
         export_network(network, tmp_path / "x.safetensors", {})
 
 
