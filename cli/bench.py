@@ -24,7 +24,9 @@ POSITIVE = click.IntRange(min=1)
 @click.option(
     "--data", type=click.Path(exists=True, path_type=Path), help="Where cifar10 or kodak is; else downloaded."
 )
-@click.option("--model", "model_names", multiple=True, help="Name or path; repeatable.  [default: the set's own]")
+@click.option(
+    "--model", "model_names", multiple=True, help="Name or path, or all; repeatable.  [default: the set's own]"
+)
 @click.option(
     "--effort",
     "efforts",
@@ -77,7 +79,7 @@ def bench(
     try:
         with Bars(quiet=quiet) as bars:
             image_set = _read(images, data, limit, held_out, quality, bars)
-            names = model_names or (_default_model(images),)
+            names = _named(model_names) or (_default_model(images),)
             if profile:
                 click.echo(_profiled(image_set, names[0], device))
                 return
@@ -126,6 +128,12 @@ def _fetch(name: str, url: str, sha256: str | None, bars: Bars) -> Path:
     except OSError as error:
         message = f"{url} cannot be downloaded ({reason(error)}): name a folder that has {name} with --data PATH"
         raise click.ClickException(message) from error
+
+
+def _named(model_names: tuple[str, ...]) -> tuple[str, ...]:
+    """Put the names of all shipped models, but for companions for planes, in the place of "all"."""
+    shipped = dict.fromkeys(entry.name for entry in models.MODELS if not entry.name.endswith(models.PLANES_SUFFIX))
+    return tuple(dict.fromkeys(name for given in model_names for name in (shipped if given == "all" else (given,))))
 
 
 def _default_model(images: str) -> str:

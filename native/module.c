@@ -1,129 +1,8 @@
 /* The Python module pixelzip._native: checks sizes, lets other threads run, calls the stages. See pixelzip/native.py. */
 
-#define PY_SSIZE_T_CLEAN
-#define Py_LIMITED_API 0x030B0000
-#include <Python.h>
-
-#include "pixelzip.h"
+#include "module.h"
 
 #include <stdlib.h>
-#include <string.h>
-
-static const char CAPSULE[] = "pixelzip.network";
-
-static void network_free(Network *network)
-{
-    for (int i = 0; network->layers && i < network->num_layers; i++) {
-        free(network->layers[i].weight);
-        free(network->layers[i].bias);
-        free(network->layers[i].multiplier);
-    }
-    free(network->layers);
-    free(network->logistic);
-    free(network->exponential);
-    free(network->inverse_scale);
-    free(network);
-}
-
-static void release(PyObject *capsule)
-{
-    network_free(PyCapsule_GetPointer(capsule, CAPSULE));
-}
-
-/* Copy a buffer that must have exactly `size` bytes. */
-static void *copied(PyObject *object, size_t size)
-{
-    Py_buffer view;
-    if (PyObject_GetBuffer(object, &view, PyBUF_C_CONTIGUOUS) < 0)
-        return NULL;
-    void *copy = (size_t)view.len == size ? malloc(size) : NULL;
-    if (copy)
-        memcpy(copy, view.buf, size);
-    else if ((size_t)view.len != size)
-        PyErr_Format(PyExc_ValueError, "a buffer has %zd bytes, not %zu", view.len, size);
-    else
-        PyErr_NoMemory();
-    PyBuffer_Release(&view);
-    return copy;
-}
-
-static int is_sound(const Network *network, int index)
-{
-    const Layer *layer = network->layers + index;
-    const int inputs = index && layer->source >= 0 ? network->layers[layer->source].num_outputs : network->num_inputs;
-    return layer->source < index && layer->residual < index && layer->source >= -1 && layer->residual >= -1 &&
-           (layer->num_taps == 1 || (layer->num_taps == MAX_TAPS && layer->source >= 0)) &&
-           layer->num_inputs == inputs && inputs % GROUP == 0 &&
-           layer->num_outputs % GROUP == 0 && layer->num_outputs > 0 &&
-           (layer->residual < 0 || network->layers[layer->residual].num_outputs == layer->num_outputs) &&
-           layer->is_head == (index == network->num_layers - 1) &&
-           (!layer->is_head || (layer->num_taps == 1 && 10 * network->mixtures <= layer->num_outputs));
-}
-
-static int add_layer(Network *network, int index, PyObject *description)
-{
-    Layer *layer = network->layers + index;
-    PyObject *weight, *bias, *multiplier;
-    if (!PyArg_ParseTuple(description, "iiiiiOOO", &layer->source, &layer->residual, &layer->num_taps,
-                          &layer->num_inputs, &layer->num_outputs, &weight, &bias, &multiplier))
-        return 0;
-    layer->is_head = index == network->num_layers - 1;
-    layer->num_waves = 1;
-    if (!is_sound(network, index)) {
-        PyErr_Format(PyExc_ValueError, "layer %d does not fit the network", index);
-        return 0;
-    }
-    if (layer->num_taps > 1)
-        network->layers[layer->source].num_waves = NUM_WAVES;
-    const size_t outputs = (size_t)layer->num_outputs;
-    layer->weight = copied(weight, outputs * (size_t)(layer->num_taps * layer->num_inputs));
-    layer->bias = layer->weight ? copied(bias, outputs * sizeof *layer->bias) : NULL;
-    layer->multiplier = layer->bias ? copied(multiplier, outputs * sizeof *layer->multiplier) : NULL;
-    return layer->multiplier != NULL;
-}
-
-static int fill_network(Network *network, PyObject *layers, PyObject *tables[3])
-{
-    enum { LOGISTIC = 1 << 15, INVERSE_SCALE = 129, EXPONENTIAL = 385 };
-    network->logistic_length = LOGISTIC;
-    network->exponential_length = EXPONENTIAL;
-    network->logistic = copied(tables[0], LOGISTIC * sizeof(int32_t));
-    network->exponential = network->logistic ? copied(tables[1], EXPONENTIAL * sizeof(int32_t)) : NULL;
-    network->inverse_scale = network->exponential ? copied(tables[2], INVERSE_SCALE * sizeof(int32_t)) : NULL;
-    if (!network->inverse_scale)
-        return 0;
-    for (int i = 0; i < network->num_layers; i++)
-        if (!add_layer(network, i, PyList_GetItem(layers, i)))
-            return 0;
-    return 1;
-}
-
-static PyObject *make_network(PyObject *self, PyObject *arguments)
-{
-    PyObject *layers, *tables[3];
-    const char *name;
-    Network *network = calloc(1, sizeof *network);
-    if (!network)
-        return PyErr_NoMemory();
-    if (!PyArg_ParseTuple(arguments, "O!OOOiiips", &PyList_Type, &layers, &tables[0], &tables[1], &tables[2],
-                          &network->mixtures, &network->period, &network->num_inputs, &network->is_adaptive, &name)) {
-        network_free(network);
-        return NULL;
-    }
-    network->product = instruction_set_product(name);
-    network->num_layers = (int)PyList_Size(layers);
-    if (!network->product || network->num_layers < 2 || network->mixtures < 1 || network->mixtures > MAX_MIXTURES ||
-        network->period < 0 || network->num_inputs < 3 * (NUM_CONTEXT + 2) + 2 * network->period) {
-        PyErr_SetString(PyExc_ValueError, "the network has a size, or the name an instruction set, that is not there");
-        network_free(network);
-        return NULL;
-    }
-    network->layers = calloc((size_t)network->num_layers, sizeof *network->layers);
-    if (network->layers && fill_network(network, layers, tables))
-        return PyCapsule_New(network, CAPSULE, release);
-    network_free(network);
-    return PyErr_Occurred() ? NULL : PyErr_NoMemory();
-}
 
 static PyObject *instruction_sets(PyObject *self, PyObject *arguments)
 {
@@ -149,7 +28,7 @@ typedef struct {
 static int job_open(Job *job, PyObject *capsule, PyObject *pixels, PyObject *shape, PyObject *origin)
 {
     Tile *tile = &job->tile;
-    job->network = PyCapsule_GetPointer(capsule, CAPSULE);
+    job->network = network_of(capsule);
     if (!job->network || !PyArg_ParseTuple(shape, "iii", &tile->height, &tile->width, &job->num_channels) ||
         !PyArg_ParseTuple(origin, "ii", &tile->origin_row, &tile->origin_column) ||
         PyObject_GetBuffer(pixels, &job->pixels, PyBUF_C_CONTIGUOUS | PyBUF_WRITABLE) < 0)

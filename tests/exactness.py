@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pixelzip import components, decompress_array, models
+from pixelzip import components, decompress_array, models, native
 from pixelzip import image as images
 from pixelzip.codec import find_networks
 from pixelzip.models.conversion import JFIF
@@ -31,17 +31,23 @@ from pixelzip.product import int8_products_are_exact
 
 DIGEST = "0fc80292287fced116aef1137e6fd8e7c6fe5184e2304f2a81152ce39240bc07"
 
+_TORCH = ["--extension", "none"]
+
 SETTINGS: dict[str, tuple[dict[str, str], list[str]]] = {
     "default": ({}, []),
-    "1 thread": ({"OMP_NUM_THREADS": "1"}, ["--threads", "1"]),
-    "2 threads": ({"OMP_NUM_THREADS": "2"}, ["--threads", "2"]),
-    **{f"oneDNN {isa}": ({"ONEDNN_MAX_CPU_ISA": isa}, []) for isa in
+    "1 thread": ({}, ["--threads", "1"]),
+    "2 threads": ({}, ["--threads", "2"]),
+    **{f"extension, {name}": ({}, ["--extension", name]) for name in native.INSTRUCTION_SETS},
+    "torch": ({}, _TORCH),
+    "torch, 1 thread": ({"OMP_NUM_THREADS": "1"}, [*_TORCH, "--threads", "1"]),
+    "torch, 2 threads": ({"OMP_NUM_THREADS": "2"}, [*_TORCH, "--threads", "2"]),
+    **{f"torch, oneDNN {isa}": ({"ONEDNN_MAX_CPU_ISA": isa}, _TORCH) for isa in
        ("SSE41", "AVX", "AVX2", "AVX2_VNNI", "AVX512_CORE", "AVX512_CORE_VNNI", "AVX512_CORE_AMX")},
-    **{f"ATen {level}": ({"ATEN_CPU_CAPABILITY": level}, []) for level in ("default", "avx2", "avx512")},
-    "oneDNN SSE41, ATen default": ({"ONEDNN_MAX_CPU_ISA": "SSE41", "ATEN_CPU_CAPABILITY": "default"}, []),
-    "float32 products": ({}, ["--float32"]),
-    "float32 products, oneDNN AVX2": ({"ONEDNN_MAX_CPU_ISA": "AVX2"}, ["--float32"]),
-    "Python coder": ({}, ["--python-coder"]),
+    **{f"torch, ATen {level}": ({"ATEN_CPU_CAPABILITY": level}, _TORCH) for level in ("default", "avx2", "avx512")},
+    "torch, oneDNN SSE41, ATen default": ({"ONEDNN_MAX_CPU_ISA": "SSE41", "ATEN_CPU_CAPABILITY": "default"}, _TORCH),
+    "torch, float32 products": ({}, [*_TORCH, "--float32"]),
+    "torch, float32 products, oneDNN AVX2": ({"ONEDNN_MAX_CPU_ISA": "AVX2"}, [*_TORCH, "--float32"]),
+    "torch, Python coder": ({}, [*_TORCH, "--python-coder"]),
 }  # fmt: skip
 
 
@@ -98,24 +104,31 @@ def _everywhere() -> int:
     return num_wrong
 
 
+def _products(options: argparse.Namespace) -> str:
+    is_exact = not options.float32 and int8_products_are_exact(torch.device(options.device))
+    return "int8 products" if is_exact else "float32 products"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--digest", action="store_true")
     parser.add_argument("--threads", type=int)
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--extension", help="an instruction set that the extension is to use; none: torch")
     parser.add_argument("--float32", action="store_true", help="as where int8 products are not exact")
     parser.add_argument("--python-coder", action="store_true", help="as where there is no constriction")
     options = parser.parse_args()
     if not options.digest:
         sys.exit(min(1, _everywhere()))
-    used = "int8" if int8_products_are_exact(torch.device(options.device)) else "float32"
+    if options.extension:
+        names = () if options.extension == "none" else (options.extension, native.INSTRUCTION_SETS[-1])
+        mock.patch("pixelzip.native.INSTRUCTION_SETS", tuple(dict.fromkeys(names))).start()
     if options.float32:
         mock.patch("pixelzip.product.int8_products_are_exact", return_value=False).start()
-        used = "float32"
     if options.python_coder:
         mock.patch("pixelzip.ans.HAS_CONSTRICTION", False).start()
     found = digest(options.threads, options.device)
-    print(found, f"{used} products")
+    print(found, native.INSTRUCTION_SETS[0] if native.INSTRUCTION_SETS else _products(options))
     sys.exit(found != DIGEST)
 
 

@@ -51,7 +51,8 @@ def other_models() -> dict[str, str]:
 
 def files_of_networks() -> dict[str, bytes]:
     """Return one file for each mode that a network codes and each network, and packs of the networks not shipped."""
-    shipped = {entry.file_name.removesuffix(".safetensors"): entry.name for entry in models.MODELS}
+    newest = {entry.name: entry.file_name.removesuffix(".safetensors") for entry in models.MODELS}
+    shipped = {prefix: name for name, prefix in newest.items()}
     networks = {prefix: name for prefix, name in shipped.items() if not name.endswith("-planes")} | other_models()
     files = {
         f"{prefix}-network-{mode}.pxz": _coded(picture, name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import importlib.util
 import io
 import json
@@ -25,7 +26,7 @@ pytest.importorskip("imagecodecs", reason="the extra bench is not installed")
 pytest.importorskip("pooch", reason="the extra bench is not installed")
 
 import pixelzip
-from pixelzip import bench, cli, downloads, imageset, kodak
+from pixelzip import bench, cli, downloads, imageset, kodak, models
 from pixelzip.cli.progress import Bars
 from pixelzip.imageset import ImageSet
 from pixelzip.pack import pack
@@ -131,6 +132,15 @@ def test_rows_with_lattices_and_without() -> None:
     assert all(
         np.array_equal(codec.decode([data])[0], image) for codec, data in zip((alone, named), files, strict=True)
     )
+
+
+def test_all_models_are_named_once() -> None:
+    command = importlib.import_module("pixelzip.cli.bench")
+    named = command._named(("cifar10", "all", "x.safetensors"))
+    assert named[0] == "cifar10"
+    assert named[-1] == "x.safetensors"
+    assert sorted(named[:-1]) == sorted({entry.name for entry in models.MODELS} - {"photo-planes"})
+    assert command._named(()) == ()
 
 
 @pytest.mark.usefixtures("always_modelled")

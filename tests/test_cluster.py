@@ -171,16 +171,19 @@ def test_only_the_culprit_of_a_batch_fails(client: object) -> None:
 def test_a_worker_that_lacks_the_weights(workers: object, client: object, folder: Path, tmp_path: Path) -> None:
     def set_hash(sha256: str) -> None:
         models._load_file.cache_clear()
-        models.MODELS = (models.Model("photo", "photo-1.safetensors", sha256), *models.MODELS[1:])  # type: ignore[misc]
+        entry = models.find("photo")
+        others = (other for other in models.MODELS if other != entry)
+        models.MODELS = (*others, models.Model("photo", entry.file_name, sha256))  # type: ignore[misc]
 
     address = workers.scheduler_address  # type: ignore[attr-defined]
     arguments = ("compress", "-r", folder, "--output-dir", tmp_path / "out", "--dask", address)
     (worker, _) = client.scheduler_info()["workers"]  # type: ignore[attr-defined]
-    good = models.MODELS[0].sha256
+    entry = models.find("photo")
+    good = entry.sha256
     client.run(set_hash, "0" * 64, workers=[worker])  # type: ignore[attr-defined]
     result = run(*arguments)
     assert result.exit_code == 1
-    reason = f"the model cannot be loaded: photo-1.safetensors: SHA-256 is {good}, expected {'0' * 64}"
+    reason = f"the model cannot be loaded: {entry.file_name}: SHA-256 is {good}, expected {'0' * 64}"
     assert result.stderr == f"Error: the Dask worker {worker}: {reason}\n"
     client.run(set_hash, good, workers=[worker])  # type: ignore[attr-defined]
     client.run(lambda: setattr(cluster, "VERSION", "9.9"), workers=[worker])  # type: ignore[attr-defined]

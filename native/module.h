@@ -1,0 +1,16 @@
+/* The parts of the Python module pixelzip._native. */
+
+#ifndef PIXELZIP_MODULE_H
+#define PIXELZIP_MODULE_H
+
+#define PY_SSIZE_T_CLEAN
+#define Py_LIMITED_API 0x030B0000
+#include <Python.h>
+
+#include "pixelzip.h"
+
+/* network.c */
+PyObject *make_network(PyObject *self, PyObject *arguments);
+Network *network_of(PyObject *capsule); /* NULL with an exception for anything else */
+
+#endif
