@@ -75,6 +75,13 @@ def find(name: str) -> Model:
     return {entry.name: entry for entry in MODELS}[name]
 
 
+def companion(name: str) -> str | None:
+    """Return the name of the model for planes that goes with a shipped model, None when there is none."""
+    names = {entry.name for entry in MODELS}
+    wanted = f"{name.partition('-')[0]}{PLANES_SUFFIX}"
+    return wanted if name in names - {wanted} and wanted in names else None
+
+
 def load_identified(identifier: bytes) -> IntegerNetwork:
     """Load the shipped model that image files name by ``identifier``; raises KeyError when there is none."""
     entry = {entry.identifier: entry for entry in MODELS}[identifier]

@@ -222,9 +222,8 @@ def find_networks(model: str) -> Networks:
         raise UnknownModel(f"the model {model} needs to be told an image's class, which files do not hold")
     if network.config.is_for_planes:
         return Networks(load_model(models.DEFAULT_MODEL), network)
-    companion = f"{model.partition('-')[0]}{models.PLANES_SUFFIX}"
-    has_companion = any(entry.name == companion for entry in models.MODELS)
-    return Networks(network, load_model(companion) if has_companion else None)
+    companion = models.companion(model)
+    return Networks(network, load_model(companion) if companion else None)
 
 
 def load_model(model: str) -> IntegerNetwork:

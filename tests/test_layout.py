@@ -61,6 +61,12 @@ def test_shipped_models_load_and_have_cards() -> None:
         assert entry.sha256 in card.read_text()
 
 
+def test_companions() -> None:
+    assert models.companion("photo") == "photo-planes"
+    for name in ("photo-planes", "cifar10", "photo-mine.safetensors", "photo-none"):
+        assert models.companion(name) is None
+
+
 @pytest.mark.parametrize("name", ["models", "cli"])
 def test_top_level_copies_refuse_to_be_imported(name: str) -> None:
     result = subprocess.run(
