@@ -119,9 +119,9 @@ def test_standard_streams_that_do_not_exist(photo: Path) -> None:
 
 def test_ctrl_c(tmp_path: Path) -> None:
     source = tmp_path / "a.png"
-    Image.fromarray(smooth_image(600, 800)).save(source)
-    process = subprocess.Popen([*COMMAND, "compress", str(source)], stderr=subprocess.PIPE, text=True)
-    time.sleep(4)
+    Image.fromarray(smooth_image(3000, 3000)).save(source)
+    process = subprocess.Popen([*COMMAND, "compress", "-T", "2", str(source)], stderr=subprocess.PIPE, text=True)
+    time.sleep(2)
     process.send_signal(signal.SIGINT)
     _, message = process.communicate()
     assert (process.returncode, message) == (130, "pixelzip: interrupted\n")
@@ -139,7 +139,7 @@ def test_vanished_inputs(photo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         return found
 
     monkeypatch.setattr(files, "expand", then_remove)
-    result = CliRunner().invoke(cli.main, ["compress", "-r", str(photo.parent), "--output-dir", str(photo.parent)])
+    result = CliRunner().invoke(cli.main, ["compress", "-r", str(photo.parent)])
     assert result.exit_code == 1
     assert f"pixelzip: {other}: No such file or directory\n" in result.stderr
     assert photo.with_suffix(".pxz").exists()
