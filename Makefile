@@ -14,7 +14,7 @@ API := pixelzip pixelzip.errors pixelzip.pack pixelzip.heatmap pixelzip.sample p
 
 .PHONY: demo test bench fuzz docs dist check clean
 
-$(VENV)/ready: pyproject.toml constraints.txt
+$(VENV)/ready: pyproject.toml constraints.txt $(wildcard native/*)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch

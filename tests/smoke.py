@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image, ImageFilter
 
 import pixelzip
+import pixelzip.native
 
 command = Path(sys.executable).with_name("pixelzip")
 clouds = np.random.default_rng(0).integers(0, 256, (200, 300, 3), dtype=np.uint8)
@@ -20,3 +21,4 @@ with Image.open("back.png") as back:
 assert Path(pixelzip.__file__).is_relative_to(sys.prefix)
 assert pixelzip.info(Path("photo.pxz").read_bytes()).model == "photo"
 print(f"{Path('photo.png').stat().st_size} -> {Path('photo.pxz').stat().st_size} bytes")
+print(f"extension: {pixelzip.native.INSTRUCTION_SETS or 'not built'}")
