@@ -25,7 +25,7 @@ demo: $(VENV)/ready
 	$(BIN)/python docs/demo.py demo
 
 test: $(VENV)/ready check
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
 
 check: $(VENV)/ready
 	$(BIN)/ruff check .

@@ -47,6 +47,11 @@ MODELS: Final = (
         "photo-planes", "photo-planes-1.safetensors", "b17148508b79b848ca1dbf1b05e7bf3b378b0e79f4101a7a8dab07fc64244814"
     ),
     Model("cifar10", "cifar10-1.safetensors", "6c6676ef10b825c6016a57893a9affe5781636d4ad61f038786609d1ad6533f6"),
+    Model(
+        "photo-planes", "photo-planes-2.safetensors", "d847a6956aacb0bf4eb53aebe039aedd85aa9e8fd2fdd5738bc979b9c6eff4ea"
+    ),
+    Model("photo-fast", "photo-fast-1.safetensors", "7e2d0d1215dcd13a49c60c4fe6725313b6ddbd100096bc89a2abb31229f77489"),
+    Model("photo", "photo-2.safetensors", "b13fc2fa61f362ce2f68d14c177647a7436542d1fcfac068bd21d5869a8488a4"),
 )
 """Append-only: what has shipped stays readable. Of entries with one name the last is what new files are made with."""
 

@@ -29,7 +29,7 @@ from pixelzip.models.conversion import JFIF
 from pixelzip.pack import Pack, pack
 from pixelzip.product import int8_products_are_exact
 
-DIGEST = "0fc80292287fced116aef1137e6fd8e7c6fe5184e2304f2a81152ce39240bc07"
+DIGEST = "760a0f4c4fedc8519086a51489567b09818349e930065a1c96ba424bb12740f2"
 
 _TORCH = ["--extension", "none"]
 
