@@ -120,7 +120,12 @@ def test_standard_streams_that_do_not_exist(photo: Path) -> None:
 def test_ctrl_c(tmp_path: Path) -> None:
     source = tmp_path / "a.png"
     Image.fromarray(smooth_image(3000, 3000)).save(source)
-    process = subprocess.Popen([*COMMAND, "compress", "-T", "2", str(source)], stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [*COMMAND, "compress", "-T", "2", str(source)],
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # background jobs are started deaf to it
+    )
     time.sleep(2)
     process.send_signal(signal.SIGINT)
     _, message = process.communicate()
