@@ -32,7 +32,7 @@ def encode(left: NDArray[np.int32], counts: NDArray[np.int32], seal: int) -> byt
     Args:
         left: (n,) left cumulative of each symbol, ``0 <= left`` and ``left + counts <= 2^24``.
         counts: (n,) count of each symbol, ``1 <= counts``.
-        seal: 32-bit checksum that ``Decoder.finish`` will ask for.
+        seal: 32-bit checksum that ``ans_integer.check`` will ask for.
 
     Returns:
         Little-endian words without their trailing zero bytes.
@@ -75,7 +75,7 @@ def words(data: bytes) -> bytes:
 
 
 class Decoder:
-    """Reads one stream. Damaged bytes give wrong symbols, which ``finish`` reports."""
+    """Reads one stream. Damaged bytes give wrong symbols, which ``ans_integer.check`` reports of what is left."""
 
     def __init__(self, words: bytes) -> None:
         self._coder = constriction.stream.stack.AnsCoder(_to_words(words))
@@ -94,10 +94,6 @@ class Decoder:
         except BaseException as error:  # where constriction panics it raises what is no Exception
             raise CorruptFile(f"a tile's counts are not a distribution: {error}") from error
         return symbols
-
-    def finish(self, seal: int) -> None:
-        """Raise CorruptFile unless exactly the sealed checksum is left."""
-        ans_integer.check(self.rest(), seal)
 
     def rest(self) -> int:
         """Return the state with all words that are left, as one number."""

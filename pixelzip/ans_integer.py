@@ -97,10 +97,6 @@ class Decoder:
             symbols.append(symbol)
         return np.array(symbols, dtype=np.int32)
 
-    def finish(self, seal: int) -> None:
-        """Raise CorruptFile unless exactly the sealed checksum is left."""
-        check(self.rest(), seal)
-
     def rest(self) -> int:
         """Return the state with all words that are left, as one number."""
         state = self._state

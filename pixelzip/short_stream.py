@@ -33,7 +33,7 @@ def encode(left: NDArray[np.int32], counts: NDArray[np.int32], last: Sequence[in
         left: (n,) left cumulative of each symbol out of 2^24.
         counts: (n,) count of each symbol, at least 1.
         last: the last m symbols themselves, m <= n, each 0..15: the nibbles of the last pixel.
-        checksum: 32 bits, of which ``Decoder.finish`` will ask for 12 to 19.
+        checksum: 32 bits, of which ``check`` will ask for 12 to 19.
 
     Returns:
         At least 2 bytes, the last of which is not zero.
@@ -47,7 +47,7 @@ def encode(left: NDArray[np.int32], counts: NDArray[np.int32], last: Sequence[in
 class Decoder:
     """Reads one stream of ``num_symbols``, the last ``num_last`` of them the last pixel's.
 
-    Damaged bytes give wrong symbols, which ``finish`` reports.
+    Damaged bytes give wrong symbols, which ``check`` reports of what is left.
     """
 
     def __init__(self, data: bytes, num_symbols: int, num_last: int) -> None:
@@ -67,10 +67,6 @@ class Decoder:
             symbols.append(symbol)
         self._state = state
         return np.array(symbols, dtype=np.int32)
-
-    def finish(self, checksum: int) -> None:
-        """Raise CorruptFile unless exactly the initial state is left."""
-        check(self.rest(), checksum)
 
     def rest(self) -> int:
         """Return the state after the last pixel, 0 before."""

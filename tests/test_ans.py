@@ -40,7 +40,7 @@ def test_round_trip_and_oracle(seed: int, num_symbols: int, seal: int) -> None:
     words = ans.words(stream)
     for decoder in (ans.Decoder(words), ans_integer.Decoder(words)):
         assert np.array_equal(decoder.decode((counts - 1).astype(np.float32)), symbols)
-        decoder.finish(seal)
+        ans_integer.check(decoder.rest(), seal)
     ideal = float((24 - np.log2(chosen)).sum()) / 8
     assert len(stream) - ideal < 6
 
@@ -72,7 +72,7 @@ def test_damage_is_reported() -> None:
         for decoder in (ans.Decoder(words), ans_integer.Decoder(words)):
             if np.array_equal(decoder.decode(weights), symbols):
                 with pytest.raises(CorruptFile):
-                    decoder.finish(77)
+                    ans_integer.check(decoder.rest(), 77)
 
 
 def test_transposed_weights_are_refused() -> None:

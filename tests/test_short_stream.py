@@ -28,7 +28,7 @@ def decoded(stream: bytes, counts: np.ndarray, checksum: int) -> list[int]:
     decoder = short_stream.Decoder(stream, len(counts), LAST)
     parts = [weights[:-LAST], *np.split(weights[-LAST:], LAST)] if len(counts) > LAST else [weights]
     symbols = [symbol for part in parts for symbol in decoder.decode(part).tolist()]
-    decoder.finish(checksum)
+    short_stream.check(decoder.rest(), checksum)
     return symbols
 
 
