@@ -42,9 +42,9 @@ static void start_adaptation(Distribution *distribution, int channel)
     int64_t log_scale = 0;
     for (int k = 0; k < distribution->network->mixtures; k++)
         log_scale += (int64_t)distribution->weights[k] * distribution->log_scales[channel][k];
-    distribution->context = adaptation_context(distribution->adaptation, distribution->row, distribution->column,
-                                               channel, (int)(log_scale >> WEIGHT_BITS));
-    adaptation_ends(distribution->adaptation, channel, distribution->context, distribution->ends);
+    distribution->contexts[channel] = adaptation_context(distribution->adaptation, distribution->row,
+                                                         distribution->column, channel, (int)(log_scale >> WEIGHT_BITS));
+    adaptation_ends(distribution->adaptation, channel, distribution->contexts[channel], distribution->ends);
 }
 
 static void start_channel(Distribution *distribution, int channel)
@@ -97,49 +97,58 @@ static int32_t component_below(const Distribution *distribution, int k, int boun
     return network->logistic[clamped(entry, 0, network->logistic_length - 1)];
 }
 
-/* Counts that the mixture gives to the levels below a boundary in 0..256, each level with its floor; 0 to 2^24. */
-static int32_t mixture_below(const Distribution *distribution, int boundary)
+/* Counts of the levels below a boundary, each with its floor, given the mixture's cumulative in 0..2^30. */
+static int32_t counts_of(int32_t mixed, int boundary)
+{
+    return (mixed >> COUNT_SHIFT) - (mixed >> FLOOR_SHIFT) + LEVEL_FLOOR * boundary;
+}
+
+/* Counts of the levels below a boundary in 0..256, after adaptation if there is any; 0 to 2^24. */
+static int32_t counts_below(const Distribution *distribution, int boundary)
 {
     int32_t mixed = 0;
     if (boundary == 0 || boundary == LEVELS)
         return boundary ? COUNT_TOTAL : 0;
     for (int k = 0; k < distribution->network->mixtures; k++)
         mixed += distribution->weights[k] * component_below(distribution, k, boundary);
-    return (mixed >> COUNT_SHIFT) - (mixed >> FLOOR_SHIFT) + LEVEL_FLOOR * boundary;
+    const int32_t below = counts_of(mixed, boundary);
+    return distribution->adaptation ? adapted(distribution->ends, below) + LEVEL_FLOOR * boundary : below;
 }
 
-/* The same after adaptation, if there is any. */
-static int32_t counts_below(const Distribution *distribution, int boundary)
+/* Components become as probable as they made the level, and the means of later channels move with the residual. */
+static void go_on(Distribution *distribution, int level, const int32_t *probabilities)
 {
-    const int32_t below = mixture_below(distribution, boundary);
-    if (!distribution->adaptation || boundary == 0 || boundary == LEVELS)
-        return below;
-    return adapted(distribution->ends, below) + LEVEL_FLOOR * boundary;
-}
-
-void distribution_learn(Distribution *distribution, int level)
-{
-    adaptation_add(distribution->adaptation, distribution->row, distribution->column, distribution->channel,
-                   distribution->context, mixture_below(distribution, level), mixture_below(distribution, level + 1));
-}
-
-void distribution_observe(Distribution *distribution, int level)
-{
-    const int channel = distribution->channel;
+    const int channel = distribution->channel, mixtures = distribution->network->mixtures;
     const int32_t residual = level - distribution->guess[channel];
     int64_t shares[MAX_MIXTURES];
-    for (int k = 0; k < distribution->network->mixtures; k++) {
-        const int32_t left = level ? component_below(distribution, k, level) : 0;
-        const int32_t right = level < LEVELS - 1 ? component_below(distribution, k, level + 1) : PROBABILITY_ONE;
-        shares[k] = (int64_t)distribution->weights[k] * (right - left + 1);
+    for (int k = 0; k < mixtures; k++) {
+        shares[k] = (int64_t)distribution->weights[k] * (probabilities[k] + 1);
         if (channel == 0) {
             distribution->means[1][k] += distribution->coupling[0][k] * residual >> COUPLING_SHIFT;
             distribution->means[2][k] += distribution->coupling[1][k] * residual >> COUPLING_SHIFT;
         } else
             distribution->means[2][k] += distribution->coupling[2][k] * residual >> COUPLING_SHIFT;
     }
-    normalise(distribution->weights, shares, distribution->network->mixtures);
+    normalise(distribution->weights, shares, mixtures);
     start_channel(distribution, channel + 1);
+}
+
+void distribution_observe(Distribution *distribution, int level, int is_last)
+{
+    int32_t below = 0, up_to = 0, probabilities[MAX_MIXTURES];
+    for (int k = 0; k < distribution->network->mixtures; k++) {
+        const int32_t left = level ? component_below(distribution, k, level) : 0;
+        const int32_t right = level < LEVELS - 1 ? component_below(distribution, k, level + 1) : PROBABILITY_ONE;
+        probabilities[k] = right - left;
+        below += distribution->weights[k] * left;
+        up_to += distribution->weights[k] * right;
+    }
+    if (distribution->adaptation)
+        adaptation_add(distribution->adaptation, distribution->row, distribution->column, distribution->channel,
+                       distribution->contexts[distribution->channel], counts_of(below, level),
+                       counts_of(up_to, level + 1));
+    if (!is_last)
+        go_on(distribution, level, probabilities);
 }
 
 Nibble high_nibble(const Distribution *distribution)

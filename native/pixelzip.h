@@ -123,7 +123,7 @@ typedef struct {
     int32_t inverse_scales[3][MAX_MIXTURES];
     int32_t coupling[3][MAX_MIXTURES];
     int32_t origins[MAX_MIXTURES], slopes[MAX_MIXTURES]; /* of the channel */
-    int context;
+    int contexts[3];
     int32_t ends[NUM_BINS + 1]; /* where adaptation puts the ends of the bins */
 } Distribution;
 
@@ -137,8 +137,7 @@ typedef struct {
 /* Place and adaptation must have been set. */
 void distribution_start(Distribution *distribution, const Network *network, const int32_t *parameters,
                         const int32_t guess[3]);
-void distribution_learn(Distribution *distribution, int level);
-void distribution_observe(Distribution *distribution, int level);
+void distribution_observe(Distribution *distribution, int level, int is_last); /* adapt, and go on unless it is the last */
 Nibble high_nibble(const Distribution *distribution);
 Nibble low_nibble(const Distribution *distribution, int high, int32_t first, int32_t last);
 int32_t nibble_end(const Nibble *nibble, int symbol); /* left cumulative of a symbol, 0..16 */

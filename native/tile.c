@@ -95,12 +95,12 @@ static void channel_intervals(Walk *walk, const Tile *tile, const Wave *wave, in
 /* Learn from one channel of a wavefront, and go on to the next unless it was the last. */
 static void observe(Walk *walk, const Tile *tile, const Wave *wave, int channel, int is_last)
 {
+    if (is_last && !walk->adaptation)
+        return;
+    for (int lane = 0; lane < wave->lanes; lane++)
+        distribution_observe(walk->distributions + lane, pixel_of(tile, wave, lane)[channel], is_last);
     for (int lane = 0; walk->adaptation && lane < wave->lanes; lane++)
-        distribution_learn(walk->distributions + lane, pixel_of(tile, wave, lane)[channel]);
-    for (int lane = 0; walk->adaptation && lane < wave->lanes; lane++)
-        adaptation_forget(walk->adaptation, channel, walk->distributions[lane].context);
-    for (int lane = 0; !is_last && lane < wave->lanes; lane++)
-        distribution_observe(walk->distributions + lane, pixel_of(tile, wave, lane)[channel]);
+        adaptation_forget(walk->adaptation, channel, walk->distributions[lane].contexts[channel]);
 }
 
 int tile_intervals(const Network *network, Tile tile, int num_channels, int32_t *left, int32_t *counts)

@@ -99,25 +99,28 @@ class Distribution:
         high = levels >> 4
         low = levels - NIBBLE * high
         boundaries = torch.stack((NIBBLE * high, levels, levels + 1, NIBBLE * high + NIBBLE))  # (4, n)
-        first, left, right, last = _with_ends(self._counts_below(boundaries), boundaries)
+        below = self._counts_below(boundaries)
+        below = below.masked_fill_(boundaries == 0, 0).masked_fill_(boundaries == LEVELS, COUNT_TOTAL)
+        first, left, right, last = below.unbind()
         ends = _conditional(torch.stack((left, right)), first, last).add_(torch.stack((low, low + 1)))  # (2, n)
         return torch.stack((first, ends[0])), torch.stack((last - first, ends[1] - ends[0]))
 
-    def learn(self, levels: Tensor) -> None:
-        """Let the adaptive stage, if there is one, see the (n,) int32 levels of this channel."""
-        if self._adaptation is not None:
-            boundaries = torch.stack((levels, levels + 1))
-            self._adaptation.learn(self._channel, *_with_ends(self._mixture_below(boundaries), boundaries))
-
-    def observe(self, levels: Tensor) -> None:
-        """Go on to the next channel, given the (n,) int32 levels of this one.
+    def observe(self, levels: Tensor, is_last: bool) -> None:
+        """Let the adaptive stage see the (n,) int32 levels of a channel, and go on to the next unless it is the last.
 
         Component weights become posterior weights, and the means of later channels move with the residual.
         """
-        below = self._component_cumulative(torch.stack((levels, levels + 1)))  # (2, mixtures, n)
-        left = below[0].masked_fill_(levels == 0, 0)
-        right = below[1].masked_fill_(levels == LEVELS - 1, PROBABILITY_ONE)
-        self._weights = _normalised(self._weights * (right - left + 1))
+        if is_last and self._adaptation is None:
+            return
+        boundaries = torch.stack((levels, levels + 1))  # (2, n)
+        below = self._component_cumulative(boundaries)  # (2, mixtures, n)
+        below[0].masked_fill_(levels == 0, 0)
+        below[1].masked_fill_(levels == LEVELS - 1, PROBABILITY_ONE)
+        if self._adaptation is not None:
+            self._adaptation.learn(self._channel, *self._mixed(below, boundaries))
+        if is_last:
+            return
+        self._weights = _normalised(self._weights * (below[1] - below[0] + 1))
         residual = levels - self._guess[self._channel]
         if self._channel == 0:
             self._means[1:] += (self._coupling[:2] * residual) >> _COUPLING_SHIFT
@@ -136,20 +139,19 @@ class Distribution:
             self._bin_ends = self._adaptation.ends(channel, log_scale, COUNT_TOTAL - _FLOOR * LEVELS)  # (17, n)
 
     def _counts_below(self, boundaries: Tensor) -> Tensor:
-        """Return (m, n) int32 counts below (m, n) int32 boundaries in 1..255, after adaptation."""
-        below = self._mixture_below(boundaries)
+        """Return (m, n) int32 counts of the levels below (m, n) int32 boundaries in 1..255, after adaptation."""
+        below = self._mixed(self._component_cumulative(boundaries), boundaries)
         if self._adaptation is None:
             return below
         return adapted(self._bin_ends, below.clamp_(max=COUNT_TOTAL - 1)).add_(boundaries, alpha=_FLOOR)
 
-    def _mixture_below(self, boundaries: Tensor) -> Tensor:
-        """Return (m, n) int32 counts that the mixture gives to the levels below boundaries in 1..255.
+    def _mixed(self, below: Tensor, boundaries: Tensor) -> Tensor:
+        """Return (m, n) int32 counts that the mixture gives, from (m, mixtures, n) cumulatives of its components.
 
         With C the mixture's cumulative in 0..2^30, ``(C >> 6) - (C >> 20)`` is monotone in C and leaves 2^10 of 2^24
         to give every level a count of at least 4.
         """
-        below = self._component_cumulative(boundaries).mul_(self._weights)
-        mixed = below.sum(dim=1, dtype=torch.int32)  # (m, n), 0..2^30
+        mixed = (below * self._weights).sum(dim=1, dtype=torch.int32)  # (m, n), 0..2^30
         return (mixed >> _COUNT_SHIFT).sub_(mixed >> _FLOOR_SHIFT).add_(boundaries, alpha=_FLOOR)
 
     def _component_cumulative(self, boundaries: Tensor) -> Tensor:
@@ -160,11 +162,6 @@ class Distribution:
         entries = torch.addcmul(self._origins, boundaries[:, None], self._slopes[self._channel])
         entries = entries.bitwise_right_shift_(INVERSE_SCALE_BITS).clamp_(0, LOGISTIC_LENGTH - 1)
         return _look_up(self._logistic, entries)
-
-
-def _with_ends(below: Tensor, boundaries: Tensor) -> tuple[Tensor, ...]:
-    """Split (m, n) counts by boundary, with what boundaries 0 and 256 must have."""
-    return below.masked_fill(boundaries == 0, 0).masked_fill_(boundaries == LEVELS, COUNT_TOTAL).unbind()
 
 
 def _conditional(below: Tensor, first: Tensor, last: Tensor) -> Tensor:

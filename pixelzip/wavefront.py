@@ -136,9 +136,7 @@ def _decode_step(distribution: Distribution, num_channels: int, spans: Sequence[
         high = _decode_nibble(distribution.high_counts(), spans)
         low = _decode_nibble(distribution.low_counts(high), spans)
         levels.append(high * NIBBLE + low)
-        distribution.learn(levels[-1])
-        if channel < num_channels - 1:
-            distribution.observe(levels[-1])
+        distribution.observe(levels[-1], is_last=channel == num_channels - 1)
     return torch.stack(levels).expand(3, -1)
 
 
@@ -164,9 +162,7 @@ def _intervals(
         pairs = []
         for channel in range(num_channels):
             pairs.append(distribution.intervals(levels[channel]))
-            distribution.learn(levels[channel])
-            if channel < num_channels - 1:
-                distribution.observe(levels[channel])
+            distribution.observe(levels[channel], is_last=channel == num_channels - 1)
         left, counts = (torch.cat(parts).cpu().numpy() for parts in zip(*pairs, strict=True))
         yield lanes, left, counts
 

@@ -43,7 +43,7 @@ def test_equals_reference(spread: float, mixtures: int) -> None:
             assert counts[:, index].tolist() == [wanted_high[level // 16], wanted_low[level % 16]]
             lane.observe(channel, level)
         if channel < 2:
-            distribution.observe(symbols)
+            distribution.observe(symbols, is_last=False)
 
 
 @pytest.mark.parametrize("spread", [10, 200, 3000, 40000])
@@ -59,7 +59,7 @@ def test_counts_are_positive_and_complete(spread: float) -> None:
             assert int(low.min()) >= 1
             assert (low.sum(dim=0) == TOTAL).all()
         if channel < 2:
-            distribution.observe(torch.from_numpy(guess[:, channel].copy()))
+            distribution.observe(torch.from_numpy(guess[:, channel].copy()), is_last=False)
 
 
 def test_integers_are_close_to_the_float_mixture() -> None:
@@ -78,7 +78,7 @@ def test_integers_are_close_to_the_float_mixture() -> None:
         counts = distribution.intervals(symbols)[1]
         total += float((24 - counts.double().log2()).sum())
         if channel < 2:
-            distribution.observe(symbols)
+            distribution.observe(symbols, is_last=False)
     wanted = float(bits(raw[..., None, None], guess[..., None, None].float(), pixels[..., None, None].float()).sum())
     assert total == pytest.approx(wanted, rel=0.005)
 
