@@ -26,6 +26,22 @@ FAILURES = (FileError, PixelzipError, OSError, MemoryError, RuntimeError)
 
 
 @dataclass(frozen=True)
+class Decoding:
+    """With what files are decoded."""
+
+    model: str | None
+    device: str
+    num_threads: int
+    max_pixels: int
+
+    @property
+    def decoding(self) -> dict[str, Any]:
+        """Arguments of every function that decodes."""
+        names = ("model", "device", "num_threads", "max_pixels")
+        return {name: getattr(self, name) for name in names}
+
+
+@dataclass(frozen=True)
 class Reporting:
     """How rows are shown, and whether the input of a good one is removed."""
 

@@ -6,13 +6,12 @@ import time
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import click
 
 import pixelzip
 from pixelzip import models
-from pixelzip.cli.batch import Reporting, Row, num_threads, run_jobs, shared_options
+from pixelzip.cli.batch import Decoding, Reporting, Row, num_threads, run_jobs, shared_options
 from pixelzip.cli.files import FileError, Job, check_target, plan_jobs, read_input, write_output
 from pixelzip.cli.pictures import IMAGE_SUFFIXES, load, open_image
 from pixelzip.cli.verify import holds_image, holds_pixels
@@ -21,24 +20,15 @@ from pixelzip.errors import PixelzipError
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(Decoding):
     """How one image is compressed; ``resume``: an output that holds the image already is left as it is."""
 
     model: str
-    device: str
-    num_threads: int
-    max_pixels: int
     strip: bool
     verify: bool
     force: bool
     preserve: bool
     resume: bool
-
-    @property
-    def decoding(self) -> dict[str, Any]:
-        """Arguments of ``pixelzip.decompress`` that decode the output."""
-        names = ("model", "device", "num_threads", "max_pixels")
-        return {name: getattr(self, name) for name in names}
 
 
 @click.command()

@@ -6,38 +6,27 @@ import time
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import click
 
 import pixelzip
 from pixelzip import models
-from pixelzip.cli.batch import Reporting, Row, num_threads, run_jobs, shared_options
+from pixelzip.cli.batch import Decoding, Reporting, Row, num_threads, run_jobs, shared_options
 from pixelzip.cli.files import FileError, Job, check_target, plan_jobs, read_input, write_output
 from pixelzip.cli.pictures import save_image
 from pixelzip.codec import ImageOrArray
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(Decoding):
     """How one file is decoded; ``resume``: an output that is there already and the same is left as it is."""
 
     crop: tuple[int, int, int, int] | None
-    model: str | None
-    device: str
-    num_threads: int
-    max_pixels: int
     test_only: bool
     salvage: bool
     force: bool
     preserve: bool
     resume: bool
-
-    @property
-    def decoding(self) -> dict[str, Any]:
-        """Arguments of every function that decodes."""
-        names = ("model", "device", "num_threads", "max_pixels")
-        return {name: getattr(self, name) for name in names}
 
 
 @click.command()

@@ -10,7 +10,7 @@ import click
 
 import pixelzip
 from pixelzip import models
-from pixelzip.cli.batch import Reporting, Row, num_threads, run_jobs
+from pixelzip.cli.batch import Decoding, Reporting, Row, num_threads, run_jobs
 from pixelzip.cli.files import STANDARD, FileError, Job, expand, read_input
 from pixelzip.container import PACK_SIGNATURE
 from pixelzip.errors import PixelzipError
@@ -39,9 +39,7 @@ def test(
     as_json: bool,
 ) -> None:
     """Decode and check .pxz and .pxzp files, folders with all that is below them; exit code 1 if any is bad."""
-    options: dict[str, Any] = {
-        "model": model, "device": device, "num_threads": num_threads(threads), "max_pixels": max_pixels
-    }  # fmt: skip
+    options = Decoding(model, device, num_threads(threads), max_pixels).decoding
 
     def work(job: Job) -> Row:
         data = read_input(job)

@@ -18,6 +18,7 @@ FEATURE_STEPS = 16
 """One unit of the first layer's float input is 16 levels of difference."""
 
 _BIAS_LIMIT = 2**22
+"""Sums must stay below 2^24, and a bias alone below this."""
 
 _PAD_LEFT, _PAD_RIGHT, _PAD_TOP = 4, 3, 3
 

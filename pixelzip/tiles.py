@@ -52,8 +52,8 @@ class Box:
 class Tiling:
     """How an image of ``width`` x ``height`` pixels is cut; both tile sides are powers of two from 64 on.
 
-    A tile is what one thread decodes and what a region of an image costs at least; smaller ones cost more bits: the
-    default 0.1 % more than the next larger size (docs/log.md).
+    A tile is what one thread decodes and what a region of an image costs at least; smaller ones cost more bits
+    (docs/log.md).
     """
 
     width: int
