@@ -36,8 +36,19 @@ if TYPE_CHECKING:
 @click.option(
     "--held-out", default=40, show_default=True, type=click.IntRange(min=0), help="Images of the first folder."
 )
-@click.option("--initial", type=click.Path(exists=True), help="Model file or folder of a run to start from.")
+@click.option(
+    "--initial",
+    type=click.Path(exists=True),
+    multiple=True,
+    help="Model file or folder of a run to start from; of two, both side by side in a network as wide as both.",
+)
 @click.option("--cifar10", is_flag=True, help="The one FOLDER is CIFAR-10: train on whole 32x32 images.")
+@click.option(
+    "--small-images",
+    type=click.Path(exists=True),
+    metavar="CIFAR10",
+    help="Train on these small images in every other batch.",
+)
 @click.option("--planes", is_flag=True, help="Train on luma and chroma, for images on a colour lattice.")
 @click.option("--seed", default=0, show_default=True)
 @click.option("--checkpoint-every", default=250, show_default=True, type=click.IntRange(min=1), help="Steps.")
@@ -58,8 +69,9 @@ def train(
     crop_size: int,
     learning_rate: float,
     held_out: int,
-    initial: str | None,
+    initial: tuple[str, ...],
     cifar10: bool,
+    small_images: str | None,
     planes: bool,
     seed: int,
     checkpoint_every: int,
@@ -73,6 +85,10 @@ def train(
 
     torch.set_num_threads(num_threads(threads))
     try:
+        if small_images and (planes or cifar10):
+            raise ValueError("--small-images goes with photographs, not with --planes or --cifar10")
+        if len(initial) > 2:
+            raise ValueError("--initial may be given twice at most")
         sizes = {"channels": channels, "mixtures": mixtures, "dropout": dropout}
         given = {name: value for name, value in sizes.items() if value is not None}
         network = _network(family, given, blocks, planes, cifar10, class_conditional)
@@ -88,6 +104,7 @@ def train(
             num_steps_between_checkpoints=checkpoint_every,
             device=device,
             cifar10=cifar10,
+            small_images=small_images,
             initial=initial,
         )
         _run(network, config, output)

@@ -138,6 +138,22 @@ class SmallImages:
             yield as_batch(chosen, None if self.labels is None else self.labels[indices])
 
 
+class Alternating:
+    """Endless batches of two kinds by turns, beginning with ``first``; ``position`` counts both."""
+
+    def __init__(self, first: Crops, second: SmallImages) -> None:
+        self.first, self.second, self.position = first, second, 0
+
+    def __iter__(self) -> Iterator[Batch]:
+        """Yield what a source yields on its turn."""
+        self.second.position, is_second = divmod(self.position, 2)
+        self.first.position = self.second.position + is_second
+        sources = iter(self.first), iter(self.second)
+        while True:
+            self.position += 1
+            yield next(sources[(self.position - 1) % 2])
+
+
 def softened(crop: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
     """Enlarge a crop to ``side`` x ``side`` pixels with cubic interpolation."""
     return np.asarray(Image.fromarray(crop).resize((side, side), Image.Resampling.BICUBIC))

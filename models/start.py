@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from pixelzip.models.cifar10 import read_cifar10
-from pixelzip.models.data import Batch, Crops, SmallImages, as_batch, find_images, split_held_out
+from pixelzip.models.data import Alternating, Batch, Crops, SmallImages, as_batch, find_images, split_held_out
 from pixelzip.models.export import Network, float_network
+from pixelzip.models.growing import grown, side_by_side, with_places
 from pixelzip.models.integer import Config, load_network
 from pixelzip.models.paper import PaperConfig
 from pixelzip.models.pixelcnn import ConePixelCNN
@@ -34,34 +35,31 @@ def averaged_weights(folder: Path) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): value for name, value in state["average"].items() if name.startswith(prefix)}
 
 
-def initial_weights(path: Path, network: Network) -> dict[str, Tensor]:
-    """Read the weights to start ``network`` from; raises ValueError when they do not fit it.
+def initial_weights(paths: Sequence[str], network: Network) -> dict[str, Tensor]:
+    """Read the weights to start ``network`` from: those of one model or run, or of two that stand side by side.
 
-    Inputs that only it has, those of its positions, start at zero; blocks that only it has add nothing at first.
+    Raises:
+        ValueError: they do not fit it.
     """
-    weights = averaged_weights(path) if path.is_dir() else float_network(load_network(path)).state_dict()
+    parts = [_weights(Path(path)) for path in paths]
     if isinstance(network, PaperPixelCNN):
-        return weights
-    stem = "layers.0.weight"
-    missing = network.state_dict()[stem].shape[2] - weights[stem].shape[2]
-    grown = network.state_dict()
-    last, new_last = (max(int(name.split(".")[1]) for name in names) for names in (weights, grown))
-    if last != new_last and len(network.config.blocks) > 1:
-        raise ValueError(f"{path}: only networks of one resolution can grow")
-    for name in grown:
-        _, index, kind = name.split(".")
-        if int(index) == new_last:
-            grown[name] = weights[f"layers.{last}.{kind}"]
-        elif int(index) < last:
-            grown[name] = weights[name]
-        elif network.layers[int(index)].layer.residual:  # type: ignore[union-attr]
-            grown[name].zero_()
-    return {**grown, stem: functional.pad(weights[stem], (0, max(0, missing)))}
+        return parts[0]
+    try:
+        if len(parts) == 2:
+            num_inputs = network.config.num_features
+            parts = [side_by_side(*(with_places(part, num_inputs) for part in parts))]
+        return grown(parts[0], network)
+    except ValueError as error:
+        raise ValueError(f"{', '.join(paths)}: {error}") from error
+
+
+def _weights(path: Path) -> dict[str, Tensor]:
+    return averaged_weights(path) if path.is_dir() else float_network(load_network(path)).state_dict()
 
 
 def training_data(
     network: Config, config: TrainingConfig, seed: int, skip: int
-) -> tuple[SmallImages | Crops, list[Batch]]:
+) -> tuple[SmallImages | Crops | Alternating, list[Batch]]:
     """Return endless training batches, and held-out batches.
 
     Raises:
@@ -73,7 +71,12 @@ def training_data(
         raise ValueError("photographs have no classes")
     files, held_out_files = _training_files(config)
     crops = (PlaneCrops if network.is_for_planes else Crops)(files, config.crop_size, config.batch_size, seed, skip)
-    return crops, [as_batch(crops.held_out(file)) for file in held_out_files]
+    held_out = [as_batch(crops.held_out(file)) for file in held_out_files]
+    if config.small_images is None:
+        return crops, held_out
+    images = read_cifar10(Path(config.small_images), "train").images
+    num_images = round(config.batch_size * config.crop_size**2 / (images.shape[1] * images.shape[2]))
+    return Alternating(crops, SmallImages(images, None, num_images, seed)), held_out
 
 
 def _small_images(network: Config, config: TrainingConfig, seed: int, skip: int) -> tuple[SmallImages, list[Batch]]:

@@ -52,8 +52,11 @@ class TrainingConfig:
     device: str = "cpu"
     cifar10: bool = False
     """The one data folder is CIFAR-10: whole 32x32 images instead of crops."""
-    initial: str | None = None
-    """A model file, or the folder of an earlier run: this one starts from its (averaged) weights."""
+    small_images: str | None = None
+    """CIFAR-10 as well: every other batch is of whole images, as many pixels as in a batch of crops."""
+    initial: tuple[str, ...] = ()
+    """A model file or the folder of an earlier run: this one starts from its (averaged) weights. Of two, from both side
+    by side."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,7 @@ class Trainer:
         self.network = build(network)
         self.batches, self.held_out = training_data(network, config, config.seed * 1000 + self.rank, self.step)
         if config.initial:
-            _load(self.network, initial_weights(Path(config.initial), self.network), config.initial)
+            _load(self.network, initial_weights(config.initial, self.network), ", ".join(config.initial))
         elif isinstance(self.network, PaperPixelCNN):
             self.network.initialise(next(iter(self.batches)).pixels.float())
         self.network = self.network.to(self.device)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, overload
+from typing import Any, Final, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,10 @@ ImageOrArray = Image.Image | NDArray[Any]
 
 Crop = tuple[int, int, int, int]
 """Left, top, right and bottom of a part of an image in pixels, the last two exclusive, as Pillow counts them."""
+
+
+_STACK_DIMENSIONS: Final = 4
+"""Of an array (n, H, W, C)."""
 
 
 @dataclass(frozen=True)
@@ -69,11 +73,11 @@ def compress(
     num_threads: int | None = None,
     strip: bool = False,
 ) -> bytes | list[bytes]:
-    """Compress one image, or a list of images in one batch, which is faster for small ones.
+    """Compress one image, or many in one batch, which is faster for small ones: a list of images gives a list of files.
 
     Args:
         image: a Pillow image of mode 1, L, LA, P, RGB, RGBA or I;16, or an array (H, W) or (H, W, C) of uint8 with
-            C in 1..4 or uint16 with C in 1, 3, 4.
+            C in 1..4 or uint16 with C in 1, 3, 4. An array (n, H, W, C) is a list of n images.
         model: name of a shipped model, or path of a model file.
         device: "cpu" or a torch device; the bytes do not depend on it.
         num_threads: CPU threads; None: as many as torch uses. The bytes do not depend on it.
@@ -83,7 +87,7 @@ def compress(
         UnsupportedImage: the image's mode, shape or dtype is none of the above.
         UnknownModel: there is no such model.
     """
-    if isinstance(image, Image.Image | np.ndarray):
+    if isinstance(image, Image.Image) or (isinstance(image, np.ndarray) and image.ndim < _STACK_DIMENSIONS):
         return compress([image], model, device=device, num_threads=num_threads, strip=strip)[0]
     pictures = [_stripped(images.read(item), strip) for item in image]
     networks = find_networks(model)

@@ -104,6 +104,23 @@ def test_bytes_depend_on_the_image_alone(model_path: str, monkeypatch: pytest.Mo
         assert np.array_equal(one, image[..., 0] if image.shape[2] == 1 else image)
 
 
+@pytest.mark.parametrize(("dtype", "channels"), [(np.uint8, 1), (np.uint8, 3), (np.uint16, 3)])
+def test_a_stack_is_a_list(dtype: type[np.generic], channels: int, model_path: str) -> None:
+    stack = np.stack([smooth_image(9, 12, channels, seed) for seed in range(3)]).astype(dtype)
+    files = pixelzip.compress(stack, model_path)
+    assert files == pixelzip.compress(list(stack), model_path)
+    decoded = np.stack(pixelzip.decompress_array(files, model=model_path))
+    assert np.array_equal(decoded.reshape(stack.shape), stack)
+    assert pixelzip.compress(stack[:0], model_path) == []
+
+
+def test_a_stack_of_stacks_is_refused(model_path: str) -> None:
+    with pytest.raises(
+        pixelzip.UnsupportedImage, match=r"array of uint8 with shape \(1, 8, 8, 3\): need uint8 or uint16"
+    ):
+        pixelzip.compress(np.zeros((1, 1, 8, 8, 3), dtype=np.uint8), model_path)
+
+
 def test_a_list_of_files_of_every_kind(model_path: str) -> None:
     images = [make_image(mode, 20, 30, kind) for mode in MODES for kind in ("noise", "constant", "smooth")]
     files = [*pixelzip.compress(images, model_path), pixelzip.compress(smooth_image(40, 50))]

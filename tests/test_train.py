@@ -19,7 +19,7 @@ from PIL import Image
 import pixelzip
 from pixelzip import cli
 from pixelzip.models.config import ConeConfig
-from pixelzip.models.data import Crops, SmallImages, chroma_halved, find_images, softened, split_held_out
+from pixelzip.models.data import Alternating, Crops, SmallImages, chroma_halved, find_images, softened, split_held_out
 from pixelzip.models.export import export_network, float_network
 from pixelzip.models.integer import load_network
 from pixelzip.models.paper import PaperConfig
@@ -72,7 +72,7 @@ def test_learning_lowers_the_bits(folder: Path, tmp_path: Path) -> None:
 def test_start_from_another_run(folder: Path, tmp_path: Path) -> None:
     first = Trainer(NETWORK, config(folder), tmp_path / "first")
     first.run(lambda row: None)
-    second = Trainer(NETWORK, config(folder, initial=str(tmp_path / "first")), tmp_path / "second")
+    second = Trainer(NETWORK, config(folder, initial=(str(tmp_path / "first"),)), tmp_path / "second")
     averaged = torch.cat([parameter.detach().flatten() for parameter in first.averaged().parameters()])
     assert torch.equal(weights(second), averaged)
 
@@ -81,7 +81,7 @@ def test_start_from_a_model_file_with_fewer_inputs(folder: Path, tmp_path: Path)
     trained = ConePixelCNN(NETWORK)
     export_network(trained, tmp_path / "model.safetensors", {})
     planes = replace(NETWORK, period=16)
-    trainer = Trainer(planes, config(folder, initial=str(tmp_path / "model.safetensors")), tmp_path / "run")
+    trainer = Trainer(planes, config(folder, initial=(str(tmp_path / "model.safetensors"),)), tmp_path / "run")
     stem, new_stem = trained.state_dict()["layers.0.weight"], trainer.network.state_dict()["layers.0.weight"]
     assert torch.allclose(stem, new_stem[..., :-32], atol=float(stem.abs().max()) / 100)
     assert not new_stem[..., -32:].any()
@@ -228,11 +228,40 @@ def test_a_network_grows_new_blocks_that_add_nothing(folder: Path, tmp_path: Pat
     trained = ConePixelCNN(NETWORK)
     export_network(trained, tmp_path / "model.safetensors", {})
     deeper = build(replace(NETWORK, blocks=(3,)))
-    deeper.load_state_dict(initial_weights(tmp_path / "model.safetensors", deeper))
+    deeper.load_state_dict(initial_weights([str(tmp_path / "model.safetensors")], deeper))
     same = float_network(load_network(tmp_path / "model.safetensors"))
     pixels = torch.from_numpy(smooth_image(9, 12)).permute(2, 0, 1)[None].float()
     with torch.no_grad():
         assert torch.equal(deeper(pixels)[0], same(pixels)[0])
+
+
+def test_two_networks_stand_side_by_side(tmp_path: Path) -> None:
+    sizes = {"first": (8, 2), "second": (4, 3)}
+    for name, (channels, mixtures) in sizes.items():
+        network = ConePixelCNN(ConeConfig(channels=channels, blocks=(2,), mixtures=mixtures))
+        export_network(network, tmp_path / f"{name}.safetensors", {})
+    paths = [str(tmp_path / f"{name}.safetensors") for name in sizes]
+    joined = build(ConeConfig(channels=12, blocks=(2,), mixtures=5))
+    joined.load_state_dict(initial_weights(paths, joined))
+    pixels = torch.from_numpy(smooth_image(9, 12)).permute(2, 0, 1)[None].float()
+    with torch.no_grad():
+        raw = joined(pixels)[0].unflatten(1, (10, 5))
+        first, second = (float_network(load_network(Path(path)))(pixels)[0].unflatten(1, (10, -1)) for path in paths)
+    torch.testing.assert_close(raw[:, :, :2], first)
+    torch.testing.assert_close(raw[:, :, 2:], second)
+
+
+def test_a_network_without_places_takes_every_pixel_for_the_mean_one(tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    export_network(ConePixelCNN(replace(NETWORK, period=4)), path, {})
+    plain = build(NETWORK)
+    assert isinstance(plain, ConePixelCNN)
+    plain.load_state_dict(initial_weights([str(path)], plain))
+    places = float_network(load_network(path)).state_dict()
+    stem, count = places["layers.0.weight"], NETWORK.num_features
+    assert torch.equal(plain.state_dict()["layers.0.weight"], stem[:, :, :count])
+    means = stem[:, 0, count : count + 4].mean(dim=1) + stem[:, 0, count + 4 :].mean(dim=1)
+    torch.testing.assert_close(plain.state_dict()["layers.0.bias"], places["layers.0.bias"] + means)
 
 
 def test_weights_that_do_not_fit_are_refused(folder: Path, tmp_path: Path) -> None:
@@ -244,7 +273,40 @@ def test_weights_that_do_not_fit_are_refused(folder: Path, tmp_path: Path) -> No
         (PaperConfig(channels=4, blocks=1, mixtures=1), "these weights are of another network"),
     ):
         with pytest.raises(ValueError, match=f"{path}: {message}"):
-            Trainer(network, config(folder, initial=str(path)), tmp_path / "run")
+            Trainer(network, config(folder, initial=(str(path),)), tmp_path / "run")
+    deeper = tmp_path / "deeper.safetensors"
+    export_network(ConePixelCNN(replace(NETWORK, blocks=(2,))), deeper, {})
+    message = f"{path}, {deeper}: only networks of one depth that read the same can stand side by side"
+    with pytest.raises(ValueError, match=message):
+        Trainer(NETWORK, config(folder, initial=(str(path), str(deeper))), tmp_path / "run")
+
+
+def test_small_images_take_every_other_turn(folder: Path, cifar10: Path) -> None:
+    mixed, held_out = training_data(NETWORK, config(folder, small_images=str(cifar10), crop_size=32), 0, 0)
+    crops, _ = training_data(NETWORK, config(folder, crop_size=32), 0, 0)
+    assert isinstance(mixed, Alternating)
+    batches = [batch.pixels for batch, _ in zip(mixed, range(4), strict=False)]
+    assert [tuple(batch.shape) for batch in batches] == 4 * [(2, 3, 32, 32)]
+    assert len(held_out) == 2
+    expected = [batch.pixels for batch, _ in zip(crops, range(2), strict=False)]
+    assert torch.equal(batches[0], expected[0])
+    assert torch.equal(batches[2], expected[1])
+    mixed.position = 1
+    resumed = [batch.pixels for batch, _ in zip(mixed, range(3), strict=False)]
+    assert all(map(torch.equal, resumed, batches[1:]))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--small-images", ".", "--planes"], "--small-images goes with photographs, not with --planes or --cifar10"),
+        (3 * ["--initial", "."], "--initial may be given twice at most"),
+    ],
+)
+def test_options_that_exclude_each_other(folder: Path, tmp_path: Path, options: list[str], message: str) -> None:
+    result = CliRunner().invoke(cli.main, ["train", str(folder), "--output", str(tmp_path / "run"), *options])
+    assert result.exit_code == 1
+    assert result.output == f"Error: {message}\n"
 
 
 def test_the_paper_s_network_trains_and_resumes(cifar10: Path, tmp_path: Path) -> None:
@@ -256,7 +318,7 @@ def test_the_paper_s_network_trains_and_resumes(cifar10: Path, tmp_path: Path) -
     resumed = Trainer(network, settings, tmp_path / "paused")
     resumed.run(lambda row: None)
     assert torch.equal(weights(straight), weights(resumed))
-    onward = Trainer(network, replace(settings, initial=str(tmp_path / "straight")), tmp_path / "onward")
+    onward = Trainer(network, replace(settings, initial=(str(tmp_path / "straight"),)), tmp_path / "onward")
     assert onward.step == 0
 
 

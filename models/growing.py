@@ -1,0 +1,87 @@
+"""Trained weights -> first weights of another network: deeper, wider, with or without places."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from pixelzip.models.config import NUM_FEATURES, POSITION_STEP
+from pixelzip.models.layers import PARAMETERS_PER_COMPONENT
+from pixelzip.models.pixelcnn import FEATURE_STEPS, ConePixelCNN
+
+Weights = dict[str, Tensor]
+"""``layers.N.weight`` (out, taps, in) and ``layers.N.bias`` (out,) for every layer of a cone network."""
+
+_STEM = "layers.0"
+
+
+def grown(weights: Weights, network: ConePixelCNN) -> Weights:
+    """Fit trained weights to a network that has other inputs or more blocks.
+
+    Inputs that only the network has, those of its places, start at zero; those that it lacks become their mean. Blocks
+    that only it has add nothing at first.
+
+    Raises:
+        ValueError: networks of several resolutions cannot have more blocks.
+    """
+    weights = with_places(weights, network.config.num_features)
+    result = network.state_dict()
+    last, new_last = num_layers(weights) - 1, num_layers(result) - 1
+    if last != new_last and len(network.config.blocks) > 1:
+        raise ValueError("only networks of one resolution can grow")
+    for name in result:
+        _, number, kind = name.split(".")
+        index = int(number)
+        if index == new_last:
+            result[name] = weights[f"layers.{last}.{kind}"]
+        elif index < last:
+            result[name] = weights[name]
+        elif network.layers[index].layer.residual:  # type: ignore[union-attr]
+            result[name].zero_()
+    return result
+
+
+def with_places(weights: Weights, num_inputs: int) -> Weights:
+    """Give the stem ``num_inputs``: new places weigh nothing; without places every pixel is in the mean one."""
+    stem, bias = weights[f"{_STEM}.weight"], weights[f"{_STEM}.bias"]
+    missing = num_inputs - stem.shape[2]
+    if missing < 0:
+        places = stem[:, 0, NUM_FEATURES:].reshape(len(stem), 2, -1)  # (out, 2, period)
+        bias = bias + places.mean(dim=2).sum(dim=1) * POSITION_STEP / FEATURE_STEPS
+        stem, missing = stem[:, :, :NUM_FEATURES], num_inputs - NUM_FEATURES
+    return {**weights, f"{_STEM}.weight": functional.pad(stem, (0, missing)), f"{_STEM}.bias": bias}
+
+
+def side_by_side(first: Weights, second: Weights) -> Weights:
+    """Join two networks of one resolution and one depth into one as wide as both.
+
+    Neither half reads the other at first, and the mixture is that of all their components. Both must read the same
+    inputs.
+
+    Raises:
+        ValueError: the networks differ in their depth or their inputs.
+    """
+    last = num_layers(first) - 1
+    stem = f"{_STEM}.weight"
+    if num_layers(second) - 1 != last or first[stem].shape[1:] != second[stem].shape[1:]:
+        raise ValueError("only networks of one depth that read the same can stand side by side")
+    joined = {}
+    for name, tensor in first.items():
+        _, number, kind = name.split(".")
+        groups = PARAMETERS_PER_COMPONENT if int(number) == last else 1
+        parts = [part.reshape(groups, -1, *part.shape[1:]) for part in (tensor, second[name])]  # (groups, out / groups, ..)
+        if kind == "weight" and int(number):
+            parts = _each_with_own_inputs(*parts)
+        joined[name] = torch.cat(parts, dim=1).flatten(0, 1)
+    return joined
+
+
+def num_layers(weights: Weights) -> int:
+    """Count the layers that weights are of."""
+    return 1 + max(int(name.split(".")[1]) for name in weights)
+
+
+def _each_with_own_inputs(first: Tensor, second: Tensor) -> list[Tensor]:
+    """Widen the last dimension to the inputs of both; each part reads its own."""
+    return [functional.pad(first, (0, second.shape[-1])), functional.pad(second, (first.shape[-1], 0))]
