@@ -70,7 +70,7 @@ def side_by_side(first: Weights, second: Weights) -> Weights:
     for name, tensor in first.items():
         _, number, kind = name.split(".")
         groups = PARAMETERS_PER_COMPONENT if int(number) == last else 1
-        parts = [part.reshape(groups, -1, *part.shape[1:]) for part in (tensor, second[name])]  # (groups, out / groups, ..)
+        parts = [part.reshape(groups, -1, *part.shape[1:]) for part in (tensor, second[name])]
         if kind == "weight" and int(number):
             parts = _each_with_own_inputs(*parts)
         joined[name] = torch.cat(parts, dim=1).flatten(0, 1)
