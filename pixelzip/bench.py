@@ -46,12 +46,14 @@ class Row:
 
     ``bits_per_subpixel`` of ``files`` are 8 * bytes / sub-pixels with everything that a file holds, the mean over
     images; of a ``likelihood`` they are what a model alone would need; ``published`` ones were not measured here.
+    ``bits_by_image`` are the same for each file, in the order of the set: one entry where a file holds all images.
     Speeds are medians over calls: one image each, or SMALL_IMAGES_PER_CALL small ones.
     """
 
     codec: str
     bits_per_subpixel: float
     kind: Kind
+    bits_by_image: tuple[float, ...] = ()
     library: str | None = None
     num_bytes: int | None = None
     encode_kpixels_per_second: float | None = None
@@ -135,10 +137,12 @@ def measure(codec: Codec, image_set: ImageSet, progress: Progress) -> Row:
     for group in _groups(image_set, codec.takes_all):
         calls.append(_call(codec, group))
         progress(codec.name, sum(call.num_images for call in calls), len(image_set.images))
+    bits_by_image = tuple(bits for call in calls for bits in call.bits_per_subpixel)
     return Row(
         codec=codec.name,
-        bits_per_subpixel=statistics.mean(bits for call in calls for bits in call.bits_per_subpixel),
+        bits_per_subpixel=statistics.mean(bits_by_image),
         kind="files",
+        bits_by_image=bits_by_image,
         library=codec.library,
         num_bytes=sum(call.num_bytes for call in calls),
         encode_kpixels_per_second=statistics.median(call.num_kpixels / call.encode_seconds for call in calls),
@@ -162,7 +166,7 @@ def measure_likelihood(model: str, image_set: ImageSet, device: str, num_threads
         costs = components.measure(network, prepared, device, num_threads)
         bits += [cost / image.size for cost, image in zip(costs, group, strict=True)]
         progress(name, len(bits), len(image_set.images))
-    return Row(name, statistics.mean(bits), "likelihood")
+    return Row(name, statistics.mean(bits), "likelihood", tuple(bits))
 
 
 @dataclass(frozen=True)

@@ -212,6 +212,9 @@ def test_a_folder_as_json_markdown_and_chart(tmp_path: Path, model_path: str) ->
     notes = ["the 2 images that training holds out", "each through a JPEG file of quality 90, 4:2:0, first"]
     assert (report["num_images"], report["are_small"], report["notes"]) == (2, False, notes)
     assert {row["kind"] for row in report["rows"]} == {"files", "likelihood"}
+    for row in report["rows"]:
+        assert len(row["bits_by_image"]) == 2
+        assert row["bits_per_subpixel"] == pytest.approx(sum(row["bits_by_image"]) / 2)
     assert not chart or "JPEG XL, -e 1" in chart[1].read_text()
     lines = run(tmp_path / "0.png", "--markdown", *options).stdout.splitlines()
     assert lines[0] == f"- {tmp_path / '0.png'}; 1 image, 4,620 pixels"
