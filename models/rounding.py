@@ -7,6 +7,7 @@ it in the first layer; this costs 0.2 %.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import torch
@@ -22,14 +23,14 @@ DAMPING: Final = 0.003
 
 
 @torch.no_grad()
-def round_weights(network: ConePixelCNN, pixels: Tensor) -> None:
+def round_weights(network: ConePixelCNN, batches: Sequence[Tensor]) -> None:
     """Round all weights in place; exporting the network then rounds nothing any more.
 
-    ``pixels`` are (batch, 3, H, W) levels from the training data: some 10^5 pixels are enough.
+    ``batches`` are (batch, 3, H, W) levels from the training data, of any sizes: some 10^5 pixels are enough.
     """
     for module in network.layers:
         assert isinstance(module, ConeLayer)
-        inputs = _gathered(module, _source(network, module, pixels))
+        inputs = torch.cat([_gathered(module, _source(network, module, pixels)) for pixels in batches])
         module.weight.copy_(rounded(module.weight, module.weight_step(), inputs))
 
 

@@ -170,12 +170,13 @@ class Trainer:
             distributed.barrier()
             distributed.destroy_process_group()
 
-    def some_pixels(self) -> Tensor:
-        """Return about 10^5 pixels of the next training batches, (n, 3, H, W) float levels."""
-        first = next(iter(self.batches)).pixels
-        num_more = 10**5 // (first.shape[0] * first.shape[2] * first.shape[3])
-        more = [batch.pixels for batch, _ in zip(self.batches, range(num_more), strict=False)]
-        return torch.cat([first, *more]).float().to(self.device)
+    def some_pixels(self) -> list[Tensor]:
+        """Return the next training batches, each (batch, 3, H, W) float levels, about 10^5 pixels in all."""
+        some = list[Tensor]()
+        batches = iter(self.batches)
+        while sum(pixels[:, 0].numel() for pixels in some) < 10**5:
+            some.append(next(batches).pixels.float().to(self.device))
+        return some
 
     def averaged(self) -> Network:
         """Return the network with averaged weights, quantised as the run is at this step."""
