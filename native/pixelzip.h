@@ -39,7 +39,8 @@ typedef struct {
 /* Computes a layer for any number of lanes; a tap's inputs of lane i begin at taps[tap] + i * num_inputs. */
 typedef void Product(const Layer *layer, const uint8_t *const taps[], int lanes, Target target);
 
-/* One layer. Inputs and outputs are padded with zero weights; the bias makes good for the 128 in the inputs. */
+/* One layer. Inputs and outputs are padded with zero weights; the bias makes good for the 128 in the inputs, unless the
+   product takes it off them: see pixelzip/native.py. */
 struct Layer {
     int source;      /* index of the layer that is read; -1: what is made from pixels */
     int residual;    /* index of the layer that is added; -1: none */
@@ -67,7 +68,8 @@ const char *instruction_set_name(int index); /* best first, NULL after the last 
 Product *instruction_set_product(const char *name);
 int has_avx512vnni(void);
 int has_avx2(void);
-Product product_avx512vnni, product_avx2;
+int has_neondotprod(void);
+Product product_avx512vnni, product_avx2, product_neondotprod;
 
 /* inputs.c */
 typedef struct {

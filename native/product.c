@@ -78,6 +78,8 @@ static const struct {
 #if defined(__x86_64__)
     {"avx512vnni", has_avx512vnni, product_avx512vnni},
     {"avx2", has_avx2, product_avx2},
+#elif defined(__aarch64__)
+    {"neondotprod", has_neondotprod, product_neondotprod},
 #endif
     {"portable", always, product_portable},
 };
