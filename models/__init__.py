@@ -53,6 +53,7 @@ MODELS: Final = (
     Model("photo-fast", "photo-fast-1.safetensors", "7e2d0d1215dcd13a49c60c4fe6725313b6ddbd100096bc89a2abb31229f77489"),
     Model("photo", "photo-2.safetensors", "b13fc2fa61f362ce2f68d14c177647a7436542d1fcfac068bd21d5869a8488a4"),
     Model("photo", "photo-3.safetensors", "d1518bbb0ffa50dfd5d87941a119d78aec83a5c382025b47088228346e443922"),
+    Model("photo-max", "photo-max-1.safetensors", "5f59f8d2d7d649707d6caa190dd7c844ac49c76abb09a2b8d2972955e34aaa89"),
 )
 """Append-only: what has shipped stays readable. Of entries with one name the last is what new files are made with."""
 
