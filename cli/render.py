@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 PUBLISHED: Final = "published, likelihood of the official test set, not measured here"
 
+_MARKERS: Final = "os^DvPX"
+"""More points than colours: one more of either would give the first pair again."""
+
 Table = list[list[str]]
 """Cells by row; the first row is the header, the first column names, all others numbers."""
 
@@ -66,17 +69,17 @@ def draw_plot(report: Report, path: Path) -> None:
 
     figure = Figure(figsize=(9, 6), layout="constrained")
     axes = figure.add_subplot(xlabel="decoding, kpixel/s", ylabel="bits/sub-pixel", xscale="log")
-    axes.margins(x=0.2)  # room for names beside points
+    axes.margins(x=0.1)
     published = [row for row in report.rows if row.kind == "published"]
     for index, row in enumerate(published):
         place = (0.99 - 0.15 * (index % 2), row.bits_per_subpixel)  # lines as close as 0.03 bits: names take turns
         axes.axhline(row.bits_per_subpixel, color="#bbbbbb", linewidth=0.8)
         axes.annotate(row.codec, place, xycoords=("axes fraction", "data"), ha="right", fontsize=7, color="#777777")
-    for row in report.rows:
-        if row.decode_kpixels_per_second is not None:
-            point = (row.decode_kpixels_per_second, row.bits_per_subpixel)
-            axes.plot(*point, "o")
-            axes.annotate(row.codec, point, xytext=(5, 5), textcoords="offset points", fontsize=8)
+    measured = [row for row in report.rows if row.decode_kpixels_per_second is not None]
+    for index, row in enumerate(measured):
+        name = f"{row.codec}: {row.bits_per_subpixel:.3f}"
+        axes.plot(row.decode_kpixels_per_second, row.bits_per_subpixel, _MARKERS[index % len(_MARKERS)], label=name)
+    axes.legend(fontsize=7, loc="upper left")
     axes.set_title("\n".join([_head(report)[0], *([f"grey: {PUBLISHED}"] if published else [])]), fontsize=8)
     figure.savefig(path, dpi=150)
 

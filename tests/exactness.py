@@ -29,7 +29,7 @@ from pixelzip.models.conversion import JFIF
 from pixelzip.pack import Pack, pack
 from pixelzip.product import int8_products_are_exact
 
-DIGEST = "760a0f4c4fedc8519086a51489567b09818349e930065a1c96ba424bb12740f2"
+DIGEST = "c99a0d3b9a1ffc5f13eb28f086825692af6f27a89eb45b7bf0c0cbdcf418310e"
 
 _TORCH = ["--extension", "none"]
 
