@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -75,10 +76,11 @@ def draw_plot(report: Report, path: Path) -> None:
         place = (0.99 - 0.15 * (index % 2), row.bits_per_subpixel)  # lines as close as 0.03 bits: names take turns
         axes.axhline(row.bits_per_subpixel, color="#bbbbbb", linewidth=0.8)
         axes.annotate(row.codec, place, xycoords=("axes fraction", "data"), ha="right", fontsize=7, color="#777777")
-    measured = [row for row in report.rows if row.decode_kpixels_per_second is not None]
-    for index, row in enumerate(measured):
-        name = f"{row.codec}: {row.bits_per_subpixel:.3f}"
-        axes.plot(row.decode_kpixels_per_second, row.bits_per_subpixel, _MARKERS[index % len(_MARKERS)], label=name)
+    markers = itertools.cycle(_MARKERS)
+    for row in report.rows:
+        if row.decode_kpixels_per_second is not None:
+            name = f"{row.codec}: {row.bits_per_subpixel:.3f}"
+            axes.plot(row.decode_kpixels_per_second, row.bits_per_subpixel, next(markers), label=name)
     axes.legend(fontsize=7, loc="upper left")
     axes.set_title("\n".join([_head(report)[0], *([f"grey: {PUBLISHED}"] if published else [])]), fontsize=8)
     figure.savefig(path, dpi=150)
