@@ -79,19 +79,12 @@ def train(
     threads: int,
 ) -> None:
     """Train a network on the images in FOLDERs and export it in exact integers."""
-    import torch  # seconds to import: not for --help
+    from pixelzip.models.train import TrainingConfig  # seconds to import: not for --help
 
-    from pixelzip.models.train import TrainingConfig
-
-    torch.set_num_threads(num_threads(threads))
     try:
-        if small_images and (planes or cifar10):
-            raise ValueError("--small-images goes with photographs, not with --planes or --cifar10")
-        if len(initial) > 2:
-            raise ValueError("--initial may be given twice at most")
+        _check(small_images, planes or cifar10, initial)
         sizes = {"channels": channels, "mixtures": mixtures, "dropout": dropout}
-        given = {name: value for name, value in sizes.items() if value is not None}
-        network = _network(family, given, blocks, planes, cifar10, class_conditional)
+        network = _network(family, sizes, blocks, planes, cifar10, class_conditional)
         config = TrainingConfig(
             data=data,
             num_held_out=held_out,
@@ -107,19 +100,27 @@ def train(
             small_images=small_images,
             initial=initial,
         )
-        _run(network, config, output)
+        _run(network, config, output, threads)
     except (ValueError, OSError, RuntimeError) as error:  # torch raises RuntimeError when a disk is full
         raise click.ClickException(" ".join(str(error).split())) from error
 
 
+def _check(small_images: str | None, is_for_others: bool, initial: tuple[str, ...]) -> None:
+    if small_images and is_for_others:
+        raise ValueError("--small-images goes with photographs, not with --planes or --cifar10")
+    if len(initial) > 2:
+        raise ValueError("--initial may be given twice at most")
+
+
 def _network(
-    family: str, given: dict[str, Any], blocks: str | None, planes: bool, cifar10: bool, class_conditional: bool
+    family: str, sizes: dict[str, Any], blocks: str | None, planes: bool, cifar10: bool, class_conditional: bool
 ) -> Config:
     """Return the configuration of a family with what was given; raises ValueError."""
     from pixelzip.models.batches import NUM_CLASSES, SIDE
     from pixelzip.models.config import PLANES_PERIOD, ConeConfig
     from pixelzip.models.paper import PaperConfig
 
+    given = {name: value for name, value in sizes.items() if value is not None}
     counts = () if blocks is None else tuple(int(count) for count in blocks.split(","))
     if family == "cone":
         if class_conditional:
@@ -132,7 +133,9 @@ def _network(
     return replace(paper, blocks=counts[0]) if counts else paper
 
 
-def _run(network: Config, config: TrainingConfig, output: Path) -> None:
+def _run(network: Config, config: TrainingConfig, output: Path, threads: int) -> None:
+    import torch
+
     from pixelzip.models.card import finish_run
     from pixelzip.models.train import Progress, Trainer
 
@@ -142,6 +145,7 @@ def _run(network: Config, config: TrainingConfig, output: Path) -> None:
         line = f"step {progress.step:6d}/{config.num_steps}  {progress.seconds:7.0f} s"
         click.echo(f"{line}  {progress.bits_per_subpixel:.4f} bits/sub-pixel{text}", err=True)
 
+    torch.set_num_threads(num_threads(threads))
     trainer = Trainer(network, config, output)
     trainer.run(report)
     trainer.leave()

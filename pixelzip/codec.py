@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final, overload
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,10 +26,6 @@ ImageOrArray = Image.Image | NDArray[Any]
 
 Crop = tuple[int, int, int, int]
 """Left, top, right and bottom of a part of an image in pixels, the last two exclusive, as Pillow counts them."""
-
-
-_STACK_DIMENSIONS: Final = 4
-"""Of an array (n, H, W, C)."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +83,7 @@ def compress(
         UnsupportedImage: the image's mode, shape or dtype is none of the above.
         UnknownModel: there is no such model.
     """
-    if isinstance(image, Image.Image) or (isinstance(image, np.ndarray) and image.ndim < _STACK_DIMENSIONS):
+    if isinstance(image, Image.Image) or (isinstance(image, np.ndarray) and image.ndim < 4):
         return compress([image], model, device=device, num_threads=num_threads, strip=strip)[0]
     pictures = [_stripped(images.read(item), strip) for item in image]
     networks = find_networks(model)
