@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 PUBLISHED: Final = "published, likelihood of the official test set, not measured here"
 
 _MARKERS: Final = "os^DvPX"
-"""More points than colours: one more of either would give the first pair again."""
+"""Seven shapes beside ten colours: seventy points before a pair of them comes again."""
 
 Table = list[list[str]]
 """Cells by row; the first row is the header, the first column names, all others numbers."""
