@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     "--small-images",
     type=click.Path(exists=True),
     metavar="CIFAR10",
-    help="Train on these small images in every other batch.",
+    help="Train on these small images in every third batch.",
 )
 @click.option("--planes", is_flag=True, help="Train on luma and chroma, for images on a colour lattice.")
 @click.option("--seed", default=0, show_default=True)

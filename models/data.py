@@ -100,7 +100,7 @@ class Crops:
         return chroma_halved(crop) if generator.integers(2) else crop
 
     def _photograph(self, image: NDArray[np.uint8], generator: np.random.Generator) -> NDArray[np.uint8]:
-        enlargement = generator.uniform(1, 2) if generator.integers(2) else 1.0
+        enlargement = generator.uniform(1, 2) if generator.integers(3) else 1.0
         side = round(self.crop_size / enlargement)
         top = generator.integers(image.shape[0] - side + 1)
         left = generator.integers(image.shape[1] - side + 1)
@@ -139,19 +139,19 @@ class SmallImages:
 
 
 class Alternating:
-    """Endless batches of two kinds by turns, beginning with ``first``; ``position`` counts both."""
+    """Endless batches of two kinds: two of ``first``, then one of ``second``; ``position`` counts both."""
 
     def __init__(self, first: Crops, second: SmallImages) -> None:
         self.first, self.second, self.position = first, second, 0
 
     def __iter__(self) -> Iterator[Batch]:
         """Yield what a source yields on its turn."""
-        self.second.position, is_second = divmod(self.position, 2)
-        self.first.position = self.second.position + is_second
-        sources = iter(self.first), iter(self.second)
+        self.second.position, turn = divmod(self.position, 3)
+        self.first.position = 2 * self.second.position + turn
+        first, second = iter(self.first), iter(self.second)
         while True:
             self.position += 1
-            yield next(sources[(self.position - 1) % 2])
+            yield next(second if self.position % 3 == 0 else first)
 
 
 def softened(crop: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:

@@ -18,14 +18,15 @@ ROWS = (1, 2, 16, 17, 31, 100)
 
 
 @pytest.mark.usefixtures("engine")
-def test_the_digest_of_this_machine() -> None:
-    assert exactness.digest() == exactness.DIGEST
+@pytest.mark.parametrize("model", exactness.DIGESTS)
+def test_the_digests_of_this_machine(model: str) -> None:
+    assert exactness.digest(model) == exactness.DIGESTS[model]
 
 
-def test_the_digest_with_float32_products(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_digest_with_float32_products(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pixelzip.native.INSTRUCTION_SETS", ())
     monkeypatch.setattr(product, "int8_products_are_exact", lambda device: False)
-    assert exactness.digest(threads=1) == exactness.DIGEST
+    assert exactness.digest("photo", threads=1) == exactness.DIGESTS["photo"]
 
 
 def extremes(num_inputs: int, generator: np.random.Generator) -> np.ndarray:

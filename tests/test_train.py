@@ -281,21 +281,21 @@ def test_weights_that_do_not_fit_are_refused(folder: Path, tmp_path: Path) -> No
         Trainer(NETWORK, config(folder, initial=(str(path), str(deeper))), tmp_path / "run")
 
 
-def test_small_images_take_every_other_turn(folder: Path, cifar10: Path, tmp_path: Path) -> None:
+def test_small_images_take_every_third_turn(folder: Path, cifar10: Path, tmp_path: Path) -> None:
     mixed, held_out = training_data(NETWORK, config(folder, small_images=str(cifar10), crop_size=32), 0, 0)
     crops, _ = training_data(NETWORK, config(folder, crop_size=32), 0, 0)
     assert isinstance(mixed, Alternating)
-    batches = [batch.pixels for batch, _ in zip(mixed, range(4), strict=False)]
-    assert [tuple(batch.shape) for batch in batches] == 4 * [(2, 3, 32, 32)]
+    batches = [batch.pixels for batch, _ in zip(mixed, range(7), strict=False)]
+    assert [tuple(batch.shape) for batch in batches] == 7 * [(2, 3, 32, 32)]
     assert len(held_out) == 2
-    expected = [batch.pixels for batch, _ in zip(crops, range(2), strict=False)]
-    assert torch.equal(batches[0], expected[0])
-    assert torch.equal(batches[2], expected[1])
+    expected = [batch.pixels for batch, _ in zip(crops, range(5), strict=False)]
+    assert all(map(torch.equal, (batches[index] for index in (0, 1, 3, 4, 6)), expected))
     trainer = Trainer(NETWORK, config(folder, small_images=str(cifar10), crop_size=40), tmp_path / "run")
     assert {tuple(pixels.shape[2:]) for pixels in trainer.some_pixels()} == {(40, 40), (32, 32)}
-    mixed.position = 1
-    resumed = [batch.pixels for batch, _ in zip(mixed, range(3), strict=False)]
-    assert all(map(torch.equal, resumed, batches[1:]))
+    for position in range(1, 5):
+        mixed.position = position
+        resumed = [batch.pixels for batch, _ in zip(mixed, range(7 - position), strict=False)]
+        assert all(map(torch.equal, resumed, batches[position:]))
 
 
 @pytest.mark.parametrize(
