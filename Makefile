@@ -2,17 +2,19 @@
 # make test    all tests and checks
 # make bench   bits and speed beside PNG, WebP and JPEG XL: make bench DATA=folder
 # make fuzz    a million damaged files: make fuzz FILES=20000 SEED=1 for fewer or others
+# make guided  files that coverage leads to, for SECONDS=600 (Linux)
 # make docs    the API from docstrings, as pages in build/docs
 # make dist    wheel and source distribution
 
 PYTHON ?= python3
 FILES ?= 1000000
 SEED ?= 0
+SECONDS ?= 600
 VENV := .venv
 BIN := $(VENV)/bin
 API := pixelzip pixelzip.errors pixelzip.pack pixelzip.heatmap pixelzip.sample pixelzip.zarr
 
-.PHONY: demo test bench fuzz docs dist check clean
+.PHONY: demo test bench fuzz guided docs dist check clean
 
 $(VENV)/ready: pyproject.toml constraints.txt $(wildcard native/*)
 	$(PYTHON) -m venv $(VENV)
@@ -37,6 +39,10 @@ bench: $(VENV)/ready
 
 fuzz: $(VENV)/ready
 	$(BIN)/python tests/fuzz.py --files $(FILES) --seed $(SEED)
+
+guided: $(VENV)/ready
+	$(BIN)/python -m pip install --quiet --group fuzz
+	$(BIN)/python tests/fuzz_guided.py -max_total_time=$(SECONDS)
 
 docs: $(VENV)/ready
 	$(BIN)/python -m pdoc --docformat google --no-search --output-directory build/docs $(API)

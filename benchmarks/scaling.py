@@ -1,84 +1,184 @@
-"""Time and memory of pixelzip against the number of pixels and threads, each measured in processes of their own.
+"""Time and memory of pixelzip against the number of pixels, threads and images of a batch: Markdown tables, a chart.
 
-    python benchmarks/scaling.py PHOTOGRAPH
+    python benchmarks/scaling.py PHOTOGRAPH --plot scaling.png
 
-Images are made of the photograph and its mirror images, so that all sizes are alike. Speeds are those of the functions,
-after imports; memory is the most that a process held in all, with Python, libraries, the image and its file.
+Every figure comes from a process of its own. Images are made of the photograph and its mirror images, so that all sizes
+are alike; a batch holds different parts of it. Speeds are those of the functions, after imports; memory is the most
+that a process held in all, with Python, libraries, the images and their files.
 """
 
 from __future__ import annotations
 
+import argparse
+import itertools
 import json
 import resource
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 import pixelzip
+from pixelzip import container
+from pixelzip.pack import Pack, pack
 
 SIZES = ((32, 32), (128, 128), (768, 512), (2000, 1500), (6000, 4000), (10000, 10000))
 """Width and height."""
 
 THREADS = (1, 2)
 
+BATCHES = (1, 10, 100, 1000)
+"""Images of SIDE x SIDE pixels: one is a file, more are a pack."""
 
-def main(photograph: str) -> None:
-    """Print a table in Markdown."""
-    print("| size | threads | compress kpixel/s | decompress kpixel/s | compress MB | decompress MB |")
-    print("|---|---|---|---|---|---|")
-    for size in SIZES:
-        for threads in THREADS:
-            with tempfile.TemporaryDirectory() as folder:
-                file = f"{folder}/image.pxz"
-                packed, unpacked = (run(way, photograph, file, *size, threads) for way in ("compress", "decompress"))
-            cells = [packed["speed"], unpacked["speed"], packed["memory"], unpacked["memory"]]
-            print(
-                f"| {size[0]} x {size[1]} | {threads} |", " | ".join(f"{cell:,.0f}" for cell in cells), "|", flush=True
-            )
+SIDE = 32
+
+ENOUGH_SECONDS = 2.0
+"""Smaller work is repeated until this time has passed."""
 
 
-def run(way: str, *arguments: object) -> dict[str, float]:
+class Measured(NamedTuple):
+    """One size of work on so many threads: kpixel/s and megabytes of each direction."""
+
+    width: int
+    height: int
+    num_images: int
+    num_threads: int
+    compress_speed: float
+    decompress_speed: float
+    compress_memory: float
+    decompress_memory: float
+
+
+def main() -> None:
+    """Measure everything, print the tables, draw the chart."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("photograph")
+    parser.add_argument("--plot", help="draw a chart into this file")
+    parser.add_argument("--measure", nargs=6, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.measure:
+        way, file, *numbers = options.measure
+        print(json.dumps(measure(way, options.photograph, file, *map(int, numbers))))
+        return
+    sizes = table(options.photograph, [(*size, 1) for size in SIZES])
+    print()
+    batches = table(options.photograph, [(SIDE, SIDE, num_images) for num_images in BATCHES])
+    if options.plot:
+        draw(sizes, batches, options.plot)
+
+
+def table(photograph: str, work: list[tuple[int, int, int]]) -> list[Measured]:
+    """Measure work of some widths, heights and numbers of images on all numbers of threads, and print it."""
+    print("| image | images | threads | compress kpixel/s | decompress kpixel/s | compress MB | decompress MB |")
+    print("|---|---|---|---|---|---|---|")
+    rows = []
+    for width, height, num_images in work:
+        for num_threads in THREADS:
+            rows.append(measure_both(photograph, width, height, num_images, num_threads))
+            figures = " | ".join(f"{figure:,.0f}" for figure in rows[-1][4:])
+            print(f"| {width} x {height} | {num_images:,} | {num_threads} | {figures} |", flush=True)
+    return rows
+
+
+def measure_both(photograph: str, *numbers: int) -> Measured:
+    """Measure both directions, each in a process of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = f"{folder}/file"
+        packed, unpacked = (run(way, photograph, file, numbers) for way in ("compress", "decompress"))
+    return Measured(*numbers, packed["speed"], unpacked["speed"], packed["memory"], unpacked["memory"])
+
+
+def run(way: str, photograph: str, file: str, numbers: tuple[int, ...]) -> dict[str, float]:
     """Measure one direction in a new process."""
-    command = [sys.executable, __file__, way, *map(str, arguments)]
+    command = [sys.executable, __file__, photograph, "--measure", way, file, *map(str, numbers)]
     result: dict[str, float] = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
     return result
 
 
-def measure(way: str, photograph: str, file: str, width: int, height: int, threads: int) -> dict[str, float]:
-    """Return kpixel/s of one direction, small images repeated, and the most megabytes that this process held."""
-    repeats = max(1, 2 * 10**6 // (width * height))
+def measure(
+    way: str, photograph: str, file: str, width: int, height: int, num_images: int, num_threads: int
+) -> dict[str, float]:
+    """Return kpixel/s of one direction, small work repeated, and the most megabytes that this process held."""
     if way == "compress":
-        image = mirrored(np.asarray(Image.open(photograph).convert("RGB")), width, height)
-        pixelzip.compress(image[:8, :8])
-        started = time.perf_counter()
-        for _ in range(repeats):
-            data = pixelzip.compress(image, num_threads=threads)
-        seconds = time.perf_counter() - started
-        Path(file).write_bytes(data)
+        images = cut(np.asarray(Image.open(photograph).convert("RGB")), width, height, num_images)
+        compress([images[0][:8, :8]], num_threads)
+        seconds = repeated(lambda: Path(file).write_bytes(compress(images, num_threads)))
     else:
         data = Path(file).read_bytes()
-        pixelzip.decompress_array(data, crop=(0, 0, 1, 1))
-        started = time.perf_counter()
-        for _ in range(repeats):
-            pixelzip.decompress_array(data, num_threads=threads)
-        seconds = time.perf_counter() - started
+        decompress(compress([np.zeros((8, 8, 3), dtype=np.uint8)], num_threads), num_threads)
+        seconds = repeated(lambda: decompress(data, num_threads))
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return {"speed": repeats * width * height / seconds / 1e3, "memory": most}
+    return {"speed": num_images * width * height / seconds / 1e3, "memory": most}
 
 
-def mirrored(image: np.ndarray, width: int, height: int) -> np.ndarray:
-    """Cut an image to a size, or enlarge it by its mirror images."""
-    missing = (max(0, height - image.shape[0]), max(0, width - image.shape[1]))
-    return np.pad(image[:height, :width], ((0, missing[0]), (0, missing[1]), (0, 0)), "symmetric")
+def repeated(work: Callable[[], object]) -> float:
+    """Return the mean seconds of some work."""
+    started, count = time.perf_counter(), 0
+    while time.perf_counter() - started < ENOUGH_SECONDS:
+        work()
+        count += 1
+    return (time.perf_counter() - started) / count
+
+
+def compress(images: list[NDArray[np.uint8]], num_threads: int) -> bytes:
+    """Return the file of one image, the pack of several."""
+    if len(images) == 1:
+        return pixelzip.compress(images[0], num_threads=num_threads)
+    return pack(images, num_threads=num_threads)
+
+
+def decompress(data: bytes, num_threads: int) -> None:
+    """Decode what ``compress`` has made."""
+    if data.startswith(container.PACK_SIGNATURE):
+        images = Pack(data, num_threads=num_threads)
+        images.read(range(len(images)))
+    else:
+        pixelzip.decompress_array(data, num_threads=num_threads)
+
+
+def cut(photograph: NDArray[np.uint8], width: int, height: int, num_images: int) -> list[NDArray[np.uint8]]:
+    """Cut images out of a photograph, side by side in rows, or one enlarged by the photograph's mirror images."""
+    missing = (max(0, height - photograph.shape[0]), max(0, width - photograph.shape[1]))
+    large = np.pad(photograph, ((0, missing[0]), (0, missing[1]), (0, 0)), "symmetric")
+    places = itertools.product(
+        range(0, large.shape[0] - height + 1, height), range(0, large.shape[1] - width + 1, width)
+    )
+    corners = itertools.islice(itertools.cycle(list(places)), num_images)
+    return [large[top : top + height, left : left + width] for top, left in corners]
+
+
+def draw(sizes: list[Measured], batches: list[Measured], file: str) -> None:
+    """Draw speed against pixels and against images of a batch, and memory against pixels."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(12, 4), layout="constrained")
+    speed = figure.add_subplot(1, 3, 1, xscale="log", xlabel="pixels of one image", ylabel="kpixel/s")
+    small = figure.add_subplot(1, 3, 2, xscale="log", xlabel="images of 32 x 32 in a pack", ylabel="images/s")
+    memory = figure.add_subplot(1, 3, 3, xscale="log", yscale="log", xlabel="pixels of one image", ylabel="MB")
+    for num_threads, way in itertools.product(THREADS, ("compress", "decompress")):
+        style = {"label": f"{way}, {num_threads} threads", "linestyle": "--" if num_threads == 1 else "-"}
+        style |= {"color": "C0" if way == "compress" else "C1", "marker": "."}
+        chosen = [row for row in sizes if row.num_threads == num_threads]
+        pixels = [row.width * row.height for row in chosen]
+        speed.plot(pixels, [getattr(row, f"{way}_speed") for row in chosen], **style)
+        memory.plot(pixels, [getattr(row, f"{way}_memory") for row in chosen], **style)
+        packs = [row for row in batches if row.num_threads == num_threads]
+        rates = [getattr(row, f"{way}_speed") * 1e3 / SIDE**2 for row in packs]
+        small.plot([row.num_images for row in packs], rates, **style)
+    pixels = [width * height for width, height in SIZES]
+    memory.plot(pixels, [3 * count / 1e6 for count in pixels], color="black", linewidth=0.8, label="the image")
+    memory.legend(fontsize="small")
+    for axes in (speed, small):
+        axes.set_ylim(bottom=0)
+    figure.savefig(file, dpi=100)
 
 
 if __name__ == "__main__":
-    if sys.argv[1] in ("compress", "decompress"):
-        print(json.dumps(measure(*sys.argv[1:4], *map(int, sys.argv[4:]))))
-    else:
-        main(sys.argv[1])
+    main()

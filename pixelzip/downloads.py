@@ -58,6 +58,7 @@ class ResumingDownloader:
         try:
             self._continue(url, part)
         except HTTPError as error:
+            error.close()
             if error.code != _RANGE_NOT_SATISFIABLE:
                 raise
             part.unlink()  # it is as long as the file or longer: nothing can be continued

@@ -16,13 +16,17 @@ from PIL.WebPImagePlugin import WebPImageFile
 
 from pixelzip import container, image
 from pixelzip.container import BODY_PNG, BODY_WEBP, Header
-from pixelzip.errors import CorruptFile
+from pixelzip.errors import CorruptFile, ImageTooLarge
 from pixelzip.image import Picture, Samples
 from pixelzip.tiles import SINGLE_TILE_PIXELS
 
 Pixels = NDArray[np.uint8]
 
 _WEBP_MAX_SIDE: Final = 16383
+_WEBP_MAX_PIXELS: Final = 178_956_970
+"""Pillow 13 opens no larger WebP unless its user lifts the limit."""
+
+_OTHER_SIZE: Final = "the embedded {} has another size than the header says"
 _MANY_REPEATS: Final = 0.25
 _CLOSE: Final = 1.1
 
@@ -52,15 +56,22 @@ def smaller_than(picture: Picture, num_bytes: int) -> bytes | None:
 
 
 def read_embedded(header: Header, checksum: bytes, file: bytes) -> Picture:
-    """Decode an embedded PNG or WebP; raises CorruptFile unless size, mode and checksum are what the header says."""
+    """Decode an embedded PNG or WebP; raises CorruptFile unless size, mode and checksum are what the header says.
+
+    Raises ImageTooLarge for a WebP that ``PIL.Image.MAX_IMAGE_PIXELS`` does not let Pillow open.
+    """
     name = container.BODY_NAMES[header.body].upper()
+    if header.body == BODY_WEBP:
+        _check_webp(header, file)
     try:
         # The classes themselves, not Image.open: its limit on pixels is not the caller's, which has been checked.
         opener = PngImageFile if header.body == BODY_PNG else WebPImageFile
         with opener(io.BytesIO(file)) as opened:
             if opened.size != (header.width, header.height):
-                raise CorruptFile(f"the embedded {name} has another size than the header says")
+                raise CorruptFile(_OTHER_SIZE.format(name))
             picture = image.read(opened)
+    except Image.DecompressionBombError as error:
+        raise ImageTooLarge(f"Pillow does not open the embedded {name}: {error}") from error
     except (OSError, SyntaxError, ValueError, EOFError, RuntimeError) as error:
         raise CorruptFile(f"the embedded {name} does not decode: {error}") from error
     samples, blocks = picture.samples, header.blocks
@@ -106,7 +117,21 @@ def _is_close(picture: Picture, num_bytes: int) -> bool:
 
 
 def _fits_webp(picture: Picture) -> bool:
-    return picture.mode.bit_depth == 8 and max(picture.size) <= _WEBP_MAX_SIDE
+    width, height = picture.size
+    fits = max(width, height) <= _WEBP_MAX_SIDE and width * height <= _WEBP_MAX_PIXELS
+    return picture.mode.bit_depth == 8 and fits
+
+
+def _check_webp(header: Header, file: bytes) -> None:
+    """Raise CorruptFile unless a WebP is a lossless one of the header's size (RFC 9649, sections 2.6 and 3.4).
+
+    As soon as it is opened, memory is taken for whatever size it states.
+    """
+    if file[8:16] != b"WEBPVP8L" or len(file) < 25:
+        raise CorruptFile("the embedded WEBP is not a simple lossless one")
+    sides = int.from_bytes(file[21:25], "little")
+    if ((sides & 0x3FFF) + 1, (sides >> 14 & 0x3FFF) + 1) != (header.width, header.height):
+        raise CorruptFile(_OTHER_SIZE.format("WEBP"))
 
 
 def _embedded(picture: Picture, body: int, file: bytes) -> bytes:

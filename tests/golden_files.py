@@ -105,7 +105,8 @@ def broken_features(pixels: str, planes: str) -> dict[str, bytes]:
     lattice, planes_streams = container.read(good[f"{planes}-RGBA"])
     assert lattice.lattice is not None
     place = good[f"{planes}-RGBA"].index(lattice.model) + len(lattice.model)
-    rgb, png = MODES_BY_NAME["RGB"], good["png-RGB"]
+    rgb, png, webp = MODES_BY_NAME["RGB"], good["png-RGB"], good["webp-RGB"]
+    sides = webp.index(b"WEBPVP8L") + 13
     return {
         "CorruptFile-metadata.pxz": good[f"{pixels}-metadata-all"].replace(b"hills", b"hXlls"),
         "CorruptFile-stored.pxz": container.write(header, [streams[0], streams[1][:-9] + streams[1][-8:]]),
@@ -114,6 +115,8 @@ def broken_features(pixels: str, planes: str) -> dict[str, bytes]:
         ),
         "CorruptFile-png-cut.pxz": png[: len(png) // 2],
         "CorruptFile-png-checksum.pxz": png[:8] + bytes([png[8] ^ 1]) + png[9:],
+        "CorruptFile-webp-size.pxz": webp[:sides] + b"\xff\xff\xff\x0f" + webp[sides + 4 :],
+        "CorruptFile-webp-extended.pxz": webp.replace(b"WEBPVP8L", b"WEBPVP8X"),
         "UnsupportedVersion-coding.pxz": container.write(
             replace(header, components=(Component(), Component(3))), streams
         ),

@@ -1,0 +1,55 @@
+"""Embedded WebP: what is opened, and what is not even tried."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, NoReturn, cast
+
+import pytest
+from PIL import Image
+
+import pixelzip
+from pixelzip import fallback
+from pixelzip.image import MODES_BY_NAME, Picture
+
+GOLDEN_ERRORS = Path(__file__).parent / "golden-errors"
+WEBP = (Path(__file__).parent / "golden" / "webp-RGB.pxz").read_bytes()
+
+
+def refuse(file: object) -> NoReturn:
+    raise Image.DecompressionBombError("Image size exceeds limit")
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("CorruptFile-webp-size.pxz", "the embedded WEBP has another size than the header says"),
+        ("CorruptFile-webp-extended.pxz", "the embedded WEBP is not a simple lossless one"),
+    ],
+)
+def test_pillow_does_not_see_a_webp_of_another_size(name: str, message: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fallback, "WebPImageFile", refuse)
+    with pytest.raises(pixelzip.CorruptFile, match=message):
+        pixelzip.decompress((GOLDEN_ERRORS / name).read_bytes())
+
+
+def test_a_webp_that_ends_in_its_header() -> None:
+    start = WEBP.index(b"RIFF")
+    with pytest.raises(pixelzip.CorruptFile, match="not a simple lossless one"):
+        pixelzip.decompress(WEBP[: start + 24])
+
+
+def test_a_webp_that_pillow_holds_for_a_bomb(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fallback, "WebPImageFile", refuse)
+    with pytest.raises(pixelzip.ImageTooLarge, match="Pillow does not open the embedded WEBP: Image size"):
+        pixelzip.decompress(WEBP)
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "fits"),
+    [(16383, 10923, True), (16383, 10924, False), (16384, 1, False), (1, 16383, True)],
+)
+def test_images_that_pillow_would_not_open_are_not_written_as_webp(width: int, height: int, fits: bool) -> None:
+    picture = cast(Picture, cast(Any, SimpleNamespace(mode=MODES_BY_NAME["RGB"], size=(width, height))))
+    assert fallback._fits_webp(picture) is fits
