@@ -53,7 +53,7 @@ class TrainingConfig:
     cifar10: bool = False
     """The one data folder is CIFAR-10: whole 32x32 images instead of crops."""
     small_images: str | None = None
-    """CIFAR-10 as well: every other batch is of whole images, as many pixels as in a batch of crops."""
+    """CIFAR-10 as well: every third batch is of whole images, as many pixels as in a batch of crops."""
     initial: tuple[str, ...] = ()
     """A model file or the folder of an earlier run: this one starts from its (averaged) weights. Of two, from both side
     by side."""
