@@ -68,8 +68,8 @@ def read_named(name: str, path: Path | None, limit: int | None, fetch: Fetch) ->
         return ImageSet(name, tuple(images), _first(limit, len(kodak.SHA256_OF_PIXELS)))
     test = read_cifar10(path or fetch(CIFAR10_URL, CIFAR10_SHA256), "test")
     notes = (_NOTES[test.form], *_first(limit, len(test.images)))
-    images = np.ascontiguousarray(test.images[:limit])  # some peers take any array for one without gaps
-    return ImageSet(name, tuple(images), notes)
+    without_gaps = np.ascontiguousarray(test.images[:limit])  # some peers take every array for one
+    return ImageSet(name, tuple(without_gaps), notes)
 
 
 def read_path(path: Path, limit: int | None, num_held_out: int | None, quality: int | None) -> ImageSet:
