@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -32,7 +33,8 @@ from pixelzip.pack import Pack, pack
 SIZES = ((32, 32), (128, 128), (768, 512), (2000, 1500), (6000, 4000), (10000, 10000))
 """Width and height."""
 
-THREADS = (1, 2)
+LARGE = (6000, 4000)
+"""What is measured on one thread, too."""
 
 BATCHES = (1, 10, 100, 1000)
 """Images of SIDE x SIDE pixels: one is a file, more are a pack."""
@@ -67,23 +69,23 @@ def main() -> None:
         way, file, *numbers = options.measure
         print(json.dumps(measure(way, options.photograph, file, *map(int, numbers))))
         return
-    sizes = table(options.photograph, [(*size, 1) for size in SIZES])
-    print()
-    batches = table(options.photograph, [(SIDE, SIDE, num_images) for num_images in BATCHES])
+    num_threads = os.cpu_count() or 1
+    sizes = table(options.photograph, [(*size, 1, num_threads) for size in SIZES])
+    batches = table(options.photograph, [(SIDE, SIDE, num_images, num_threads) for num_images in BATCHES])
+    table(options.photograph, [(*LARGE, 1, count) for count in range(1, num_threads + 1)])
     if options.plot:
         draw(sizes, batches, options.plot)
 
 
-def table(photograph: str, work: list[tuple[int, int, int]]) -> list[Measured]:
-    """Measure work of some widths, heights and numbers of images on all numbers of threads, and print it."""
-    print("| image | images | threads | compress kpixel/s | decompress kpixel/s | compress MB | decompress MB |")
+def table(photograph: str, work: list[tuple[int, int, int, int]]) -> list[Measured]:
+    """Measure work of some widths, heights, numbers of images and of threads, and print it."""
+    print("\n| image | images | threads | compress kpixel/s | decompress kpixel/s | compress MB | decompress MB |")
     print("|---|---|---|---|---|---|---|")
     rows = []
-    for width, height, num_images in work:
-        for num_threads in THREADS:
-            rows.append(measure_both(photograph, width, height, num_images, num_threads))
-            figures = " | ".join(f"{figure:,.0f}" for figure in rows[-1][4:])
-            print(f"| {width} x {height} | {num_images:,} | {num_threads} | {figures} |", flush=True)
+    for width, height, num_images, num_threads in work:
+        rows.append(measure_both(photograph, width, height, num_images, num_threads))
+        figures = " | ".join(f"{figure:,.0f}" for figure in rows[-1][4:])
+        print(f"| {width} x {height} | {num_images:,} | {num_threads} | {figures} |", flush=True)
     return rows
 
 
@@ -162,17 +164,12 @@ def draw(sizes: list[Measured], batches: list[Measured], file: str) -> None:
     speed = figure.add_subplot(1, 3, 1, xscale="log", xlabel="pixels of one image", ylabel="kpixel/s")
     small = figure.add_subplot(1, 3, 2, xscale="log", xlabel="images of 32 x 32 in a pack", ylabel="images/s")
     memory = figure.add_subplot(1, 3, 3, xscale="log", yscale="log", xlabel="pixels of one image", ylabel="MB")
-    for num_threads, way in itertools.product(THREADS, ("compress", "decompress")):
-        style = {"label": f"{way}, {num_threads} threads", "linestyle": "--" if num_threads == 1 else "-"}
-        style |= {"color": "C0" if way == "compress" else "C1", "marker": "."}
-        chosen = [row for row in sizes if row.num_threads == num_threads]
-        pixels = [row.width * row.height for row in chosen]
-        speed.plot(pixels, [getattr(row, f"{way}_speed") for row in chosen], **style)
-        memory.plot(pixels, [getattr(row, f"{way}_memory") for row in chosen], **style)
-        packs = [row for row in batches if row.num_threads == num_threads]
-        rates = [getattr(row, f"{way}_speed") * 1e3 / SIDE**2 for row in packs]
-        small.plot([row.num_images for row in packs], rates, **style)
-    pixels = [width * height for width, height in SIZES]
+    pixels = [row.width * row.height for row in sizes]
+    for way in ("compress", "decompress"):
+        speed.plot(pixels, [getattr(row, f"{way}_speed") for row in sizes], ".-", label=way)
+        memory.plot(pixels, [getattr(row, f"{way}_memory") for row in sizes], ".-", label=way)
+        rates = [getattr(row, f"{way}_speed") * 1e3 / SIDE**2 for row in batches]
+        small.plot([row.num_images for row in batches], rates, ".-", label=way)
     memory.plot(pixels, [3 * count / 1e6 for count in pixels], color="black", linewidth=0.8, label="the image")
     memory.legend(fontsize="small")
     for axes in (speed, small):

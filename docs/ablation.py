@@ -9,12 +9,12 @@ read from its folder.
 
 from __future__ import annotations
 
+import functools
 import json
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -166,7 +166,7 @@ def main(photographs: str, output: Path, steps: int) -> None:
         num_steps_between_checkpoints=steps,
     )
     print("| network | MAC/pixel | kpixel/s | held out, bits/sub-pixel |\n|---|---|---|---|")
-    with mock.patch("pixelzip.models.data.load_rgb", lru_cache(maxsize=None)(data.load_rgb)):
+    with mock.patch("pixelzip.models.data.load_rgb", functools.cache(data.load_rgb)):
         for index, (name, variation) in enumerate(variations(steps).items()):
             print_row(name, variation, settings, output / f"{index:02}")
 
@@ -195,8 +195,12 @@ def restrict(trainer: Trainer, kept: Kept) -> int:
         for module in network.layers:  # type: ignore[union-attr]
             ones = kept(module.layer, module.weight)
             num_left_out += int((ones == 0).sum())
-            module.register_forward_pre_hook(lambda layer, _, ones=ones: layer.weight.data.mul_(ones) and None)
+            module.register_forward_pre_hook(functools.partial(_clear, ones))
     return num_left_out
+
+
+def _clear(ones: Tensor, module: nn.Module, inputs: object) -> None:
+    module.weight.data.mul_(ones)  # type: ignore[operator]
 
 
 def measure_speed(trainer: Trainer, folder: Path) -> float:

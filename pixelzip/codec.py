@@ -87,8 +87,7 @@ def compress(
         return compress([image], model, device=device, num_threads=num_threads, strip=strip)[0]
     pictures = [_stripped(images.read(item), strip) for item in image]
     networks = find_networks(model)
-    prepared = [components.prepare(picture, networks) for picture in pictures]
-    coded = components.encode(networks, prepared, device, num_threads)
+    coded = components.compress(networks, pictures, device, num_threads)
     return [fallback.smallest(picture, file) for picture, file in zip(pictures, coded, strict=True)]
 
 

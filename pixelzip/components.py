@@ -34,6 +34,9 @@ CodedFile = tuple[Header, Sequence[bytes]]
 _NOISE_MEAN_STEP: Final = 48.0
 """Mean horizontal step in levels; independent uniform bytes give 85, photographs less than 20."""
 
+_MANY_CLAMPED: Final = 0.125
+"""Share of pixels with a channel at 0 or 255 beyond which the planes of a lattice, guesses there, may cost more."""
+
 _NEVER_MODELLED: Final = frozenset({"1", "P"})
 """Bits and palette indices are not intensities: the network has nothing to say about them."""
 
@@ -93,6 +96,25 @@ def _component(pixels: Pixels) -> Component:
     steps = np.abs(np.diff(pixels.astype(np.int16), axis=1))
     is_noise = steps.size > 0 and float(steps.mean()) > _NOISE_MEAN_STEP
     return Component(STORED if is_noise else CODED)
+
+
+def compress(
+    networks: Networks, pictures: Sequence[Picture], device: str, num_threads: int | None
+) -> list[bytes | None]:
+    """Code every picture that a network codes: with its lattice, or without where that makes a smaller file."""
+    prepared = [prepare(picture, networks) for picture in pictures]
+    files = encode(networks, prepared, device, num_threads)
+    unsure = [index for index, one in enumerate(prepared) if one.header.lattice and _is_clamped(pictures[index])]
+    alone = Networks(networks.pixels)
+    others = encode(alone, [prepare(pictures[index], alone) for index in unsure], device, num_threads)
+    for index, other in zip(unsure, others, strict=True):
+        files[index] = min(filter(None, (files[index], other)), key=len)
+    return files
+
+
+def _is_clamped(picture: Picture) -> bool:
+    colours = images.split(picture)[0]
+    return float(((colours == 0) | (colours == 255)).any(axis=2).mean()) > _MANY_CLAMPED
 
 
 def encode(

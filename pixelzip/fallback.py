@@ -29,13 +29,16 @@ _WEBP_MAX_PIXELS: Final = 178_956_970
 _OTHER_SIZE: Final = "the embedded {} has another size than the header says"
 _MANY_REPEATS: Final = 0.25
 _CLOSE: Final = 1.1
+_CLOSE_BYTES: Final = 64
+_SMALL_PIXELS: Final = 64 * 64
 
 
 def smallest(picture: Picture, coded: bytes | None) -> bytes:
     """Return the smallest of the network's file (None: there is none) and the files with embedded PNG and WebP.
 
-    Full effort is spent only where PNG or WebP may win: small images, images in which a quarter of the pixels repeat
-    their left neighbour, and images for which WebP's fastest setting comes within a tenth.
+    Full effort is spent only where PNG or WebP may win: images of up to 64x64 pixels (256x256 where WebP cannot hold
+    them), images in which a quarter of the pixels repeat their left neighbour, and images for which WebP's fastest
+    setting comes within a tenth and 64 bytes.
     """
     candidates = [] if coded is None else [coded]
     if coded is not None and not _may_lose(picture, coded):
@@ -105,7 +108,8 @@ def read_stored(stream: bytes, seal: int, shape: tuple[int, ...]) -> Pixels:
 
 def _may_lose(picture: Picture, coded: bytes) -> bool:
     height, width = picture.samples.shape[:2]
-    return height * width <= SINGLE_TILE_PIXELS or _is_close(picture, len(coded))
+    few = _SMALL_PIXELS if _fits_webp(picture) else SINGLE_TILE_PIXELS
+    return height * width <= few or _is_close(picture, len(coded))
 
 
 def _is_close(picture: Picture, num_bytes: int) -> bool:
@@ -113,7 +117,7 @@ def _is_close(picture: Picture, num_bytes: int) -> bool:
     repeats = (samples[:, 1:] == samples[:, :-1]).all(axis=2)
     if repeats.size and float(repeats.mean()) > _MANY_REPEATS:
         return True
-    return _fits_webp(picture) and len(_write_webp(picture, 0)) < _CLOSE * num_bytes
+    return _fits_webp(picture) and len(_write_webp(picture, 0)) < _CLOSE * num_bytes + _CLOSE_BYTES
 
 
 def _fits_webp(picture: Picture) -> bool:
