@@ -126,7 +126,7 @@ def test_rows_with_lattices_and_without() -> None:
         "pixelzip photo-planes, one pack",
     ]
     alone, named = own_codecs("photo", "cpu", 1, are_small=False)
-    image = imageset.JFIF.to_rgb(smooth_image(40, 48))
+    image = imageset.JFIF.to_rgb(96 + smooth_image(40, 48) // 4)
     files = [codec.encode([image])[0] for codec in (alone, named)]
     assert [pixelzip.info(data).model for data in files] == ["photo", "photo-planes"]
     assert all(

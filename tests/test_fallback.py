@@ -6,12 +6,16 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NoReturn, cast
 
+import numpy as np
 import pytest
 from PIL import Image
 
 import pixelzip
-from pixelzip import fallback
+from pixelzip import components, fallback, image
+from pixelzip.codec import find_networks
+from pixelzip.components import Networks
 from pixelzip.image import MODES_BY_NAME, Picture
+from pixelzip.models.conversion import JFIF
 
 GOLDEN_ERRORS = Path(__file__).parent / "golden-errors"
 WEBP = (Path(__file__).parent / "golden" / "webp-RGB.pxz").read_bytes()
@@ -53,3 +57,20 @@ def test_a_webp_that_pillow_holds_for_a_bomb(monkeypatch: pytest.MonkeyPatch) ->
 def test_images_that_pillow_would_not_open_are_not_written_as_webp(width: int, height: int, fits: bool) -> None:
     picture = cast(Picture, cast(Any, SimpleNamespace(mode=MODES_BY_NAME["RGB"], size=(width, height))))
     assert fallback._fits_webp(picture) is fits
+
+
+def test_clamped_colours_are_coded_without_their_lattice_where_that_is_smaller() -> None:
+    rows, columns, _ = np.ogrid[0:40, 0:50, 0:1]
+    planes = np.concatenate(np.broadcast_arrays(100 + 3 * rows, 96 + 2 * columns, 170 - 2 * columns), axis=2)
+    pixels = JFIF.to_rgb(planes.astype(np.uint8))
+    networks = find_networks("photo")
+    picture = image.read(pixels)
+    [smallest] = components.compress(networks, [picture], "cpu", 1)
+    sizes = {}
+    for name, choice in {"lattice": networks, "alone": Networks(networks.pixels)}.items():
+        [file] = components.encode(choice, [components.prepare(picture, choice)], "cpu", 1)
+        assert file is not None
+        sizes[name] = len(file)
+    assert smallest is not None
+    assert len(smallest) == min(sizes.values()) < max(sizes.values())
+    assert np.array_equal(pixelzip.decompress_array(smallest), pixels)
