@@ -109,7 +109,7 @@ def read_stored(stream: bytes, seal: int, shape: tuple[int, ...]) -> Pixels:
 def _may_lose(picture: Picture, coded: bytes) -> bool:
     height, width = picture.samples.shape[:2]
     few = _SMALL_PIXELS if _fits_webp(picture) else SINGLE_TILE_PIXELS
-    return height * width <= few or _is_close(picture, len(coded))
+    return height * width <= few or _is_close(picture, len(coded) + _CLOSE_BYTES)
 
 
 def _is_close(picture: Picture, num_bytes: int) -> bool:
@@ -117,7 +117,7 @@ def _is_close(picture: Picture, num_bytes: int) -> bool:
     repeats = (samples[:, 1:] == samples[:, :-1]).all(axis=2)
     if repeats.size and float(repeats.mean()) > _MANY_REPEATS:
         return True
-    return _fits_webp(picture) and len(_write_webp(picture, 0)) < _CLOSE * num_bytes + _CLOSE_BYTES
+    return _fits_webp(picture) and len(_write_webp(picture, 0)) < _CLOSE * num_bytes
 
 
 def _fits_webp(picture: Picture) -> bool:
