@@ -113,6 +113,7 @@ def compress(
 
 
 def _is_clamped(picture: Picture) -> bool:
+    """Return whether more pixels than ``_MANY_CLAMPED`` have a channel at either end."""
     colours = images.split(picture)[0]
     return float(((colours == 0) | (colours == 255)).any(axis=2).mean()) > _MANY_CLAMPED
 
