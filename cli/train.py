@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 @click.option("--channels", type=click.IntRange(min=1), help="Default: 80, paper 160.")
 @click.option("--blocks", help="Residual blocks at each resolution, as in 2,4; paper: one number. Default: 6, paper 5.")
 @click.option("--mixtures", type=click.IntRange(min=1), help="Default: 5, paper 10.")
+@click.option("--depthwise", is_flag=True, help="Spatial layers read one channel each; family cone only.")
 @click.option("--dropout", type=float, help="Default: 0, paper 0.5.")
 @click.option("--class-conditional", is_flag=True, help="Family paper on CIFAR-10 only: to draw images of a class.")
 @click.option("--steps", default=6000, show_default=True, type=click.IntRange(min=1))
@@ -61,6 +62,7 @@ def train(
     channels: int | None,
     blocks: str | None,
     mixtures: int | None,
+    depthwise: bool,
     dropout: float | None,
     class_conditional: bool,
     steps: int,
@@ -83,7 +85,7 @@ def train(
 
     try:
         _check(small_images, planes or cifar10, initial)
-        sizes = {"channels": channels, "mixtures": mixtures, "dropout": dropout}
+        sizes = {"channels": channels, "mixtures": mixtures, "dropout": dropout, "depthwise": depthwise or None}
         network = _network(family, sizes, blocks, planes, cifar10, class_conditional)
         config = TrainingConfig(
             data=data,
@@ -127,8 +129,8 @@ def _network(
             raise ValueError("networks of the cone family have no classes")
         cone = ConeConfig(**given, period=PLANES_PERIOD if planes else SIDE if cifar10 else 0)
         return replace(cone, blocks=counts) if counts else cone
-    if planes or len(counts) > 1:
-        raise ValueError("networks of the paper's family have one number of blocks and are not for planes")
+    if planes or "depthwise" in given or len(counts) > 1:
+        raise ValueError("networks of the paper's family have one number of blocks, are not for planes nor depthwise")
     paper = PaperConfig(**given, num_classes=NUM_CLASSES * class_conditional)
     return replace(paper, blocks=counts[0]) if counts else paper
 

@@ -51,6 +51,9 @@ class ConeConfig:
     adaptive: bool = False
     """Whether each tile's symbols correct the distributions of those that follow: ``pixelzip.adaptation``."""
 
+    depthwise: bool = False
+    """Whether the spatial layers of the blocks read one channel each."""
+
     def __post_init__(self) -> None:
         """Raise ValueError unless every field is in its range."""
         if self.channels < 1 or self.mixtures < 1 or not self.blocks or min(self.blocks) < 1:
@@ -90,20 +93,20 @@ class ConeConfig:
             if level:
                 shortcuts.append(layers[-1].name)
                 layers.append(Layer(f"down{scale}", layers[-1].name, channels, channels, BLOCK, scale, scale // 2))
-            layers += _blocks(f"down{scale}", layers[-1].name, num_blocks, channels, scale)
+            layers += self._blocks(f"down{scale}", layers[-1].name, num_blocks, scale)
         for level in reversed(range(len(self.blocks) - 1)):
             scale, source = 2**level, layers[-1].name
             layers.append(Layer(f"up{scale}", source, channels, channels, POINT, scale, 2 * scale, shortcuts.pop()))
-            layers += _blocks(f"up{scale}", layers[-1].name, self.blocks[level], channels, scale)
+            layers += self._blocks(f"up{scale}", layers[-1].name, self.blocks[level], scale)
         layers.append(Layer("head", layers[-1].name, channels, self.num_parameters_per_pixel, output="parameters"))
         return tuple(layers)
 
-
-def _blocks(prefix: str, source: str, num_blocks: int, channels: int, scale: int) -> list[Layer]:
-    layers: list[Layer] = []
-    for index in range(num_blocks):
-        mix, add = f"{prefix}.{index}.mix", f"{prefix}.{index}.add"
-        layers.append(Layer(mix, source, channels, channels, CONE, scale, scale))
-        layers.append(Layer(add, mix, channels, channels, POINT, scale, scale, residual=source))
-        source = add
-    return layers
+    def _blocks(self, prefix: str, source: str, num_blocks: int, scale: int) -> list[Layer]:
+        layers: list[Layer] = []
+        size = self.channels, self.channels
+        for index in range(num_blocks):
+            mix, add = f"{prefix}.{index}.mix", f"{prefix}.{index}.add"
+            layers.append(Layer(mix, source, *size, CONE, scale, scale, depthwise=self.depthwise))
+            layers.append(Layer(add, mix, *size, POINT, scale, scale, residual=source))
+            source = add
+        return layers

@@ -53,8 +53,8 @@ def with_places(weights: Weights, num_inputs: int) -> Weights:
     return {**weights, f"{_STEM}.weight": functional.pad(stem, (0, missing)), f"{_STEM}.bias": bias}
 
 
-def side_by_side(first: Weights, second: Weights) -> Weights:
-    """Join two networks of one resolution and one depth into one as wide as both.
+def side_by_side(first: Weights, second: Weights, network: ConePixelCNN) -> Weights:
+    """Join two networks of one resolution and one depth into one as wide as both: ``network``, or its first blocks.
 
     Neither half reads the other at first, and the mixture is that of all their components. Both must read the same
     inputs.
@@ -71,7 +71,8 @@ def side_by_side(first: Weights, second: Weights) -> Weights:
         _, number, kind = name.split(".")
         groups = PARAMETERS_PER_COMPONENT if int(number) == last else 1
         parts = [part.reshape(groups, -1, *part.shape[1:]) for part in (tensor, second[name])]
-        if kind == "weight" and int(number):
+        is_depthwise = int(number) < last and network.layers[int(number)].layer.depthwise  # type: ignore[union-attr]
+        if kind == "weight" and int(number) and not is_depthwise:
             parts = _each_with_own_inputs(*parts)
         joined[name] = torch.cat(parts, dim=1).flatten(0, 1)
     return joined

@@ -1,6 +1,7 @@
 """The integer network: what a model file holds and what every executor must compute exactly.
 
-For every layer, with int8 inputs ``q`` gathered at the layer's taps and from its auxiliary sources::
+For every layer, with int8 inputs ``q`` gathered at the layer's taps, of one channel if it is ``depthwise``, and from
+its auxiliary sources::
 
     sum      = weight @ q + bias                      exact, |sum| < 2^24
     scaled   = round_half_even(float32(sum) * multiplier)      one IEEE multiply

@@ -63,7 +63,8 @@ class Layer:
     differ, the order (see ``pixelzip.lanes``) says which position of the source a tap is relative to. A ``residual``
     is a layer of the same shape that is added before the clamp, or that a gate adds to. ``parities`` are given for each
     tap or not at all: a tap reads zero unless the position's (row mod 2, column mod 2) is its parity, which makes a
-    transposed convolution. A layer ``by_row`` sees no pixel of its own row, so whole rows are computed at once.
+    transposed convolution. A layer ``by_row`` sees no pixel of its own row, so whole rows are computed at once. In a
+    ``depthwise`` layer every output reads its own channel only; it has no auxiliary sources.
     """
 
     name: str
@@ -78,11 +79,17 @@ class Layer:
     auxiliary: tuple[str, ...] = ()
     parities: tuple[Tap, ...] = ()
     by_row: bool = False
+    depthwise: bool = False
 
     @property
     def num_inputs(self) -> int:
         """Inputs of one output: those of every tap, then those of every auxiliary source."""
-        return (len(self.taps) + len(self.auxiliary)) * self.in_channels
+        return (len(self.taps) + len(self.auxiliary)) * self.channels_read
+
+    @property
+    def channels_read(self) -> int:
+        """Channels of a source that one output reads."""
+        return 1 if self.depthwise else self.in_channels
 
     @property
     def num_products(self) -> int:

@@ -78,16 +78,15 @@ def _shifted(pixels: Tensor, row: int, column: int) -> Tensor:
 
 
 class ConeLayer(nn.Module):
-    """One layer of the plan. ``weight`` is (out_channels, taps, in_channels), ``bias`` (out_channels,)."""
+    """One layer of the plan. ``weight`` is (out_channels, taps, channels_read), ``bias`` (out_channels,)."""
 
     def __init__(self, layer: Layer, dropout: float) -> None:
         super().__init__()
         self.layer = layer
         self.dropout = dropout if layer.residual else 0.0
-        fan_in = len(layer.taps) * layer.in_channels
         gain = 0.3 if layer.residual else 0.05 if layer.output == "parameters" else 1.0
-        weight = torch.randn(layer.out_channels, len(layer.taps), layer.in_channels)
-        self.weight = nn.Parameter(weight * gain * (2 / fan_in) ** 0.5)
+        weight = torch.randn(layer.out_channels, len(layer.taps), layer.channels_read)
+        self.weight = nn.Parameter(weight * gain * (2 / layer.num_inputs) ** 0.5)
         self.bias = nn.Parameter(torch.zeros(layer.out_channels))
 
     def dense(self) -> tuple[Tensor, Tensor]:
@@ -118,8 +117,9 @@ class ConeLayer(nn.Module):
         layer = self.layer
         if layer.taps == CONE:
             six = functional.pad(weight, (0, 0, 0, 1))  # (out, 6, in): the sixth tap lies in the future
-            kernel = six.view(layer.out_channels, 2, 3, layer.in_channels).permute(0, 3, 1, 2)
-            return functional.conv2d(functional.pad(source, (1, 1, 1, 0)), kernel, self.bias)
+            kernel = six.view(layer.out_channels, 2, 3, layer.channels_read).permute(0, 3, 1, 2)
+            groups = layer.in_channels if layer.depthwise else 1
+            return functional.conv2d(functional.pad(source, (1, 1, 1, 0)), kernel, self.bias, groups=groups)
         if layer.scale > layer.source_scale:
             kernel = weight.view(layer.out_channels, 2, 2, layer.in_channels).permute(0, 3, 1, 2)
             return functional.conv2d(source, kernel, self.bias, stride=2)

@@ -31,7 +31,17 @@ def round_weights(network: ConePixelCNN, batches: Sequence[Tensor]) -> None:
     for module in network.layers:
         assert isinstance(module, ConeLayer)
         inputs = torch.cat([_gathered(module, _source(network, module, pixels)) for pixels in batches])
-        module.weight.copy_(rounded(module.weight, module.weight_step(), inputs))
+        module.weight.copy_(_rounded_layer(module, inputs))
+
+
+def _rounded_layer(module: ConeLayer, inputs: Tensor) -> Tensor:
+    """Round a layer that reads (n, taps * in) inputs; the channels of a depthwise one by themselves."""
+    weight, step = module.weight, module.weight_step()
+    if not module.layer.depthwise:
+        return rounded(weight, step, inputs)
+    inputs = inputs.view(len(inputs), len(module.layer.taps), -1)  # (n, taps, channels)
+    rows = [slice(channel, channel + 1) for channel in range(len(weight))]
+    return torch.cat([rounded(weight[row], step[row], inputs[:, :, row.start]) for row in rows])
 
 
 def rounded(weight: Tensor, step: Tensor, inputs: Tensor) -> Tensor:

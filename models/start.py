@@ -46,8 +46,8 @@ def initial_weights(paths: Sequence[str], network: Network) -> dict[str, Tensor]
         return parts[0]
     try:
         if len(parts) == 2:
-            num_inputs = network.config.num_features
-            parts = [side_by_side(*(with_places(part, num_inputs) for part in parts))]
+            first, second = (with_places(part, network.config.num_features) for part in parts)
+            parts = [side_by_side(first, second, network)]
         return grown(parts[0], network)
     except ValueError as error:
         raise ValueError(f"{', '.join(paths)}: {error}") from error

@@ -49,6 +49,7 @@ static int is_sound(const Network *network, int index)
     const int inputs = index && layer->source >= 0 ? network->layers[layer->source].num_outputs : network->num_inputs;
     return layer->source < index && layer->residual < index && layer->source >= -1 && layer->residual >= -1 &&
            (layer->num_taps == 1 || (layer->num_taps == MAX_TAPS && layer->source >= 0)) &&
+           (!layer->is_depthwise || (layer->num_taps == MAX_TAPS && inputs == layer->num_outputs)) &&
            layer->num_inputs == inputs && inputs % GROUP == 0 &&
            layer->num_outputs % GROUP == 0 && layer->num_outputs > 0 &&
            (layer->residual < 0 || network->layers[layer->residual].num_outputs == layer->num_outputs) &&
@@ -60,8 +61,8 @@ static int add_layer(Network *network, int index, PyObject *description)
 {
     Layer *layer = network->layers + index;
     PyObject *weight, *bias, *multiplier;
-    if (!PyArg_ParseTuple(description, "iiiiiOOO", &layer->source, &layer->residual, &layer->num_taps,
-                          &layer->num_inputs, &layer->num_outputs, &weight, &bias, &multiplier))
+    if (!PyArg_ParseTuple(description, "iiiiipOOO", &layer->source, &layer->residual, &layer->num_taps,
+                          &layer->num_inputs, &layer->num_outputs, &layer->is_depthwise, &weight, &bias, &multiplier))
         return 0;
     layer->is_head = index == network->num_layers - 1;
     layer->num_waves = 1;
@@ -72,7 +73,7 @@ static int add_layer(Network *network, int index, PyObject *description)
     if (layer->num_taps > 1)
         network->layers[layer->source].num_waves = NUM_WAVES;
     const size_t outputs = (size_t)layer->num_outputs;
-    layer->weight = copied(weight, outputs * (size_t)(layer->num_taps * layer->num_inputs));
+    layer->weight = copied(weight, outputs * (size_t)(layer->num_taps * (layer->is_depthwise ? 1 : layer->num_inputs)));
     layer->bias = layer->weight ? copied(bias, outputs * sizeof *layer->bias) : NULL;
     layer->multiplier = layer->bias ? copied(multiplier, outputs * sizeof *layer->multiplier) : NULL;
     return layer->multiplier != NULL;
@@ -106,9 +107,9 @@ PyObject *make_network(PyObject *self, PyObject *arguments)
         network_free(network);
         return NULL;
     }
-    network->product = instruction_set_product(name);
+    const int is_there = choose_instruction_set(name, network);
     network->num_layers = (int)PyList_Size(layers);
-    if (!network->product || network->num_layers < 2 || network->mixtures < 1 || network->mixtures > MAX_MIXTURES ||
+    if (!is_there || network->num_layers < 2 || network->mixtures < 1 || network->mixtures > MAX_MIXTURES ||
         network->period < 0 || network->num_inputs < 3 * (NUM_CONTEXT + 2) + 2 * network->period) {
         PyErr_SetString(PyExc_ValueError, "the network has a size, or the name an instruction set, that is not there");
         network_free(network);

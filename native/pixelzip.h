@@ -44,12 +44,13 @@ typedef void Product(const Layer *layer, const uint8_t *const taps[], int lanes,
 struct Layer {
     int source;      /* index of the layer that is read; -1: what is made from pixels */
     int residual;    /* index of the layer that is added; -1: none */
-    int num_taps;    /* 5: a cone; 1: the position itself */
+    int num_taps;    /* MAX_TAPS: a cone; 1: the position itself */
     int num_inputs;  /* of one tap */
     int num_outputs;
     int is_head;     /* mixture parameters, not activations */
+    int is_depthwise; /* every output reads its own channel of a cone */
     int num_waves;   /* wavefronts kept of the output: NUM_WAVES if a cone reads it, else 1 */
-    int8_t *weight;  /* (num_outputs / GROUP, num_taps * num_inputs / QUAD, GROUP, QUAD) */
+    int8_t *weight;  /* (num_outputs / GROUP, num_taps * num_inputs / QUAD, GROUP, QUAD); depthwise (num_taps, num_outputs) */
     int32_t *bias;   /* (num_outputs,) */
     float *multiplier;
 };
@@ -60,16 +61,17 @@ typedef struct {
     Layer *layers;  /* the last one is the head */
     int32_t *logistic, *exponential, *inverse_scale;
     int logistic_length, exponential_length;
-    Product *product;
+    Product *product, *depthwise;
 } Network;
 
 /* product.c */
 const char *instruction_set_name(int index); /* best first, NULL after the last that this machine has */
-Product *instruction_set_product(const char *name);
+int choose_instruction_set(const char *name, Network *network); /* 0: this machine does not have it */
 int has_avx512vnni(void);
 int has_avx2(void);
 int has_neondotprod(void);
 Product product_avx512vnni, product_avx2, product_neondotprod;
+Product depthwise_avx512vnni, depthwise_avx2, depthwise_neondotprod;
 
 /* inputs.c */
 typedef struct {

@@ -80,7 +80,8 @@ static void compute_layer(Predictor *predictor, int index, const Wave *wave)
         target.activations = output_at(predictor, index, wave->step, wave->first_row);
     if (layer->residual >= 0)
         target.residual = output_at(predictor, layer->residual, wave->step, wave->first_row);
-    predictor->network->product(layer, taps, wave->lanes, target);
+    const Network *network = predictor->network;
+    (layer->is_depthwise ? network->depthwise : network->product)(layer, taps, wave->lanes, target);
 }
 
 /* Make the column after a row's last one zero: the row below reads it. */

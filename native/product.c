@@ -2,32 +2,11 @@
 
    This is the definition in plain C and the choice of the instruction set; pixelzip/models/integer.py says the same. */
 
-#include "pixelzip.h"
+#include "depthwise.h"
 
 #include <string.h>
 
 enum { LANES = 32 }; /* pixels for which weights are unpacked once */
-
-/* One IEEE multiplication, round half to even, one addition, clamp. Loops without branches or calls become vectors. */
-static void finish(const Layer *layer, const int32_t *sums, int group, ptrdiff_t place, Target target)
-{
-    const float limit = target.activations ? 127.0f : LARGEST_PARAMETER, least = target.activations ? -128.0f : -limit;
-    const float far = 0x1p21f, whole = 0x1.8p23f; /* adding this leaves no bits for fractions of what is not far */
-    int32_t residual[GROUP] = {0}, rounded[GROUP];
-    for (int i = 0; target.residual && i < GROUP; i++)
-        residual[i] = target.residual[place + i] - 128;
-    for (int i = 0; i < GROUP; i++) {
-        float scaled = (float)(sums[i] + layer->bias[group + i]) * layer->multiplier[group + i];
-        scaled = scaled < -far ? -far : scaled > far ? far : scaled;
-        scaled = (scaled + whole - whole) + (float)residual[i];
-        rounded[i] = (int32_t)(scaled < least ? least : scaled > limit ? limit : scaled);
-    }
-    for (int i = 0; i < GROUP; i++)
-        if (target.activations)
-            target.activations[place + i] = (uint8_t)(rounded[i] + 128);
-        else
-            target.parameters[place + i] = rounded[i];
-}
 
 /* Add the products of four inputs. Weights are within +-64, so the sum of two of them fits 16 bits. */
 static void add_products(const uint8_t *inputs, const int16_t weight[QUAD][GROUP], int32_t *sums)
@@ -55,7 +34,7 @@ static void block(const Layer *layer, const uint8_t *const taps[], int first_lan
         }
     }
     for (int lane = 0; lane < lanes; lane++)
-        finish(layer, sums[lane], group, (ptrdiff_t)(first_lane + lane) * layer->num_outputs + group, target);
+        finish_group(layer, sums[lane], group, (ptrdiff_t)(first_lane + lane) * layer->num_outputs + group, target);
 }
 
 static void product_portable(const Layer *layer, const uint8_t *const taps[], int lanes, Target target)
@@ -63,6 +42,11 @@ static void product_portable(const Layer *layer, const uint8_t *const taps[], in
     for (int lane = 0; lane < lanes; lane += LANES)
         for (int group = 0; group < layer->num_outputs; group += GROUP)
             block(layer, taps, lane, lanes - lane < LANES ? lanes - lane : LANES, group, target);
+}
+
+static void depthwise_portable(const Layer *layer, const uint8_t *const taps[], int lanes, Target target)
+{
+    depthwise_lanes(layer, taps, lanes, target);
 }
 
 static int always(void)
@@ -73,15 +57,15 @@ static int always(void)
 static const struct {
     const char *name;
     int (*is_there)(void);
-    Product *product;
+    Product *product, *depthwise;
 } instruction_sets[] = {
 #if defined(__x86_64__)
-    {"avx512vnni", has_avx512vnni, product_avx512vnni},
-    {"avx2", has_avx2, product_avx2},
+    {"avx512vnni", has_avx512vnni, product_avx512vnni, depthwise_avx512vnni},
+    {"avx2", has_avx2, product_avx2, depthwise_avx2},
 #elif defined(__aarch64__)
-    {"neondotprod", has_neondotprod, product_neondotprod},
+    {"neondotprod", has_neondotprod, product_neondotprod, depthwise_neondotprod},
 #endif
-    {"portable", always, product_portable},
+    {"portable", always, product_portable, depthwise_portable},
 };
 
 enum { NUM_INSTRUCTION_SETS = sizeof instruction_sets / sizeof *instruction_sets };
@@ -94,10 +78,13 @@ const char *instruction_set_name(int index)
     return NULL;
 }
 
-Product *instruction_set_product(const char *name)
+int choose_instruction_set(const char *name, Network *network)
 {
     for (int i = 0; i < NUM_INSTRUCTION_SETS; i++)
-        if (strcmp(name, instruction_sets[i].name) == 0 && instruction_sets[i].is_there())
-            return instruction_sets[i].product;
-    return NULL;
+        if (strcmp(name, instruction_sets[i].name) == 0 && instruction_sets[i].is_there()) {
+            network->product = instruction_sets[i].product;
+            network->depthwise = instruction_sets[i].depthwise;
+            return 1;
+        }
+    return 0;
 }

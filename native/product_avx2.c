@@ -1,7 +1,7 @@
 /* A part of stage 4: native/product.c with AVX2. Weights are within +-64, so that the sum of two products always fits
    the 16 signed bits that AVX2 would saturate it to. */
 
-#include "pixelzip.h"
+#include "depthwise.h"
 
 #if defined(__x86_64__)
 
@@ -85,6 +85,11 @@ __attribute__((target(TARGET))) void product_avx2(const Layer *layer, const uint
             case 3: block(layer, taps, lane, output, target, 3); break;
             default: block(layer, taps, lane, output, target, 4);
             }
+}
+
+__attribute__((target(TARGET))) void depthwise_avx2(const Layer *layer, const uint8_t *const taps[], int lanes, Target target)
+{
+    depthwise_lanes(layer, taps, lanes, target);
 }
 
 #endif

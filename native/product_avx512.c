@@ -1,6 +1,6 @@
 /* A part of stage 4: native/product.c with AVX-512's VNNI, four products and their sum in each of 16 lanes at once. */
 
-#include "pixelzip.h"
+#include "depthwise.h"
 
 #if defined(__x86_64__)
 
@@ -103,6 +103,11 @@ __attribute__((target(TARGET))) void product_avx512vnni(const Layer *layer, cons
             default: block_of_lanes(layer, taps, lane, group, target, 5, groups);
             }
         }
+}
+
+__attribute__((target(TARGET))) void depthwise_avx512vnni(const Layer *layer, const uint8_t *const taps[], int lanes, Target target)
+{
+    depthwise_lanes(layer, taps, lanes, target);
 }
 
 #endif

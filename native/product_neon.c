@@ -2,7 +2,7 @@
    at once. They take both factors signed, so inputs become q again, for which pixelzip/native.py gives another bias.
    Conversions and narrowings saturate: most of clamping is theirs. */
 
-#include "pixelzip.h"
+#include "depthwise.h"
 
 #if defined(__aarch64__)
 
@@ -116,6 +116,11 @@ TARGET void product_neondotprod(const Layer *layer, const uint8_t *const taps[],
             case 3: block(layer, taps, lane, output, target, 3); break;
             default: block(layer, taps, lane, output, target, 4);
             }
+}
+
+TARGET void depthwise_neondotprod(const Layer *layer, const uint8_t *const taps[], int lanes, Target target)
+{
+    depthwise_lanes(layer, taps, lanes, target);
 }
 
 #endif

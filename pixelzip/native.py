@@ -31,7 +31,8 @@ _QUAD: Final = 4
 _MAX_MIXTURES: Final = 16
 
 _SIGNED: Final = ("neondotprod",)
-"""Instruction sets that multiply q, not the q + 128 that is stored, so that no bias need make good for the 128."""
+"""Instruction sets that multiply q, not the q + 128 that is stored, so that no bias need make good for the 128; but for
+depthwise layers."""
 
 Intervals = NDArray[np.int32]
 
@@ -108,7 +109,9 @@ def port(network: IntegerNetwork, instruction_set: str) -> Any:
     assert isinstance(config, ConeConfig)
     places = {FEATURES: -1} | {integers.layer.name: index for index, integers in enumerate(network.layers)}
     stored_zero = 0 if instruction_set in _SIGNED else 128
-    layers = [_ported_layer(integers, places, stored_zero) for integers in network.layers]
+    layers = [
+        _ported_layer(integers, places, 128 if integers.layer.depthwise else stored_zero) for integers in network.layers
+    ]
     tables = [network.tables[name] for name in ("logistic", "exponential", "inverse_scale")]
     sizes = config.mixtures, config.period, _padded(config.num_features)
     return _native.network(layers, *tables, *sizes, config.adaptive, instruction_set)
@@ -117,16 +120,26 @@ def port(network: IntegerNetwork, instruction_set: str) -> Any:
 def _ported_layer(integers: IntegerLayer, places: dict[str, int], stored_zero: int) -> tuple[Any, ...]:
     layer = integers.layer
     num_taps, num_inputs, num_outputs = len(layer.taps), _padded(layer.in_channels), _padded(layer.out_channels)
-    weight = np.zeros((num_outputs, num_taps, num_inputs), dtype=np.int8)
-    weight[: layer.out_channels, :, : layer.in_channels] = integers.weight.reshape(-1, num_taps, layer.in_channels)
     bias = np.zeros(num_outputs, dtype=np.int32)
     bias[: layer.out_channels] = integers.bias - stored_zero * integers.weight.sum(axis=1, dtype=np.int32)
     multiplier = np.zeros(num_outputs, dtype=np.float32)
     multiplier[: layer.out_channels] = integers.multiplier
-    grouped = weight.reshape(num_outputs // _GROUP, _GROUP, num_taps * num_inputs // _QUAD, _QUAD)
     source, residual = places[layer.source], places[layer.residual] if layer.residual else -1
-    packed = np.ascontiguousarray(grouped.transpose(0, 2, 1, 3))
-    return source, residual, num_taps, num_inputs, num_outputs, packed, bias, multiplier
+    sizes = num_taps, num_inputs, num_outputs, layer.depthwise
+    return source, residual, *sizes, _ported_weight(integers), bias, multiplier
+
+
+def _ported_weight(integers: IntegerLayer) -> NDArray[np.int8]:
+    """Return (groups, quads, _GROUP, _QUAD), or for a depthwise layer (taps, outputs); inputs and outputs padded."""
+    layer = integers.layer
+    num_taps, num_outputs = len(layer.taps), _padded(layer.out_channels)
+    num_inputs = 1 if layer.depthwise else _padded(layer.in_channels)
+    weight = np.zeros((num_outputs, num_taps, num_inputs), dtype=np.int8)
+    weight[: layer.out_channels, :, : layer.channels_read] = integers.weight.reshape(-1, num_taps, layer.channels_read)
+    if layer.depthwise:
+        return np.ascontiguousarray(weight[:, :, 0].T)
+    grouped = weight.reshape(num_outputs // _GROUP, _GROUP, num_taps * num_inputs // _QUAD, _QUAD)
+    return np.ascontiguousarray(grouped.transpose(0, 2, 1, 3))
 
 
 def _padded(channels: int) -> int:

@@ -34,6 +34,11 @@ class Product:
     def __init__(self, integers: IntegerLayer, tables: Tables, device: torch.device) -> None:
         self.layer = integers.layer
         self._tables = tables
+        self.bias = torch.from_numpy(integers.bias.astype(np.float32)).to(device)  # exact, as are sums with it: < 2^24
+        self.multiplier = torch.from_numpy(integers.multiplier).to(device)
+        if self.layer.depthwise:
+            self.weight = torch.from_numpy(integers.weight.T.astype(np.float32)).to(device)  # (taps, out)
+            return
         self.exact_int8 = int8_products_are_exact(device)
         if not self.exact_int8:
             require_exact_float32(device)
@@ -43,8 +48,6 @@ class Product:
         padded = functional.pad(weight, (0, -weight.shape[1] % alignment, 0, -weight.shape[0] % alignment))
         self.padding = padded.shape[0] - weight.shape[0]
         self.weight = padded.t().contiguous().t() if self.exact_int8 else weight.float()
-        self.bias = torch.from_numpy(integers.bias.astype(np.float32)).to(device)  # exact, as are sums with it: < 2^24
-        self.multiplier = torch.from_numpy(integers.multiplier).to(device)
 
     def __call__(self, source: Tensor, residual: Tensor | None, classes: Tensor | None) -> Tensor:
         """Map (n, inputs) int8 to (n, out) int8, int16 for a sum or a gate, int32 for the head.
@@ -70,6 +73,8 @@ class Product:
 
     def _sums(self, source: Tensor) -> Tensor:
         """Return (n, products) float32, whole numbers."""
+        if self.layer.depthwise:
+            return (source.view(len(source), *self.weight.shape) * self.weight).sum(dim=1)
         if not self.exact_int8:
             return source.float() @ self.weight
         num_rows = source.shape[0]

@@ -24,6 +24,7 @@ CONFIGS = (
     ConeConfig(channels=8, blocks=(1, 2), mixtures=2),
     ConeConfig(channels=8, blocks=(1, 1, 1), mixtures=5),
     ConeConfig(channels=8, blocks=(1,), mixtures=2, period=4),
+    ConeConfig(channels=9, blocks=(2,), mixtures=2, depthwise=True),
 )
 
 

@@ -94,5 +94,10 @@ def _gathered(integers: IntegerLayer, outputs: dict[str, Array], row: int, colum
 
 def _scaled(integers: IntegerLayer, gathered: Array, label: int | None) -> Array:
     bias = integers.bias if integers.bias.ndim == 1 else integers.bias[label]
-    sums = integers.weight.astype(np.int64) @ gathered + bias
+    weight = integers.weight.astype(np.int64)
+    if integers.layer.depthwise:
+        products = (weight * gathered.reshape(-1, len(weight)).T).sum(axis=1)
+    else:
+        products = weight @ gathered
+    sums = products + bias
     return np.rint(sums.astype(np.float32) * integers.multiplier).astype(np.int64)

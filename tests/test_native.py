@@ -28,6 +28,7 @@ CONFIGS = (
     ConeConfig(channels=80, blocks=(1,), mixtures=16),
     ConeConfig(channels=99, blocks=(3,), mixtures=5, period=4),
     ConeConfig(channels=24, blocks=(1,), mixtures=5, adaptive=True),
+    ConeConfig(channels=37, blocks=(2,), mixtures=5, depthwise=True),
 )
 SHAPES = ((9, 13), (1, 1), (1, 5), (6, 1), (8, 8), (17, 3), (2, 2), (30, 41))
 
@@ -147,10 +148,13 @@ def test_gpus_run_with_torch(network: IntegerNetwork) -> None:
     assert not native.runs(network, "cuda")
 
 
+@pytest.mark.parametrize("depthwise", [False, True])
 @pytest.mark.parametrize("instruction_set", native.INSTRUCTION_SETS)
-def test_sums_at_the_extremes(instruction_set: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sums_at_the_extremes(
+    instruction_set: str, depthwise: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Weights of 64 everywhere and activations of 255, where saturating additions would be wrong."""
-    module = make_network(ConeConfig(channels=16, blocks=(1,), mixtures=2))
+    module = make_network(ConeConfig(channels=16, blocks=(1,), mixtures=2, depthwise=depthwise))
     with torch.no_grad():
         for layer in module.layers:
             layer.weight.copy_(torch.where(torch.rand(layer.weight.shape[0], 1, 1) < 0.5, 1.0, -1.0))

@@ -235,13 +235,15 @@ def test_a_network_grows_new_blocks_that_add_nothing(folder: Path, tmp_path: Pat
         assert torch.equal(deeper(pixels)[0], same(pixels)[0])
 
 
-def test_two_networks_stand_side_by_side(tmp_path: Path) -> None:
+@pytest.mark.parametrize("depthwise", [False, True])
+def test_two_networks_stand_side_by_side(depthwise: bool, tmp_path: Path) -> None:
     sizes = {"first": (8, 2), "second": (4, 3)}
     for name, (channels, mixtures) in sizes.items():
-        network = ConePixelCNN(ConeConfig(channels=channels, blocks=(2,), mixtures=mixtures))
+        config = ConeConfig(channels=channels, blocks=(2,), mixtures=mixtures, depthwise=depthwise)
+        network = ConePixelCNN(config)
         export_network(network, tmp_path / f"{name}.safetensors", {})
     paths = [str(tmp_path / f"{name}.safetensors") for name in sizes]
-    joined = build(ConeConfig(channels=12, blocks=(2,), mixtures=5))
+    joined = build(ConeConfig(channels=12, blocks=(2,), mixtures=5, depthwise=depthwise))
     joined.load_state_dict(initial_weights(paths, joined))
     pixels = torch.from_numpy(smooth_image(9, 12)).permute(2, 0, 1)[None].float()
     with torch.no_grad():
