@@ -60,12 +60,6 @@ def only_taps(*taps: tuple[int, int]) -> Kept:
     return kept
 
 
-def depthwise(layer: Layer, weight: Tensor) -> Tensor:
-    """Keep one input channel for each output channel of the blocks' spatial layers."""
-    one = torch.eye(layer.in_channels)[:, None] if layer.taps == CONE else torch.ones(())
-    return torch.ones_like(weight) * one
-
-
 def near_context(layer: Layer, weight: Tensor) -> Tensor:
     """Keep what the first layer sees of west, north-west, north, north-east, twice west and twice north."""
     ones = torch.ones_like(weight)
@@ -120,8 +114,6 @@ def variations(steps: int) -> dict[str, Variation]:
         "blocks of 1x1": Variation(base, kept=only_taps((0, 0))),
         "blocks see west and north": Variation(base, kept=only_taps((0, 0), (0, -1), (-1, 0))),
         "blocks without north-east": Variation(base, kept=only_taps((0, 0), (0, -1), (-1, 0), (-1, -1))),
-        "depthwise blocks": Variation(base, kept=depthwise),
-        "depthwise blocks, 84 channels": Variation(replace(base, channels=84), kept=depthwise),
         "no coupling of channels": Variation(base, kept=without_coupling),
         "no coupling, green taken from red and blue": Variation(
             base, kept=without_coupling, patches={"pixelzip.models.data.as_batch": from_green,
@@ -142,6 +134,9 @@ def variations(steps: int) -> dict[str, Variation]:
         "56 channels, 2 blocks": replace(base, channels=56, blocks=(2,)),
         "28 channels, 8 blocks": replace(base, channels=28, blocks=(8,)),
         "two resolutions": replace(base, blocks=(2, 2)),
+        "depthwise blocks": replace(base, depthwise=True),
+        "depthwise blocks, 84 channels": replace(base, channels=84, depthwise=True),
+        "depthwise blocks, 128 channels, 2 blocks": replace(base, channels=128, blocks=(2,), depthwise=True),
         **{f"mixture of {count}": replace(base, mixtures=count) for count in (1, 2, 3, 10)},
     }
     first = {"40 channels, 4 blocks, mixture of 5": Variation(base)}

@@ -1,4 +1,4 @@
-"""The training loop: crops -> bits -> AdamW, with warm-up, cosine, averaged weights and checkpoints.
+"""The training loop: crops -> bits -> Muon and AdamW, with warm-up, cosine, averaged weights and checkpoints.
 
     pixelzip train FOLDER... --output runs/photo
     torchrun --nproc-per-node 4 -m pixelzip train FOLDER... --output runs/photo
@@ -26,6 +26,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from pixelzip.models.data import Batch
 from pixelzip.models.export import Network, replacing
 from pixelzip.models.integer import Config
+from pixelzip.models.muon import Optimizers
 from pixelzip.models.pixelcnn import ConePixelCNN
 from pixelzip.models.start import build, initial_weights, training_data
 from pixelzip.models.two_stream import PaperPixelCNN
@@ -90,9 +91,7 @@ class Trainer:
             self.network.initialise(next(iter(self.batches)).pixels.float())
         self.network = self.network.to(self.device)
         self.average = AveragedModel(self.network, multi_avg_fn=get_ema_multi_avg_fn(config.averaging))  # type: ignore[no-untyped-call]
-        self.optimizer = torch.optim.AdamW(
-            self.network.parameters(), config.learning_rate, betas=(0.9, 0.98), weight_decay=config.weight_decay
-        )
+        self.optimizer = Optimizers(self.network, config.weight_decay)
         self.folder.mkdir(parents=True, exist_ok=True)
         if self._checkpoint.exists():
             self._resume()
@@ -127,13 +126,10 @@ class Trainer:
 
     def _train_step(self, forward: nn.Module, batch: Batch) -> Tensor:
         self.network.quantised = self.step >= self.config.quantise_from_step
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.config.learning_rate * learning_rate_factor(self.step, self.config)
         loss = self._bits_per_subpixel(forward, batch)
-        self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
-        self.optimizer.step()
+        self.optimizer.step(self.config.learning_rate * learning_rate_factor(self.step, self.config))
         self.average.update_parameters(self.network)
         self.step += 1
         return loss.detach()
