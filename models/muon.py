@@ -55,7 +55,7 @@ class Muon(Optimizer):
 def orthogonal(matrix: Tensor) -> Tensor:
     """Return about the orthogonal matrix nearest to (rows, columns), by Newton-Schulz iterations."""
     is_tall = matrix.shape[0] > matrix.shape[1]
-    result = (matrix.t() if is_tall else matrix) / (matrix.norm() + 1e-7)
+    result: Tensor = (matrix.t() if is_tall else matrix) / (matrix.norm() + 1e-7)
     linear, cubic, quintic = _QUINTIC
     for _ in range(_NUM_ITERATIONS):
         square = result @ result.t()

@@ -9,6 +9,7 @@ from torch import nn
 
 from pixelzip.models.config import ConeConfig
 from pixelzip.models.muon import MUON_FACTOR, Muon, Optimizers, orthogonal
+from pixelzip.models.paper import PaperConfig
 
 
 @pytest.mark.parametrize("shape", [(20, 20), (30, 10), (10, 80)])
