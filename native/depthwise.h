@@ -1,57 +1,46 @@
-/* A part of stage 4 that every instruction set compiles for itself: depthwise layers, and the rounding of sums in plain C.
-
-   Loops without branches or calls, which compilers turn into vectors. */
+/* A part of stage 4 that every instruction set compiles for itself: layers whose outputs read one channel each. */
 
 #ifndef PIXELZIP_DEPTHWISE_H
 #define PIXELZIP_DEPTHWISE_H
 
 #include "pixelzip.h"
 
-#define ALWAYS_INLINE __attribute__((always_inline)) static inline
+/* One position: sums, one IEEE multiplication, round half to even, clamp. A loop without branches or calls becomes vectors
+   if comparisons of floats may be taken out of order, for which there is -fno-trapping-math.
 
-/* One IEEE multiplication, round half to even, one addition, clamp. */
-ALWAYS_INLINE void finish_group(const Layer *layer, const int32_t *sums, int group, ptrdiff_t place, Target target)
+   Weights are within +-64, so the sum of two products fits 16 bits. */
+__attribute__((always_inline)) static inline void
+depthwise_position(const Layer *layer, const uint8_t *restrict first, const uint8_t *restrict second,
+                   const uint8_t *restrict third, const uint8_t *restrict fourth, const uint8_t *restrict fifth,
+                   uint8_t *restrict activations)
 {
-    const float limit = target.activations ? 127.0f : LARGEST_PARAMETER, least = target.activations ? -128.0f : -limit;
+    const ptrdiff_t num_outputs = layer->num_outputs; /* and not int: with -fwrapv, which Python builds with, places could wrap */
+    const int8_t *restrict weight = layer->weight;
+    const int32_t *restrict bias = layer->bias;
+    const float *restrict multiplier = layer->multiplier;
     const float far = 0x1p21f, whole = 0x1.8p23f; /* adding this leaves no bits for fractions of what is not far */
-    int32_t residual[GROUP] = {0}, rounded[GROUP];
-    for (int i = 0; target.residual && i < GROUP; i++)
-        residual[i] = target.residual[place + i] - 128;
-    for (int i = 0; i < GROUP; i++) {
-        float scaled = (float)(sums[i] + layer->bias[group + i]) * layer->multiplier[group + i];
-        scaled = scaled < -far ? -far : scaled > far ? far : scaled;
-        scaled = (scaled + whole - whole) + (float)residual[i];
-        rounded[i] = (int32_t)(scaled < least ? least : scaled > limit ? limit : scaled);
+    for (ptrdiff_t i = 0; i < num_outputs; i++) {
+        const int16_t one = (int16_t)(first[i] * weight[i] + second[i] * weight[num_outputs + i]);
+        const int16_t other = (int16_t)(third[i] * weight[2 * num_outputs + i] + fourth[i] * weight[3 * num_outputs + i]);
+        const int16_t last = (int16_t)(fifth[i] * weight[4 * num_outputs + i]);
+        float scaled = (float)(one + other + last + bias[i]) * multiplier[i];
+        scaled = scaled < -far ? -far : scaled;
+        scaled = scaled > far ? far : scaled;
+        int32_t rounded = (int32_t)(scaled + whole - whole);
+        rounded = rounded < -128 ? -128 : rounded;
+        rounded = rounded > 127 ? 127 : rounded;
+        activations[i] = (uint8_t)(rounded + 128);
     }
-    for (int i = 0; i < GROUP; i++)
-        if (target.activations)
-            target.activations[place + i] = (uint8_t)(rounded[i] + 128);
-        else
-            target.parameters[place + i] = rounded[i];
 }
 
-/* Weights are within +-64, so the sum of two products fits 16 bits. */
-ALWAYS_INLINE void depthwise_group(const Layer *layer, const uint8_t *const taps[], int group, ptrdiff_t place,
-                                   Target target)
+__attribute__((always_inline)) static inline void depthwise_lanes(const Layer *layer, const uint8_t *const taps[],
+                                                                  int lanes, Target target)
 {
-    const int8_t *weight = layer->weight + group;
-    int32_t sums[GROUP];
-    for (int i = 0; i < GROUP; i++)
-        sums[i] = (int16_t)(taps[MAX_TAPS - 1][place + i] * weight[(MAX_TAPS - 1) * layer->num_outputs + i]);
-    for (int tap = 0; tap < MAX_TAPS - 1; tap += 2, weight += 2 * layer->num_outputs)
-        for (int i = 0; i < GROUP; i++) {
-            const int16_t one = (int16_t)(taps[tap][place + i] * weight[i]);
-            const int16_t other = (int16_t)(taps[tap + 1][place + i] * weight[layer->num_outputs + i]);
-            sums[i] += (int16_t)(one + other);
-        }
-    finish_group(layer, sums, group, place, target);
-}
-
-ALWAYS_INLINE void depthwise_lanes(const Layer *layer, const uint8_t *const taps[], int lanes, Target target)
-{
-    for (int lane = 0; lane < lanes; lane++)
-        for (int group = 0; group < layer->num_outputs; group += GROUP)
-            depthwise_group(layer, taps, group, (ptrdiff_t)lane * layer->num_outputs + group, target);
+    for (int lane = 0; lane < lanes; lane++) {
+        const ptrdiff_t place = (ptrdiff_t)lane * layer->num_outputs;
+        depthwise_position(layer, taps[0] + place, taps[1] + place, taps[2] + place, taps[3] + place, taps[4] + place,
+                           target.activations + place);
+    }
 }
 
 #endif

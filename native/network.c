@@ -49,7 +49,8 @@ static int is_sound(const Network *network, int index)
     const int inputs = index && layer->source >= 0 ? network->layers[layer->source].num_outputs : network->num_inputs;
     return layer->source < index && layer->residual < index && layer->source >= -1 && layer->residual >= -1 &&
            (layer->num_taps == 1 || (layer->num_taps == MAX_TAPS && layer->source >= 0)) &&
-           (!layer->is_depthwise || (layer->num_taps == MAX_TAPS && inputs == layer->num_outputs)) &&
+           (!layer->is_depthwise ||
+            (layer->num_taps == MAX_TAPS && inputs == layer->num_outputs && layer->residual < 0)) &&
            layer->num_inputs == inputs && inputs % GROUP == 0 &&
            layer->num_outputs % GROUP == 0 && layer->num_outputs > 0 &&
            (layer->residual < 0 || network->layers[layer->residual].num_outputs == layer->num_outputs) &&

@@ -8,6 +8,27 @@
 
 enum { LANES = 32 }; /* pixels for which weights are unpacked once */
 
+/* One IEEE multiplication, round half to even, one addition, clamp. Loops without branches or calls become vectors. */
+static void finish(const Layer *layer, const int32_t *sums, int group, ptrdiff_t place, Target target)
+{
+    const float limit = target.activations ? 127.0f : LARGEST_PARAMETER, least = target.activations ? -128.0f : -limit;
+    const float far = 0x1p21f, whole = 0x1.8p23f; /* adding this leaves no bits for fractions of what is not far */
+    int32_t residual[GROUP] = {0}, rounded[GROUP];
+    for (int i = 0; target.residual && i < GROUP; i++)
+        residual[i] = target.residual[place + i] - 128;
+    for (int i = 0; i < GROUP; i++) {
+        float scaled = (float)(sums[i] + layer->bias[group + i]) * layer->multiplier[group + i];
+        scaled = scaled < -far ? -far : scaled > far ? far : scaled;
+        scaled = (scaled + whole - whole) + (float)residual[i];
+        rounded[i] = (int32_t)(scaled < least ? least : scaled > limit ? limit : scaled);
+    }
+    for (int i = 0; i < GROUP; i++)
+        if (target.activations)
+            target.activations[place + i] = (uint8_t)(rounded[i] + 128);
+        else
+            target.parameters[place + i] = rounded[i];
+}
+
 /* Add the products of four inputs. Weights are within +-64, so the sum of two of them fits 16 bits. */
 static void add_products(const uint8_t *inputs, const int16_t weight[QUAD][GROUP], int32_t *sums)
 {
@@ -34,7 +55,7 @@ static void block(const Layer *layer, const uint8_t *const taps[], int first_lan
         }
     }
     for (int lane = 0; lane < lanes; lane++)
-        finish_group(layer, sums[lane], group, (ptrdiff_t)(first_lane + lane) * layer->num_outputs + group, target);
+        finish(layer, sums[lane], group, (ptrdiff_t)(first_lane + lane) * layer->num_outputs + group, target);
 }
 
 static void product_portable(const Layer *layer, const uint8_t *const taps[], int lanes, Target target)
