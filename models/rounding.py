@@ -21,6 +21,9 @@ from pixelzip.models.pixelcnn import ConeLayer, ConePixelCNN
 DAMPING: Final = 0.003
 """Share of the mean square of the inputs that is added to each, so that the equations can be solved."""
 
+_LEAST_DAMPING: Final = 1e-9
+"""As DAMPING where all inputs are zero, those of a depthwise channel that has died."""
+
 
 @torch.no_grad()
 def round_weights(network: ConePixelCNN, batches: Sequence[Tensor]) -> None:
@@ -50,7 +53,8 @@ def rounded(weight: Tensor, step: Tensor, inputs: Tensor) -> Tensor:
     ``step`` is (out, 1, 1), ``inputs`` are (n, taps * in). A row's largest weight stays, and its step.
     """
     moments = inputs.double().t() @ inputs.double() / len(inputs)  # (inputs, inputs)
-    moments += DAMPING * moments.diagonal().mean() * torch.eye(len(moments)).to(moments)
+    damping = (DAMPING * moments.diagonal().mean()).clamp(min=_LEAST_DAMPING)
+    moments += damping * torch.eye(len(moments)).to(moments)
     order = moments.diagonal().argsort(descending=True)
     inverse = torch.cholesky_inverse(torch.linalg.cholesky(moments[order][:, order]))
     update = torch.linalg.cholesky(inverse, upper=True)

@@ -45,6 +45,18 @@ def test_a_rounded_network_is_exported_as_it_is(config: ConeConfig, tmp_path: Pa
         assert torch.allclose(module.weight, other.weight, rtol=1e-4, atol=1e-6)
 
 
+def test_dead_channels_can_be_rounded() -> None:
+    network = make_network(CONFIGS[-1])
+    assert isinstance(network, ConePixelCNN)
+    assert network.config.depthwise
+    with torch.no_grad():
+        network.layers[0].bias[2] = -1000  # type: ignore[operator,union-attr]
+    round_weights(network, [torch.from_numpy(smooth_image(24, 32)).permute(2, 0, 1)[None].float()])
+    step = network.layers[1].weight_step()  # type: ignore[operator,union-attr]
+    steps = network.layers[1].weight / step  # type: ignore[operator,union-attr]
+    assert torch.allclose(steps, steps.round(), atol=1e-3)
+
+
 def test_channels_of_tiny_weights_can_be_exported(tmp_path: Path) -> None:
     """Steps of 1/64 of such a weight would make integers of the bias that sums may not reach."""
     network = make_network(CONFIGS[0])

@@ -343,9 +343,14 @@ def test_families_from_the_command_line(cifar10: Path, tmp_path: Path) -> None:
     result = CliRunner().invoke(cli.main, [*common, *paper])
     assert result.exit_code == 0, result.output
     assert "PaperConfig(channels=4" in (tmp_path / "a" / "model.md").read_text()
+    cone = ["--channels", "4", "--blocks", "1", "--mixtures", "1", "--depthwise", "--output", str(tmp_path / "c")]
+    result = CliRunner().invoke(cli.main, [*common, *cone])
+    assert result.exit_code == 0, result.output
+    assert "depthwise=True" in (tmp_path / "c" / "model.md").read_text()
     for wrong, message in (
         (["--family", "paper", "--blocks", "1,2"], "have one number of blocks"),
-        (["--family", "paper", "--planes"], "have one number of blocks and are not for planes"),
+        (["--family", "paper", "--planes"], "have one number of blocks, are not for planes nor depthwise"),
+        (["--family", "paper", "--depthwise"], "are not for planes nor depthwise"),
         (["--class-conditional"], "cone family have no classes"),
         (["--family", "paper", "--class-conditional"], "these images have no classes"),
     ):
