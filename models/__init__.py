@@ -55,6 +55,7 @@ MODELS: Final = (
     Model("photo", "photo-3.safetensors", "d1518bbb0ffa50dfd5d87941a119d78aec83a5c382025b47088228346e443922"),
     Model("photo-max", "photo-max-1.safetensors", "5f59f8d2d7d649707d6caa190dd7c844ac49c76abb09a2b8d2972955e34aaa89"),
     Model("photo", "photo-4.safetensors", "592228af630b93e2cf9f6b668fde1228d1fbd348409250576d7f18f962cee5ca"),
+    Model("photo-fast", "photo-fast-2.safetensors", "fffce2419153b0235b4495e948100227844467676e0f77720a1c1c47da34ac33"),
 )
 """Append-only: what has shipped stays readable. Of entries with one name the last is what new files are made with."""
 

@@ -32,7 +32,7 @@ from pixelzip.product import int8_products_are_exact
 
 DIGESTS = {
     "photo": "954a9ea80ae7bef9f4f5042efdb2ee3e5a86220fb37ccd8dad20818318a5ad5d",
-    "photo-fast": "f001aad220ae863eacd0224f9f4cb70dcb0f5cb7f228e2c86118de6d42b93313",
+    "photo-fast": "4d0d13b9d705edfe2aa6ef8c56a58c1850ce061a2040123c0ba7c0f4ee052fb1",
     "photo-max": "5f8c0e9aeea9afc86cb5af0efd87d5b6368b10cd3b31fde7e184d2bb009b308f",
     "cifar10": "e948011aa7bbf34d0ae1a7f7cbd1994276fca558a06da804a2e04a1d5d967c92",
 }
