@@ -51,6 +51,9 @@ class ConeConfig:
     adaptive: bool = False
     """Whether each tile's symbols correct the distributions of those that follow: ``pixelzip.adaptation``."""
 
+    regression: bool = False
+    """Whether the errors of a tile's pixels move the means of those that follow: ``pixelzip.regression``."""
+
     depthwise: bool = False
     """Whether the spatial layers of the blocks read one channel each."""
 

@@ -89,7 +89,7 @@ class IntegerLayer:
 _TABLES: Final = {
     "logistic": (2**15, 0, 2**16),
     "exponential": (385, 0, 2**16),
-    "inverse_scale": (129, 0, 2**17),
+    "inverse_scale": (129, 1, 2**17),
     "tanh": (513, -768, 768),
     "elu": (513, -128, 127),
     "sigmoid": (513, 0, 2**14),

@@ -55,6 +55,7 @@ class PaperConfig:
     period: ClassVar[int] = 0
     is_for_planes: ClassVar[bool] = False
     adaptive: ClassVar[bool] = False
+    regression: ClassVar[bool] = False
     table_names: ClassVar[tuple[str, ...]] = ("logistic", "exponential", "inverse_scale", "tanh", "elu", "sigmoid")
 
     channels: int = 160

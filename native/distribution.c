@@ -3,7 +3,6 @@
 #include "pixelzip.h"
 
 enum {
-    MEAN_STEPS = 16,
     WEIGHT_BITS = 14,
     MEAN_LOW = -4096,
     MEAN_HIGH = 8191,
@@ -36,29 +35,50 @@ static void normalise(int32_t *weights, const int64_t *shares, int mixtures)
     }
 }
 
-/* Ask what has been learned about distributions as wide as this one. */
-static void start_adaptation(Distribution *distribution, int channel)
+/* Return the components' mean of a parameter, weighted. */
+static int32_t weighted_mean(const Distribution *distribution, const int32_t *values)
 {
-    int64_t log_scale = 0;
+    int32_t sum = 0;
     for (int k = 0; k < distribution->network->mixtures; k++)
-        log_scale += (int64_t)distribution->weights[k] * distribution->log_scales[channel][k];
-    distribution->contexts[channel] = adaptation_context(distribution->adaptation, distribution->row,
-                                                         distribution->column, channel, (int)(log_scale >> WEIGHT_BITS));
+        sum += distribution->weights[k] * values[k];
+    return sum >> WEIGHT_BITS;
+}
+
+/* Ask what has been learned about distributions as wide as this one. */
+static void start_adaptation(Distribution *distribution, int channel, int32_t log_scale)
+{
+    distribution->contexts[channel] =
+        adaptation_context(distribution->adaptation, distribution->row, distribution->column, channel, log_scale);
     adaptation_ends(distribution->adaptation, channel, distribution->contexts[channel], distribution->ends);
+}
+
+/* Move the means by what neighbours say. */
+static void start_regression(Distribution *distribution, int channel, int32_t log_scale)
+{
+    int32_t *means = distribution->means[channel];
+    for (int k = 0; k < distribution->network->mixtures; k++)
+        means[k] = clamped(means[k], MEAN_LOW, MEAN_HIGH);
+    const int32_t shift = regression_shift(distribution->regression, distribution->lane, channel,
+                                           weighted_mean(distribution, means), distribution->network->inverse_scale[log_scale]);
+    for (int k = 0; k < distribution->network->mixtures; k++)
+        means[k] += shift;
 }
 
 static void start_channel(Distribution *distribution, int channel)
 {
     const int origin = distribution->network->logistic_length / 2 << INVERSE_SCALE_BITS;
+    const int32_t log_scale = weighted_mean(distribution, distribution->log_scales[channel]);
     distribution->channel = channel;
+    if (distribution->regression)
+        start_regression(distribution, channel, log_scale);
     for (int k = 0; k < distribution->network->mixtures; k++) {
         const int32_t scale = distribution->inverse_scales[channel][k];
-        const int32_t mean = clamped(distribution->means[channel][k], MEAN_LOW, MEAN_HIGH) + MEAN_STEPS / 2;
+        const int32_t mean = clamped(distribution->means[channel][k], MEAN_LOW, MEAN_HIGH) + LEVEL_STEPS / 2;
         distribution->origins[k] = origin - mean * scale;
-        distribution->slopes[k] = MEAN_STEPS * scale;
+        distribution->slopes[k] = LEVEL_STEPS * scale;
     }
     if (distribution->adaptation)
-        start_adaptation(distribution, channel);
+        start_adaptation(distribution, channel, log_scale);
 }
 
 void distribution_start(Distribution *distribution, const Network *network, const int32_t *parameters,
@@ -82,7 +102,7 @@ void distribution_start(Distribution *distribution, const Network *network, cons
             const int32_t entry = clamped(log_scales[i], LOG_SCALE_LOW, LOG_SCALE_HIGH) - LOG_SCALE_LOW;
             distribution->log_scales[channel][k] = entry;
             distribution->inverse_scales[channel][k] = network->inverse_scale[entry];
-            distribution->means[channel][k] = offsets[i] + MEAN_STEPS * guess[channel];
+            distribution->means[channel][k] = offsets[i] + LEVEL_STEPS * guess[channel];
             distribution->coupling[channel][k] = clamped(coupling[i], -COUPLING_HIGH, COUPLING_HIGH);
         }
     }
@@ -147,6 +167,8 @@ void distribution_observe(Distribution *distribution, int level, int is_last)
         adaptation_add(distribution->adaptation, distribution->row, distribution->column, distribution->channel,
                        distribution->contexts[distribution->channel], counts_of(below, level),
                        counts_of(up_to, level + 1));
+    if (distribution->regression)
+        regression_see(distribution->regression, distribution->lane, distribution->channel, level);
     if (!is_last)
         go_on(distribution, level, probabilities);
 }

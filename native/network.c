@@ -103,8 +103,9 @@ PyObject *make_network(PyObject *self, PyObject *arguments)
     Network *network = calloc(1, sizeof *network);
     if (!network)
         return PyErr_NoMemory();
-    if (!PyArg_ParseTuple(arguments, "O!OOOiiips", &PyList_Type, &layers, &tables[0], &tables[1], &tables[2],
-                          &network->mixtures, &network->period, &network->num_inputs, &network->is_adaptive, &name)) {
+    if (!PyArg_ParseTuple(arguments, "O!OOOiiipps", &PyList_Type, &layers, &tables[0], &tables[1], &tables[2],
+                          &network->mixtures, &network->period, &network->num_inputs, &network->is_adaptive,
+                          &network->is_regressive, &name)) {
         network_free(network);
         return NULL;
     }

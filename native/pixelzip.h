@@ -19,6 +19,7 @@ enum {
     NUM_CONTEXT = 19,   /* taps of the first layer, models/config.py */
     NIBBLE = 16,
     LEVELS = 256,
+    LEVEL_STEPS = 16,   /* means are in sixteenths of a level */
     COUNT_BITS = 24,
     COUNT_TOTAL = 1 << COUNT_BITS,
     LEVEL_FLOOR = 4,    /* least count of a level */
@@ -56,7 +57,7 @@ struct Layer {
 };
 
 typedef struct {
-    int num_layers, mixtures, period, is_adaptive;
+    int num_layers, mixtures, period, is_adaptive, is_regressive;
     int num_inputs; /* of the first layer */
     Layer *layers;  /* the last one is the head */
     int32_t *logistic, *exponential, *inverse_scale;
@@ -115,11 +116,25 @@ int32_t adapted(const int32_t ends[NUM_BINS + 1], int32_t below);
 void adaptation_add(Adaptation *adaptation, int row, int column, int channel, int context, int32_t left, int32_t right);
 void adaptation_forget(Adaptation *adaptation, int channel, int context);
 
+/* regression.c */
+typedef struct Regression Regression;
+
+Regression *regression_new(const Tile *tile);
+void regression_free(Regression *regression);
+/* For every pixel of a wavefront: begin; then for each channel shift and see; then learn, from all pixels. */
+void regression_begin(Regression *regression, int lane, int row, int column);
+/* What to add to the means, in sixteenths of a level; `mean` and `inverse_scale` are the mixture's. */
+int32_t regression_shift(Regression *regression, int lane, int channel, int32_t mean, int32_t inverse_scale);
+void regression_see(Regression *regression, int lane, int channel, int level);
+void regression_learn(Regression *regression, int channel, int num_lanes);
+void regression_end_step(Regression *regression, int step, int num_channels);
+
 /* distribution.c */
 typedef struct {
     const Network *network;
     Adaptation *adaptation; /* NULL: none */
-    int row, column, channel;
+    Regression *regression; /* NULL: none */
+    int lane, row, column, channel;
     int32_t guess[3];
     int32_t weights[MAX_MIXTURES];
     int32_t means[3][MAX_MIXTURES];

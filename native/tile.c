@@ -12,6 +12,7 @@ static atomic_uint_least64_t inputs_time, layers_time, distribution_time;
 typedef struct {
     Predictor *predictor;
     Adaptation *adaptation;      /* NULL: the network has none */
+    Regression *regression;      /* the same */
     Distribution *distributions; /* of the pixels of one wavefront */
     Nibble *low;                 /* their low nibbles, once the high ones are known */
     int num_steps;
@@ -31,9 +32,11 @@ static int walk_start(Walk *walk, const Network *network, const Tile *tile)
     walk->num_steps = tile->width + 2 * (tile->height - 1);
     walk->predictor = predictor_new(network, tile);
     walk->adaptation = network->is_adaptive ? adaptation_new(tile) : NULL;
+    walk->regression = network->is_regressive ? regression_new(tile) : NULL;
     walk->distributions = malloc(sizeof *walk->distributions * (size_t)tile->height);
     walk->low = malloc(sizeof *walk->low * (size_t)tile->height);
-    return walk->predictor && walk->distributions && walk->low && (walk->adaptation || !network->is_adaptive);
+    return walk->predictor && walk->distributions && walk->low && (walk->adaptation || !network->is_adaptive) &&
+           (walk->regression || !network->is_regressive);
 }
 
 static void walk_end(Walk *walk)
@@ -45,6 +48,8 @@ static void walk_end(Walk *walk)
         predictor_free(walk->predictor);
     if (walk->adaptation)
         adaptation_free(walk->adaptation);
+    if (walk->regression)
+        regression_free(walk->regression);
     free(walk->distributions);
     free(walk->low);
 }
@@ -56,8 +61,12 @@ static Wave walk_step(Walk *walk, const Network *network, int step)
     for (int lane = 0; lane < wave.lanes; lane++) {
         Distribution *distribution = walk->distributions + lane;
         distribution->adaptation = walk->adaptation;
+        distribution->regression = walk->regression;
+        distribution->lane = lane;
         distribution->row = wave.first_row + lane;
         distribution->column = step - 2 * distribution->row;
+        if (walk->regression)
+            regression_begin(walk->regression, lane, distribution->row, distribution->column);
         distribution_start(distribution, network, wave.parameters + (ptrdiff_t)lane * wave.num_parameters,
                            wave.guesses[lane]);
     }
@@ -95,12 +104,16 @@ static void channel_intervals(Walk *walk, const Tile *tile, const Wave *wave, in
 /* Learn from one channel of a wavefront, and go on to the next unless it was the last. */
 static void observe(Walk *walk, const Tile *tile, const Wave *wave, int channel, int is_last)
 {
-    if (is_last && !walk->adaptation)
+    if (is_last && !walk->adaptation && !walk->regression)
         return;
     for (int lane = 0; lane < wave->lanes; lane++)
         distribution_observe(walk->distributions + lane, pixel_of(tile, wave, lane)[channel], is_last);
     for (int lane = 0; walk->adaptation && lane < wave->lanes; lane++)
         adaptation_forget(walk->adaptation, channel, walk->distributions[lane].contexts[channel]);
+    if (walk->regression)
+        regression_learn(walk->regression, channel, wave->lanes);
+    if (walk->regression && is_last)
+        regression_end_step(walk->regression, wave->step, channel + 1);
 }
 
 int tile_intervals(const Network *network, Tile tile, int num_channels, int32_t *left, int32_t *counts)

@@ -24,6 +24,7 @@ from pixelzip.models.tables import (
     MEAN_STEPS,
     PROBABILITY_ONE,
 )
+from pixelzip.regression import Regression
 
 COUNT_TOTAL: Final = 2**24
 """Counts of one nibble sum to this, the coder's precision."""
@@ -53,13 +54,19 @@ class Distribution:
         guess: (n, 3) int32, the predictor's levels, 0..255.
         tables: the model's int32 tables on the same device.
         adaptation: what the tiles have taught so far, at the same pixels; None: the model has no adaptive stage.
+        regression: the same of the means.
     """
 
     def __init__(
-        self, head: Tensor, guess: Tensor, tables: dict[str, Tensor], adaptation: Adaptation | None = None
+        self,
+        head: Tensor,
+        guess: Tensor,
+        tables: dict[str, Tensor],
+        adaptation: Adaptation | None = None,
+        regression: Regression | None = None,
     ) -> None:
-        self._adaptation = adaptation
-        self._logistic = tables["logistic"]
+        self._adaptation, self._regression = adaptation, regression
+        self._logistic, self._inverse_scale = tables["logistic"], tables["inverse_scale"]
         split = head.t().contiguous().view(PARAMETERS_PER_COMPONENT, -1, head.shape[0])  # (10, mixtures, n) int32
         logits, offsets, log_scales, coupling = torch.split(split, [1, 3, 3, 3])
         below_best = (logits[0].amax(dim=0) - logits[0]).clamp_(max=len(tables["exponential"]) - 1)
@@ -106,10 +113,12 @@ class Distribution:
         return torch.stack((first, ends[0])), torch.stack((last - first, ends[1] - ends[0]))
 
     def observe(self, levels: Tensor, is_last: bool) -> None:
-        """Let the adaptive stage see the (n,) int32 levels of a channel, and go on to the next unless it is the last.
+        """Learn from the (n,) int32 levels of a channel, and go on to the next unless it is the last.
 
         Component weights become posterior weights, and the means of later channels move with the residual.
         """
+        if self._regression is not None:
+            self._regression.learn(self._channel, levels)
         if is_last and self._adaptation is None:
             return
         boundaries = torch.stack((levels, levels + 1))  # (2, n)
@@ -129,14 +138,21 @@ class Distribution:
         self._start(self._channel + 1)
 
     def _start(self, channel: int) -> None:
-        """Prepare the table entry of boundary zero, (mixtures, n) int32, and the adaptive stage for one channel."""
+        """Prepare the table entry of boundary zero, (mixtures, n) int32, and what has been learned, for one channel."""
         self._channel = channel
+        log_scale = self._weighted_mean(self._log_scales[channel])
+        if self._regression is not None:
+            means = self._means[channel].clamp_(_MEAN_LOW, _MEAN_HIGH)
+            inverse_scale = _look_up(self._inverse_scale, log_scale)
+            means += self._regression.shift(channel, self._weighted_mean(means), inverse_scale)
         means = self._means[channel].clamp(_MEAN_LOW, _MEAN_HIGH).add_(MEAN_STEPS // 2)
         self._origins = means.mul_(self._inverse_scales[channel]).neg_().add_(_TABLE_ORIGIN)
-
         if self._adaptation is not None:
-            log_scale = (self._weights * self._log_scales[channel]).sum(dim=0, dtype=torch.int32) >> _WEIGHT_BITS
             self._bin_ends = self._adaptation.ends(channel, log_scale, COUNT_TOTAL - _FLOOR * LEVELS)  # (17, n)
+
+    def _weighted_mean(self, values: Tensor) -> Tensor:
+        """Return the components' mean of (mixtures, n) int32 values, (n,) int32."""
+        return (self._weights * values).sum(dim=0, dtype=torch.int32) >> _WEIGHT_BITS
 
     def _counts_below(self, boundaries: Tensor) -> Tensor:
         """Return (m, n) int32 counts of the levels below (m, n) int32 boundaries in 1..255, after adaptation."""

@@ -114,7 +114,7 @@ def port(network: IntegerNetwork, instruction_set: str) -> Any:
     ]
     tables = [network.tables[name] for name in ("logistic", "exponential", "inverse_scale")]
     sizes = config.mixtures, config.period, _padded(config.num_features)
-    return _native.network(layers, *tables, *sizes, config.adaptive, instruction_set)
+    return _native.network(layers, *tables, *sizes, config.adaptive, config.regression, instruction_set)
 
 
 def _ported_layer(integers: IntegerLayer, places: dict[str, int], stored_zero: int) -> tuple[Any, ...]:

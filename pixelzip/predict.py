@@ -21,6 +21,7 @@ from pixelzip.models.integer import IntegerNetwork
 from pixelzip.models.layers import FEATURES, POINT, Layer, Tap, split_source, zero_point
 from pixelzip.models.paper import PIXEL_CENTRE
 from pixelzip.product import Product, view
+from pixelzip.regression import Regression
 
 
 class _Reach(NamedTuple):
@@ -58,7 +59,7 @@ class Predictor:
         heights, widths = (np.array(sizes, dtype=np.int64) for sizes in zip(*shapes, strict=True))
         starts = np.array(origins or [(0, 0)] * len(shapes), dtype=np.int64)  # (tiles, 2)
         self._sizes = heights, widths
-        self._is_adaptive = network.config.adaptive
+        self._is_adaptive, self._is_regressive = network.config.adaptive, network.config.regression
         self.pixels = Pixels(heights, widths, network.config.period, starts, device)
         self._in_raster_order = network.config.in_raster_order
         self.tables = {name: torch.from_numpy(table).to(device) for name, table in network.tables.items()}
@@ -76,6 +77,10 @@ class Predictor:
     def new_adaptation(self) -> Adaptation | None:
         """Return the adaptive stage at the start of these tiles; None: the network has none."""
         return Adaptation(*self._sizes, self.device) if self._is_adaptive else None
+
+    def new_regression(self) -> Regression | None:
+        """Return the regression of these tiles' means before it has learned; None: the network has none."""
+        return Regression(*self._sizes, self.device) if self._is_regressive else None
 
     def predict(self, step: int) -> tuple[Lanes, Tensor, Tensor] | None:
         """Return the pixels of a step, the head's outputs (n, 10 * mixtures) and the guesses (n, 3), both int32.

@@ -169,13 +169,17 @@ def _intervals(
 
 def _walk(predictor: Predictor) -> Iterator[tuple[Lanes, Distribution]]:
     """Yield the lanes of every step and their distribution: the one path from pixels so far to counts."""
-    adaptation = predictor.new_adaptation()
+    adaptation, regression = predictor.new_adaptation(), predictor.new_regression()
     for step in range(predictor.num_steps):
         if (predicted := predictor.predict(step)) is not None:
             lanes, head, guess = predicted
             if adaptation is not None:
                 adaptation.begin(lanes)
-            yield lanes, Distribution(head, guess, predictor.tables, adaptation)
+            if regression is not None:
+                regression.begin(lanes)
+            yield lanes, Distribution(head, guess, predictor.tables, adaptation, regression)
+        if regression is not None:
+            regression.end_step(step)
 
 
 def _spans(lanes: Lanes) -> list[tuple[int, slice]]:

@@ -7,9 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import make_network, smooth_image
-from reference_adaptation import Histograms
-from reference_cdf import Lane
-from reference_network import reference_outputs
+from reference_tile import reference_bits
 
 from pixelzip import streams
 from pixelzip.adaptation import COUNT_LIMIT, FIRST_COUNT, NUM_BINS, SYMBOL_MASS
@@ -29,41 +27,6 @@ def exported(config: ConeConfig, path: Path) -> IntegerNetwork:
 @pytest.fixture(scope="module")
 def network(tmp_path_factory: pytest.TempPathFactory) -> IntegerNetwork:
     return exported(CONFIG, tmp_path_factory.mktemp("model") / "adaptive.safetensors")
-
-
-def reference_bits(network: IntegerNetwork, pixels: np.ndarray) -> np.ndarray:
-    """Return the bits of every pixel by the definition, in wavefront order."""
-    head, guess = reference_outputs(network, pixels)
-    height, width, _ = pixels.shape
-    tables = {name: table.tolist() for name, table in network.tables.items()}
-    histograms, bits = Histograms(width), np.zeros((height, width))
-    for step in range(width + 2 * (height - 1)):
-        places = [(row, step - 2 * row) for row in range(height) if 0 <= step - 2 * row < width]
-        lanes = {place: Lane(head[place].tolist(), guess[place].tolist(), tables) for place in places}
-        for channel in range(3):
-            contexts = {place: histograms.context(lanes[place], *place, channel) for place in places}
-            for place, lane in lanes.items():
-                below = [0, *(lane.counts_below(channel, boundary) for boundary in range(1, 256)), 2**24]
-                bits[place] += cost(histograms.adapt(contexts[place], below), int(pixels[place][channel]))
-            for place, lane in lanes.items():
-                level = int(pixels[place][channel])
-                left, right = (
-                    [0, 2**24][edge // 256] if edge in (0, 256) else lane.counts_below(channel, edge)
-                    for edge in (level, level + 1)
-                )
-                histograms.add(contexts[place], left, right)
-                histograms.quantiles[*place, channel] = left + right >> 17
-                if channel < 2:
-                    lane.observe(channel, level)
-            histograms.forget(set(contexts.values()))
-    return bits
-
-
-def cost(below: list[int], level: int) -> float:
-    high, low = divmod(level, 16)
-    first, last = below[16 * high], below[16 * high + 16]
-    ends = [(below[16 * high + j] - first) * (2**24 - 16) // (last - first) + j for j in (low, low + 1)]
-    return float(2 * 24 - np.log2(last - first) - np.log2(ends[1] - ends[0]))
 
 
 @pytest.mark.usefixtures("engine")

@@ -1,0 +1,82 @@
+"""A part of stage 5: the regression of means equals its definition, helps where errors are alike, and starts anew."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import make_network, smooth_image
+from hypothesis import given
+from hypothesis import strategies as st
+from reference_regression import solved
+from reference_tile import reference_bits
+
+from pixelzip import regression, streams
+from pixelzip.lanes import SLOPE
+from pixelzip.models.config import ConeConfig
+from pixelzip.models.export import export_network
+from pixelzip.models.integer import IntegerNetwork, load_network
+from pixelzip.streams import Tile
+
+
+def exported(config: ConeConfig, path: Path) -> IntegerNetwork:
+    export_network(make_network(config), path, {})
+    return load_network(path)
+
+
+@pytest.fixture(scope="module", params=[False, True], ids=["alone", "adaptive"])
+def network(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> IntegerNetwork:
+    config = ConeConfig(channels=16, blocks=(1,), mixtures=3, adaptive=request.param, regression=True)
+    return exported(config, tmp_path_factory.mktemp("model") / "regression.safetensors")
+
+
+def image(kind: str, height: int, width: int) -> np.ndarray:
+    if kind == "noise":
+        return np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    return smooth_image(height, width) if kind == "smooth" else np.full((height, width, 3), 255, np.uint8)
+
+
+@pytest.mark.usefixtures("engine")
+@pytest.mark.parametrize("kind", ["smooth", "noise", "white"])
+@pytest.mark.parametrize("shape", [(12, 11), (1, 20), (15, 1)])
+def test_bits_equal_the_definition(network: IntegerNetwork, kind: str, shape: tuple[int, int]) -> None:
+    pixels = image(kind, *shape)
+    measured = streams.measure_tiles(network, [Tile(pixels, 0)], "cpu", 1)[0]
+    assert np.abs(measured - reference_bits(network, pixels)).max() < 1e-9
+
+
+@pytest.mark.usefixtures("engine")
+def test_a_network_whose_errors_are_alike_is_corrected(tmp_path: Path) -> None:
+    pixels = smooth_image(64, 96)
+    bits = []
+    for is_regressive in (False, True):
+        config = ConeConfig(channels=16, blocks=(1,), mixtures=3, regression=is_regressive)
+        one = exported(config, tmp_path / f"{is_regressive}.safetensors")
+        bits.append(streams.measure_tiles(one, [Tile(pixels, 0)], "cpu", 1)[0].sum())
+    assert bits[1] < 0.93 * bits[0]
+
+
+@pytest.mark.usefixtures("engine")
+def test_every_tile_starts_anew(network: IntegerNetwork) -> None:
+    tiles = [Tile(smooth_image(20 + seed, 30 - 9 * seed, seed=seed), 0) for seed in range(3)]
+    together = streams.encode_tiles(network, tiles, "cpu", 1)
+    assert together == [streams.encode_tiles(network, [tile], "cpu", 1)[0] for tile in tiles]
+
+
+def test_neighbours_are_of_earlier_steps() -> None:
+    assert all(column + SLOPE * row < 0 for row, column in regression.NEIGHBOURS)
+
+
+@given(st.integers(1, 9), st.integers(0, 20), st.integers(0, 2**32 - 1))
+def test_solutions_equal_the_definition_to_the_last_bit(count: int, num_pixels: int, seed: int) -> None:
+    values = np.random.default_rng(seed).integers(-127, 128, (num_pixels, count + 1))
+    sums = values.T @ values
+    found = regression._solution(torch.tensor(sums[None, :-1, :-1]).double(), torch.tensor(sums[None, :-1, -1]).double())
+    assert found[0].tolist() == solved(sums[:-1, :-1].tolist(), sums[:-1, -1].tolist())
+
+
+def test_without_evidence_weights_are_zero() -> None:
+    found = regression._solution(torch.zeros((2, 5, 5), dtype=torch.float64), torch.zeros((2, 5), dtype=torch.float64))
+    assert found.tolist() == [[0.0] * 5] * 2
