@@ -127,7 +127,8 @@ def _network(
     if family == "cone":
         if class_conditional:
             raise ValueError("networks of the cone family have no classes")
-        cone = ConeConfig(**given, period=PLANES_PERIOD if planes else SIDE if cifar10 else 0)
+        period = PLANES_PERIOD if planes else SIDE if cifar10 else 0
+        cone = ConeConfig(**given, period=period, adaptive=not cifar10, regression=not cifar10)
         return replace(cone, blocks=counts) if counts else cone
     if planes or "depthwise" in given or len(counts) > 1:
         raise ValueError("networks of the paper's family have one number of blocks, are not for planes nor depthwise")

@@ -1,15 +1,14 @@
-"""A part of stage 5: what neighbours say about a sub-pixel's mean beyond the network -> how far to move it, in integers.
+"""A part of stage 5: what neighbours say of a sub-pixel's mean beyond the network -> how far to move it, in integers.
 
 The network's errors are not white: in a tile, those of neighbours predict a part of the next one, and so do the levels
 of neighbours. For each channel a linear regression learns how, from all pixels of the tile so far, those of late steps
 more than those of early ones. Regressors are the errors of nine neighbours in all channels and of the pixel in earlier
-channels, and the levels of six neighbours less the mixture's mean, or in earlier channels less the pixel's level; all in
-units of a distribution's scale.
+channels, and the levels of six neighbours less the mixture's mean, or in earlier channels less the pixel's level; all
+in units of a distribution's scale.
 
-Li and Orchard, "Edge-directed prediction for lossless compression of natural images" (2001), section III, solve for the
-weights of neighbours' levels in this way; here a network has predicted before. Sums
-are of integers and exact; the equations are solved in IEEE doubles in an order that is fixed, so that every machine finds
-the same weights.
+Li and Orchard, "Edge-directed prediction for lossless compression of natural images" (2001), section III, find the
+weights of neighbours' levels in this way; here a network has predicted before. Sums are of integers and exact; the
+equations are solved in IEEE doubles in an order that is fixed, so that every machine finds the same weights.
 """
 
 from __future__ import annotations
@@ -55,7 +54,7 @@ _ABSENT: Final = -1
 
 @dataclass
 class _Equations:
-    """Of one channel: products (tiles, k, k) and with_error (tiles, k), whole numbers in float64; weights (tiles, k)."""
+    """Of a channel: products (tiles, k, k) and with_error (tiles, k), whole numbers in float64; weights (tiles, k)."""
 
     products: Tensor
     with_error: Tensor

@@ -24,6 +24,9 @@ SHIPPED_MODELS = (
     ("photo-max", "photo-max-1.safetensors", "5f59f8d2d7d649707d6caa190dd7c844ac49c76abb09a2b8d2972955e34aaa89"),
     ("photo", "photo-4.safetensors", "592228af630b93e2cf9f6b668fde1228d1fbd348409250576d7f18f962cee5ca"),
     ("photo-fast", "photo-fast-2.safetensors", "fffce2419153b0235b4495e948100227844467676e0f77720a1c1c47da34ac33"),
+    ("photo-fast", "photo-fast-3.safetensors", "fd46067a42688fd3049f3683b6d25572b505c74defd9852ae531b534caff56e7"),
+    ("photo-planes", "photo-planes-3.safetensors", "56913ffa13fc2e7125f546f860af42c64cf6aaebfd2f8dfecd15b3bfa8b75ff0"),
+    ("photo-max", "photo-max-2.safetensors", "656ecb0e5625fc8bec935813e71a8dfcbdcd75af5802035eb37a1ab7729fae45"),
 )
 
 SHIPPED_MODES = (

@@ -73,7 +73,9 @@ def test_neighbours_are_of_earlier_steps() -> None:
 def test_solutions_equal_the_definition_to_the_last_bit(count: int, num_pixels: int, seed: int) -> None:
     values = np.random.default_rng(seed).integers(-127, 128, (num_pixels, count + 1))
     sums = values.T @ values
-    found = regression._solution(torch.tensor(sums[None, :-1, :-1]).double(), torch.tensor(sums[None, :-1, -1]).double())
+    found = regression._solution(
+        torch.tensor(sums[None, :-1, :-1]).double(), torch.tensor(sums[None, :-1, -1]).double()
+    )
     assert found[0].tolist() == solved(sums[:-1, :-1].tolist(), sums[:-1, -1].tolist())
 
 
