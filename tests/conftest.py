@@ -73,6 +73,14 @@ def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> s
 
 
 @pytest.fixture
+def engine_of_network(engine: str, integer_network: IntegerNetwork) -> str:
+    """The same with ``integer_network``, once where the extension does not run it."""
+    if engine == "native" and not native.runs(integer_network, "cpu"):
+        pytest.skip("torch runs this network in either case")
+    return engine
+
+
+@pytest.fixture
 def always_modelled(monkeypatch: pytest.MonkeyPatch) -> None:
     """Write the network's file even where PNG or WebP would be smaller, as with random weights."""
     monkeypatch.setattr("pixelzip.fallback._may_lose", lambda picture, coded: False)

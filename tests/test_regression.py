@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from conftest import make_network, smooth_image
 from hypothesis import given
 from hypothesis import strategies as st
@@ -39,10 +38,12 @@ def image(kind: str, height: int, width: int) -> np.ndarray:
 
 
 @pytest.mark.usefixtures("engine")
-@pytest.mark.parametrize("kind", ["smooth", "noise", "white"])
-@pytest.mark.parametrize("shape", [(12, 11), (1, 20), (15, 1)])
-def test_bits_equal_the_definition(network: IntegerNetwork, kind: str, shape: tuple[int, int]) -> None:
-    pixels = image(kind, *shape)
+@pytest.mark.parametrize(
+    ("kind", "height", "width"),
+    [("smooth", 12, 11), ("noise", 9, 10), ("white", 9, 10), ("smooth", 1, 20), ("noise", 9, 1)],
+)
+def test_bits_equal_the_definition(network: IntegerNetwork, kind: str, height: int, width: int) -> None:
+    pixels = image(kind, height, width)
     measured = streams.measure_tiles(network, [Tile(pixels, 0)], "cpu", 1)[0]
     assert np.abs(measured - reference_bits(network, pixels)).max() < 1e-9
 
@@ -73,12 +74,11 @@ def test_neighbours_are_of_earlier_steps() -> None:
 def test_solutions_equal_the_definition_to_the_last_bit(count: int, num_pixels: int, seed: int) -> None:
     values = np.random.default_rng(seed).integers(-127, 128, (num_pixels, count + 1))
     sums = values.T @ values
-    found = regression._solution(
-        torch.tensor(sums[None, :-1, :-1]).double(), torch.tensor(sums[None, :-1, -1]).double()
-    )
-    assert found[0].tolist() == solved(sums[:-1, :-1].tolist(), sums[:-1, -1].tolist())
+    products, with_error = sums[:-1, :-1], sums[:-1, -1]
+    found = regression._solution(products[None].astype(np.float64), with_error[None].astype(np.float64))
+    assert found[0].tolist() == solved(products.tolist(), with_error.tolist())
 
 
 def test_without_evidence_weights_are_zero() -> None:
-    found = regression._solution(torch.zeros((2, 5, 5), dtype=torch.float64), torch.zeros((2, 5), dtype=torch.float64))
+    found = regression._solution(np.zeros((2, 5, 5)), np.zeros((2, 5)))
     assert found.tolist() == [[0.0] * 5] * 2
