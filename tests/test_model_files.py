@@ -51,7 +51,7 @@ def test_an_unchanged_copy_loads(model_path: str, tmp_path: Path) -> None:
         (set_level("stem.multiplier", 3, np.nan), "not finite"),
         (set_level("table.logistic", 9, 2**15), "not those of a distribution"),
         (set_level("table.exponential", 0, 0), "not those of a distribution"),
-        (set_level("table.inverse_scale", 0, 2**20), "table inverse_scale is not 129 numbers from 0 to 131072"),
+        (set_level("table.inverse_scale", 0, 2**20), "table inverse_scale is not 129 numbers from 1 to 131072"),
         (set_level("table.logistic", 9, -1), "table logistic"),
         (lambda tensors: tensors.update({"table.logistic": np.zeros(7, np.int32)}), "table logistic"),
         (
