@@ -27,7 +27,7 @@ SHIPPED_MODELS = (
     ("photo-fast", "photo-fast-3.safetensors", "fd46067a42688fd3049f3683b6d25572b505c74defd9852ae531b534caff56e7"),
     ("photo-planes", "photo-planes-3.safetensors", "56913ffa13fc2e7125f546f860af42c64cf6aaebfd2f8dfecd15b3bfa8b75ff0"),
     ("photo-max", "photo-max-2.safetensors", "656ecb0e5625fc8bec935813e71a8dfcbdcd75af5802035eb37a1ab7729fae45"),
-    ("cifar10", "cifar10-2.safetensors", "ade714b3e56e3ed7e59b535ff2639e1de154d129b70904244250b8b6d845bf23"),
+    ("cifar10", "cifar10-2.safetensors", "5da73a5d62c8af742a09052e61d5b4c5c897569435bbb67273acd6d827563429"),
     ("photo", "photo-5.safetensors", "c5667287f322ee3fa2cc554774fa404a39862ad4f536ea285d16adafe6f3bb37"),
 )
 
