@@ -137,9 +137,10 @@ def test_a_list_of_files_of_every_kind(model_path: str) -> None:
 
 @pytest.mark.usefixtures("engine_of_network")
 def test_many_tiles_are_measured_as_one(integer_network: IntegerNetwork) -> None:
-    tiles = [streams.Tile(smooth_image(*shape), 0) for shape in ((9, 30, 3), (32, 32, 1), (1, 1, 3))]
+    size = 12 if integer_network.config.in_raster_order else 32  # a step for every pixel
+    tiles = [streams.Tile(smooth_image(*shape), 0) for shape in ((9, size - 2, 3), (size, size, 1), (1, 1, 3))]
     bits = streams.measure_tiles(integer_network, tiles, "cpu", None)
-    assert [part.shape for part in bits] == [(9, 30), (32, 32), (1, 1)]
+    assert [part.shape for part in bits] == [(9, size - 2), (size, size), (1, 1)]
     for tile, part in zip(tiles, bits, strict=True):
         assert np.array_equal(part, streams.measure_tiles(integer_network, [tile], "cpu", 1)[0])
 
@@ -153,16 +154,15 @@ def test_cuda_writes_the_same_bytes(model_path: str) -> None:
     assert np.array_equal(pixelzip.decompress_array(data, model=model_path, device="cuda"), image)
 
 
-@pytest.mark.usefixtures("engine_of_network")
-def test_coded_bits_are_the_models_own(integer_network: IntegerNetwork) -> None:
+def test_coded_bits_are_the_models_own(integer_network: IntegerNetwork, engine_of_network: str) -> None:
     image = smooth_image(64, 80)
     if integer_network.config.in_raster_order:
         image = image[:12, :15].copy()  # a step for every pixel
     bits = measured_bits(integer_network, image)
     stream = streams.encode_tiles(integer_network, [streams.Tile(image, 0)], "cpu", None)[0]
     assert 0 <= 8 * len(stream) - bits < 8 * 6
-    if integer_network.config.in_raster_order:
-        return
+    if engine_of_network == "torch":
+        return  # the coder is the same, and what follows takes long
     more = np.tile(image, (8, 4, 1))
     more_bits = measured_bits(integer_network, more)
     stream = streams.encode_tiles(integer_network, [streams.Tile(more, 0)], "cpu", None)[0]
