@@ -35,7 +35,7 @@ static void normalise(int32_t *weights, const int64_t *shares, int mixtures)
     }
 }
 
-/* Return the components' mean of a parameter, weighted. */
+/* Return the components' mean of a parameter, by their weights. */
 static int32_t weighted_mean(const Distribution *distribution, const int32_t *values)
 {
     int32_t sum = 0;
@@ -67,7 +67,8 @@ static void start_regression(Distribution *distribution, int channel, int32_t lo
 static void start_channel(Distribution *distribution, int channel)
 {
     const int origin = distribution->network->logistic_length / 2 << INVERSE_SCALE_BITS;
-    const int32_t log_scale = weighted_mean(distribution, distribution->log_scales[channel]);
+    const int is_learning = distribution->regression || distribution->adaptation;
+    const int32_t log_scale = is_learning ? weighted_mean(distribution, distribution->log_scales[channel]) : 0;
     distribution->channel = channel;
     if (distribution->regression)
         start_regression(distribution, channel, log_scale);

@@ -33,6 +33,7 @@ NUM_NEAREST: Final = 6
 """The first of them, whose levels count and not only their errors."""
 
 MARGIN: Final = 2
+"""Columns on either side of a tile, and rows above it, that neighbours may lie in."""
 
 LARGEST: Final = 127
 """Of regressors and errors."""
@@ -41,6 +42,8 @@ UNIT_SHIFT: Final = 11
 """2^11 of what the table of inverse scales makes of sixteenths of a level are one unit: 1/43 of a scale."""
 
 WEIGHT_BITS: Final = 12
+"""Fractional bits of a weight."""
+
 LARGEST_WEIGHT: Final = 2**15 - 1
 
 RIDGE: Final = 2.0**18
@@ -84,7 +87,9 @@ class Regression:
         here = self._first[lanes.tile] + (lanes.row + MARGIN) * pitch + lanes.column + MARGIN
         around = np.stack([here + row * pitch + column for row, column in NEIGHBOURS])
         starts = np.searchsorted(lanes.tile, np.arange(len(self._pitch)))
-        self._lane = self._to_device(np.arange(len(lanes)) - starts[lanes.tile])
+        lane = np.arange(len(lanes)) - starts[lanes.tile]  # within its tile
+        self._most_lanes = int(lane.max()) + 1
+        self._lane = self._to_device(lane)
         self._tile, self._here, self._around = (self._to_device(index) for index in (lanes.tile, here, around))
         errors = self._errors[:, self._around]  # (3, neighbours, n)
         self._shared = errors.transpose(0, 1).flatten(end_dim=1)  # (3 * neighbours, n)
@@ -106,8 +111,7 @@ class Regression:
         self._errors[channel].index_copy_(0, self._here, error)
         self._levels[channel].index_copy_(0, self._here, levels)
         columns = torch.cat((self._regressors, error[None])).t().double()  # (n, k + 1)
-        shape = (len(self._pitch), int(self._lane.max()) + 1, columns.shape[1])
-        padded = columns.new_zeros(shape)  # (tiles, most lanes, k + 1)
+        padded = columns.new_zeros((len(self._pitch), self._most_lanes, columns.shape[1]))  # (tiles, most lanes, k + 1)
         padded[self._tile, self._lane] = columns
         sums = padded.mT @ padded  # exact: whole numbers below 2^53
         self._equations[channel].products += sums[:, :-1, :-1]

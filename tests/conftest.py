@@ -48,11 +48,15 @@ def make_network(config: ConeConfig | PaperConfig, seed: int = 0) -> ConePixelCN
     return network.eval()
 
 
+def exported(config: ConeConfig | PaperConfig, path: Path) -> IntegerNetwork:
+    """Write a random network's model file and read it again."""
+    export_network(make_network(config), path, {})
+    return load_network(path)
+
+
 @pytest.fixture(scope="session", params=(*CONFIGS, *PAPER_CONFIGS), ids=str)
 def integer_network(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> IntegerNetwork:
-    path = tmp_path_factory.mktemp("model") / "random.safetensors"
-    export_network(make_network(request.param), path, {})
-    return load_network(path)
+    return exported(request.param, tmp_path_factory.mktemp("model") / "random.safetensors")
 
 
 @pytest.fixture(scope="session")

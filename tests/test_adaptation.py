@@ -6,22 +6,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import make_network, smooth_image
+from conftest import exported, smooth_image
 from reference_tile import reference_bits
 
 from pixelzip import streams
 from pixelzip.adaptation import COUNT_LIMIT, FIRST_COUNT, NUM_BINS, SYMBOL_MASS
 from pixelzip.models.config import ConeConfig
-from pixelzip.models.export import export_network
-from pixelzip.models.integer import IntegerNetwork, load_network
+from pixelzip.models.integer import IntegerNetwork
 from pixelzip.streams import Tile
 
 CONFIG = ConeConfig(channels=16, blocks=(1,), mixtures=3, adaptive=True)
-
-
-def exported(config: ConeConfig, path: Path) -> IntegerNetwork:
-    export_network(make_network(config), path, {})
-    return load_network(path)
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import make_network, smooth_image
+from conftest import exported, make_network, smooth_image
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -36,9 +36,7 @@ SHAPES = ((9, 13), (1, 1), (1, 5), (6, 1), (8, 8), (17, 3), (2, 2), (30, 41))
 
 @pytest.fixture(scope="module", params=CONFIGS, ids=str)
 def network(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> IntegerNetwork:
-    path = tmp_path_factory.mktemp("model") / "random.safetensors"
-    export_network(make_network(request.param), path, {})
-    return load_network(path)
+    return exported(request.param, tmp_path_factory.mktemp("model") / "random.safetensors")
 
 
 def tiles(num_channels: int = 3, is_short: bool = False) -> list[Tile]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import make_network, smooth_image
+from conftest import exported, smooth_image
 from hypothesis import given
 from hypothesis import strategies as st
 from reference_regression import solved
@@ -15,14 +15,8 @@ from reference_tile import reference_bits
 from pixelzip import regression, streams
 from pixelzip.lanes import SLOPE
 from pixelzip.models.config import ConeConfig
-from pixelzip.models.export import export_network
-from pixelzip.models.integer import IntegerNetwork, load_network
+from pixelzip.models.integer import IntegerNetwork
 from pixelzip.streams import Tile
-
-
-def exported(config: ConeConfig, path: Path) -> IntegerNetwork:
-    export_network(make_network(config), path, {})
-    return load_network(path)
 
 
 @pytest.fixture(scope="module", params=[False, True], ids=["alone", "adaptive"])
