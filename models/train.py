@@ -21,7 +21,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, distributed, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 
 from pixelzip.models.data import Batch
 from pixelzip.models.export import Network, replacing
@@ -90,7 +90,7 @@ class Trainer:
         elif isinstance(self.network, PaperPixelCNN):
             self.network.initialise(next(iter(self.batches)).pixels.float())
         self.network = self.network.to(self.device)
-        self.average = AveragedModel(self.network, multi_avg_fn=get_ema_multi_avg_fn(config.averaging))  # type: ignore[no-untyped-call]
+        self.average = AveragedModel(self.network, multi_avg_fn=_moving_average(config.averaging))
         self.optimizer = Optimizers(self.network, config.weight_decay)
         self.folder.mkdir(parents=True, exist_ok=True)
         if self._checkpoint.exists():
@@ -215,6 +215,15 @@ class Trainer:
         except (RuntimeError, pickle.UnpicklingError, EOFError, LookupError, TypeError, ValueError) as error:
             raise ValueError(f"{self._checkpoint}: damaged, or of another network") from error
         logger.info("resumed at step %d", self.step)
+
+
+def _moving_average(decay: float) -> Callable[[Any, Any, Any], None]:
+    """Return an exponential moving average over the last tenth of the steps, until its decay has grown to ``decay``."""
+
+    def update(average: Any, current: Any, num_averaged: Any) -> None:
+        torch._foreach_lerp_(average, current, 1 - min(decay, (1 + int(num_averaged)) / (10 + int(num_averaged))))
+
+    return torch.no_grad()(update)
 
 
 def _load(network: Network, weights: dict[str, Tensor], source: str) -> None:
