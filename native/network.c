@@ -11,6 +11,8 @@ static void network_free(Network *network)
 {
     for (int i = 0; network->layers && i < network->num_layers; i++) {
         free(network->layers[i].weight);
+        free(network->layers[i].runs);
+        free(network->layers[i].first_runs);
         free(network->layers[i].bias);
         free(network->layers[i].multiplier);
     }
@@ -77,7 +79,8 @@ static int add_layer(Network *network, int index, PyObject *description)
     layer->weight = copied(weight, outputs * (size_t)(layer->num_taps * (layer->is_depthwise ? 1 : layer->num_inputs)));
     layer->bias = layer->weight ? copied(bias, outputs * sizeof *layer->bias) : NULL;
     layer->multiplier = layer->bias ? copied(multiplier, outputs * sizeof *layer->multiplier) : NULL;
-    return layer->multiplier != NULL;
+    const int has_runs = network->sums_in_16_bits && !layer->is_depthwise;
+    return layer->multiplier != NULL && (!has_runs || make_runs(layer));
 }
 
 static int fill_network(Network *network, PyObject *layers, PyObject *tables[3])

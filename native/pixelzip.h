@@ -12,6 +12,7 @@
 enum {
     GROUP = 16,         /* outputs that are computed together; channels are padded to multiples of it */
     QUAD = 4,           /* inputs that are multiplied together */
+    RUN = 4,            /* quads whose products may be summed in 16 bits */
     MAX_TAPS = 5,
     MAX_MIXTURES = 16,
     LARGEST_PARAMETER = 32767,
@@ -40,6 +41,13 @@ typedef struct {
 /* Computes a layer for any number of lanes; a tap's inputs of lane i begin at taps[tap] + i * num_inputs. */
 typedef void Product(const Layer *layer, const uint8_t *const taps[], int lanes, Target target);
 
+/* Quads of one tap whose sums of products with a group of outputs fit 16 bits; those that are not used weigh nothing. */
+typedef struct {
+    int num_quads;
+    int inputs[RUN]; /* where each begins in the tap's inputs */
+    int8_t weight[RUN][GROUP][QUAD];
+} Run;
+
 /* One layer. Inputs and outputs are padded with zero weights; the bias makes good for the 128 in the inputs, unless the
    product takes it off them: see pixelzip/native.py. */
 struct Layer {
@@ -52,6 +60,8 @@ struct Layer {
     int is_depthwise; /* every output reads its own channel of a cone */
     int num_waves;   /* wavefronts kept of the output: NUM_WAVES if a cone reads it, else 1 */
     int8_t *weight;  /* (num_outputs / GROUP, num_taps * num_inputs / QUAD, GROUP, QUAD); depthwise (num_taps, num_outputs) */
+    Run *runs;       /* the same weights, if they are summed in 16 bits */
+    int *first_runs; /* (num_outputs / GROUP * num_taps + 1,): where those of each tap begin */
     int32_t *bias;   /* (num_outputs,) */
     float *multiplier;
 };
@@ -63,6 +73,7 @@ typedef struct {
     int32_t *logistic, *exponential, *inverse_scale;
     int logistic_length, exponential_length;
     Product *product, *depthwise;
+    int sums_in_16_bits; /* `product` reads runs */
 } Network;
 
 /* product.c */
@@ -73,6 +84,9 @@ int has_avx2(void);
 int has_neondotprod(void);
 Product product_avx512vnni, product_avx2, product_neondotprod;
 Product depthwise_avx512vnni, depthwise_avx2, depthwise_neondotprod;
+
+/* runs.c */
+int make_runs(Layer *layer); /* 0: out of memory */
 
 /* inputs.c */
 typedef struct {

@@ -79,14 +79,15 @@ static const struct {
     const char *name;
     int (*is_there)(void);
     Product *product, *depthwise;
+    int sums_in_16_bits;
 } instruction_sets[] = {
 #if defined(__x86_64__)
-    {"avx512vnni", has_avx512vnni, product_avx512vnni, depthwise_avx512vnni},
-    {"avx2", has_avx2, product_avx2, depthwise_avx2},
+    {"avx512vnni", has_avx512vnni, product_avx512vnni, depthwise_avx512vnni, 0},
+    {"avx2", has_avx2, product_avx2, depthwise_avx2, 1},
 #elif defined(__aarch64__)
-    {"neondotprod", has_neondotprod, product_neondotprod, depthwise_neondotprod},
+    {"neondotprod", has_neondotprod, product_neondotprod, depthwise_neondotprod, 0},
 #endif
-    {"portable", always, product_portable, depthwise_portable},
+    {"portable", always, product_portable, depthwise_portable, 0},
 };
 
 enum { NUM_INSTRUCTION_SETS = sizeof instruction_sets / sizeof *instruction_sets };
@@ -105,6 +106,7 @@ int choose_instruction_set(const char *name, Network *network)
         if (strcmp(name, instruction_sets[i].name) == 0 && instruction_sets[i].is_there()) {
             network->product = instruction_sets[i].product;
             network->depthwise = instruction_sets[i].depthwise;
+            network->sums_in_16_bits = instruction_sets[i].sums_in_16_bits;
             return 1;
         }
     return 0;

@@ -1,7 +1,7 @@
 /* A part of stage 4: native/product.c with AVX2. Weights are within +-64, so that the sum of two products always fits
-   the 16 signed bits that AVX2 would saturate it to. */
+   the 16 signed bits that AVX2 would saturate it to; how many more fit native/runs.c finds out. */
 
-#include "depthwise.h"
+#include "pixelzip.h"
 
 #if defined(__x86_64__)
 
@@ -11,7 +11,7 @@
 #define TARGET "avx2"
 #define INLINE __attribute__((target(TARGET), always_inline)) static inline
 
-enum { LANES = 4, HALF = GROUP / 2 };
+enum { LANES = 32, HALF = GROUP / 2 }; /* pixels for which a run's weights stay in registers */
 
 int has_avx2(void)
 {
@@ -19,11 +19,9 @@ int has_avx2(void)
     return __builtin_cpu_supports("avx2");
 }
 
-INLINE __m256i products(__m256i four, const int8_t *weight)
-{
-    const __m256i pairs = _mm256_maddubs_epi16(four, _mm256_loadu_si256((const __m256i *)weight));
-    return _mm256_madd_epi16(pairs, _mm256_set1_epi16(1));
-}
+typedef struct {
+    __m256i low, high;
+} Halves; /* of a group of outputs, 32 bits each */
 
 INLINE void finish(const Layer *layer, __m256i sums, int output, ptrdiff_t place, Target target)
 {
@@ -45,32 +43,48 @@ INLINE void finish(const Layer *layer, __m256i sums, int output, ptrdiff_t place
         _mm256_storeu_si256((__m256i *)(target.parameters + place), rounded);
 }
 
-/* A constant number of lanes keeps every sum in a register. */
-INLINE void block(const Layer *layer, const uint8_t *const taps[], int first_lane, int output, Target target,
-                  const int lanes)
+/* Four inputs times the weights of half a group of outputs, two products to a sum. */
+INLINE __m256i pairs(const uint8_t *inputs, __m256i weight)
 {
-    const int num_quads = layer->num_inputs / QUAD;
-    const int8_t *weight = layer->weight + (ptrdiff_t)output * layer->num_taps * layer->num_inputs;
-    __m256i low[LANES], high[LANES];
+    int32_t four;
+    memcpy(&four, inputs, QUAD);
+    return _mm256_maddubs_epi16(_mm256_set1_epi32(four), weight);
+}
+
+INLINE void add_run(const Run *run, const uint8_t *inputs, ptrdiff_t stride, int lanes, Halves *sums)
+{
+    __m256i weight[RUN][2];
 #pragma GCC unroll 4
-    for (int lane = 0; lane < lanes; lane++)
-        low[lane] = high[lane] = _mm256_setzero_si256();
-    for (int tap = 0; tap < layer->num_taps; tap++) {
-        const uint8_t *inputs = taps[tap] + (ptrdiff_t)first_lane * layer->num_inputs;
-        for (int quad = 0; quad < num_quads; quad++, inputs += QUAD, weight += GROUP * QUAD)
+    for (int quad = 0; quad < RUN; quad++)
+        for (int half = 0; half < 2; half++)
+            weight[quad][half] = _mm256_loadu_si256((const __m256i *)run->weight[quad][half * HALF]);
+    for (int lane = 0; lane < lanes; lane++, inputs += stride) {
+        __m256i low = pairs(inputs + run->inputs[0], weight[0][0]), high = pairs(inputs + run->inputs[0], weight[0][1]);
 #pragma GCC unroll 4
-            for (int lane = 0; lane < lanes; lane++) {
-                int32_t four;
-                memcpy(&four, inputs + lane * layer->num_inputs, QUAD);
-                low[lane] = _mm256_add_epi32(low[lane], products(_mm256_set1_epi32(four), weight));
-                high[lane] = _mm256_add_epi32(high[lane], products(_mm256_set1_epi32(four), weight + HALF * QUAD));
-            }
+        for (int quad = 1; quad < RUN; quad++) {
+            low = _mm256_add_epi16(low, pairs(inputs + run->inputs[quad], weight[quad][0]));
+            high = _mm256_add_epi16(high, pairs(inputs + run->inputs[quad], weight[quad][1]));
+        }
+        sums[lane].low = _mm256_add_epi32(sums[lane].low, _mm256_madd_epi16(low, _mm256_set1_epi16(1)));
+        sums[lane].high = _mm256_add_epi32(sums[lane].high, _mm256_madd_epi16(high, _mm256_set1_epi16(1)));
     }
-#pragma GCC unroll 4
+}
+
+INLINE void block(const Layer *layer, const uint8_t *const taps[], int first_lane, int lanes, int output, Target target)
+{
+    Halves sums[LANES];
+    for (int lane = 0; lane < lanes; lane++)
+        sums[lane].low = sums[lane].high = _mm256_setzero_si256();
+    const int *first_run = layer->first_runs + output / GROUP * layer->num_taps;
+    for (int tap = 0; tap < layer->num_taps; tap++, first_run++) {
+        const uint8_t *inputs = taps[tap] + (ptrdiff_t)first_lane * layer->num_inputs;
+        for (int run = first_run[0]; run < first_run[1]; run++)
+            add_run(layer->runs + run, inputs, layer->num_inputs, lanes, sums);
+    }
     for (int lane = 0; lane < lanes; lane++) {
         const ptrdiff_t place = (ptrdiff_t)(first_lane + lane) * layer->num_outputs + output;
-        finish(layer, low[lane], output, place, target);
-        finish(layer, high[lane], output + HALF, place + HALF, target);
+        finish(layer, sums[lane].low, output, place, target);
+        finish(layer, sums[lane].high, output + HALF, place + HALF, target);
     }
 }
 
@@ -79,17 +93,53 @@ __attribute__((target(TARGET))) void product_avx2(const Layer *layer, const uint
 {
     for (int output = 0; output < layer->num_outputs; output += GROUP)
         for (int lane = 0; lane < lanes; lane += LANES)
-            switch (lanes - lane) {
-            case 1: block(layer, taps, lane, output, target, 1); break;
-            case 2: block(layer, taps, lane, output, target, 2); break;
-            case 3: block(layer, taps, lane, output, target, 3); break;
-            default: block(layer, taps, lane, output, target, 4);
-            }
+            block(layer, taps, lane, lanes - lane < LANES ? lanes - lane : LANES, output, target);
 }
 
-__attribute__((target(TARGET))) void depthwise_avx2(const Layer *layer, const uint8_t *const taps[], int lanes, Target target)
+/* The bytes of four taps side by side, for each channel of a group. */
+INLINE Halves side_by_side(const void *first, const void *second, const void *third, const void *fourth)
 {
-    depthwise_lanes(layer, taps, lanes, target);
+    const __m128i one = _mm_loadu_si128(first), two = _mm_loadu_si128(second);
+    const __m128i three = _mm_loadu_si128(third), four = _mm_loadu_si128(fourth);
+    const __m128i low_one = _mm_unpacklo_epi8(one, two), low_three = _mm_unpacklo_epi8(three, four);
+    const __m128i high_one = _mm_unpackhi_epi8(one, two), high_three = _mm_unpackhi_epi8(three, four);
+    return (Halves){
+        _mm256_set_m128i(_mm_unpackhi_epi16(low_one, low_three), _mm_unpacklo_epi16(low_one, low_three)),
+        _mm256_set_m128i(_mm_unpackhi_epi16(high_one, high_three), _mm_unpacklo_epi16(high_one, high_three)),
+    };
+}
+
+/* `four`: inputs of the first taps. The fifth's are widened, so that each is multiplied alone. */
+INLINE __m256i depthwise_sums(__m256i four, __m256i four_weights, const uint8_t *fifth, __m256i fifth_weights)
+{
+    const __m256i pairs = _mm256_maddubs_epi16(four, four_weights);
+    const __m256i last = _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)fifth));
+    return _mm256_add_epi32(_mm256_madd_epi16(pairs, _mm256_set1_epi16(1)), _mm256_madd_epi16(last, fifth_weights));
+}
+
+/* 32 bits for each channel of a group. */
+INLINE Halves widened(const int8_t *weight)
+{
+    return (Halves){_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)weight)),
+                    _mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)(weight + HALF)))};
+}
+
+__attribute__((target(TARGET))) void depthwise_avx2(const Layer *layer, const uint8_t *const taps[], int lanes,
+                                                    Target target)
+{
+    const ptrdiff_t stride = layer->num_outputs;
+    for (int output = 0; output < layer->num_outputs; output += GROUP) {
+        const int8_t *weight = layer->weight + output;
+        const Halves weights = side_by_side(weight, weight + stride, weight + 2 * stride, weight + 3 * stride);
+        const Halves last = widened(weight + 4 * stride);
+        for (ptrdiff_t place = output; place < lanes * stride; place += stride) {
+            const Halves four = side_by_side(taps[0] + place, taps[1] + place, taps[2] + place, taps[3] + place);
+            const uint8_t *fifth = taps[4] + place;
+            finish(layer, depthwise_sums(four.low, weights.low, fifth, last.low), output, place, target);
+            finish(layer, depthwise_sums(four.high, weights.high, fifth + HALF, last.high), output + HALF, place + HALF,
+                   target);
+        }
+    }
 }
 
 #endif
