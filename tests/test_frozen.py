@@ -29,6 +29,8 @@ SHIPPED_MODELS = (
     ("photo-max", "photo-max-2.safetensors", "656ecb0e5625fc8bec935813e71a8dfcbdcd75af5802035eb37a1ab7729fae45"),
     ("cifar10", "cifar10-2.safetensors", "5da73a5d62c8af742a09052e61d5b4c5c897569435bbb67273acd6d827563429"),
     ("photo", "photo-5.safetensors", "c5667287f322ee3fa2cc554774fa404a39862ad4f536ea285d16adafe6f3bb37"),
+    ("photo-planes", "photo-planes-4.safetensors", "b83f89fc504b7268ffcebfbfc3653de863f9908cf66d2c00084fde1651ed7f52"),
+    ("cifar10", "cifar10-3.safetensors", "89f60373feba381bf8fbf995137e8b3937d9b88c5483cb41346d80ef317a1e34"),
 )
 
 SHIPPED_MODES = (
