@@ -17,6 +17,7 @@ from pixelzip.models.integer import IntegerNetwork
 from pixelzip.pack_container import FILE, FILE_MODES, MAX_DESCRIPTION_BYTES, MAX_LABEL, STREAM, STREAM_MODES, Shape
 from pixelzip.pack_reader import Entry, Pack, PackInfo
 from pixelzip.streams import Tile, encode_tiles
+from pixelzip.threads import in_threads
 from pixelzip.tiles import Tiling
 
 __all__ = ["Entry", "Pack", "PackInfo", "pack"]
@@ -59,10 +60,11 @@ def pack(
     streams = _streams(network, pictures, device, num_threads)
     others = [to_array(picture) for index, picture in enumerate(pictures) if index not in streams]
     files = iter(codec.compress(others, model, device=device, num_threads=num_threads))
+    smaller = _smaller_files(pictures, streams, num_threads)
     shapes, payloads = [], []
     for index, picture in enumerate(pictures):
         stream = streams.get(index)
-        file = fallback.smaller_than(picture, len(stream) - _GROUP_BYTES) if stream else next(files)
+        file = smaller[index] if stream else next(files)
         shapes.append(Shape(picture.mode, *picture.size, STREAM if file is None else FILE))
         payloads.append(file or stream or b"")
     return pack_container.write(network.identifier, shapes, payloads, names, labels)
@@ -84,6 +86,18 @@ def _streams(
         seal = Shape(picture.mode, *picture.size, STREAM).seal(network.identifier, index)
         tiles.append(Tile(split(picture)[0], seal, is_short=True))
     return dict(zip(small, encode_tiles(network, tiles, device, num_threads), strict=True))
+
+
+def _smaller_files(
+    pictures: Sequence[Picture], streams: dict[int, bytes], num_threads: int | None
+) -> dict[int, bytes | None]:
+    """Return a file for each image whose stream is larger than that, None for all others that have a stream."""
+
+    def smaller(item: tuple[int, bytes]) -> bytes | None:
+        index, stream = item
+        return fallback.smaller_than(pictures[index], len(stream) - _GROUP_BYTES)
+
+    return dict(zip(streams, in_threads(smaller, list(streams.items()), num_threads), strict=True))
 
 
 def _picture(title: str, image: ImageOrArray) -> Picture:
