@@ -16,11 +16,11 @@ static void add_weights(const int8_t weights[2], int *positive, int *negative)
 }
 
 /* Whether a run has room for a quad, and no inputs from 0 to 255 could take a sum of products out of 16 bits. A sum has two
-   inputs of each quad. */
+   inputs of each quad, and those of one quad fit, whatever they are. */
 static int takes(const Run *run, const Quad quad)
 {
-    if (run->num_quads == RUN)
-        return 0;
+    if (run->num_quads == 0 || run->num_quads == RUN)
+        return run->num_quads == 0;
     for (int output = 0; output < GROUP; output++)
         for (int first = 0; first < QUAD; first += 2) {
             int positive = 0, negative = 0;
