@@ -148,12 +148,12 @@ def decompress(data: bytes, num_threads: int) -> None:
 def cut(photograph: NDArray[np.uint8], width: int, height: int, num_images: int) -> list[NDArray[np.uint8]]:
     """Cut images out of a photograph, side by side in rows, or one enlarged by the photograph's mirror images.
 
-    Then the lowest bits are noise: a WebP that refers to the copies would be smaller than what is to be measured.
+    The lowest bits are noise: a WebP that refers to the copies would be smaller than what is to be measured.
     """
     missing = (max(0, height - photograph.shape[0]), max(0, width - photograph.shape[1]))
     large = np.pad(photograph, ((0, missing[0]), (0, missing[1]), (0, 0)), "symmetric")
     generator = np.random.default_rng(0)
-    for row in large if any(missing) else ():
+    for row in large:
         row ^= generator.integers(0, 2, row.shape, dtype=np.uint8)
     places = itertools.product(
         range(0, large.shape[0] - height + 1, height), range(0, large.shape[1] - width + 1, width)

@@ -1,4 +1,5 @@
-/* A part of stage 4 that every instruction set compiles for itself: layers whose outputs read one channel each. */
+/* A part of stage 4 that instruction sets without code of their own for it compile for themselves: layers whose outputs read
+   one channel each. */
 
 #ifndef PIXELZIP_DEPTHWISE_H
 #define PIXELZIP_DEPTHWISE_H
