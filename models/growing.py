@@ -17,13 +17,13 @@ _STEM = "layers.0"
 
 
 def grown(weights: Weights, network: ConePixelCNN) -> Weights:
-    """Fit trained weights to a network that has other inputs or more blocks.
+    """Fit trained weights to a network that has other inputs, more blocks or more channels.
 
     Inputs that only the network has, those of its places, start at zero; those that it lacks become their mean. Blocks
-    that only it has add nothing at first.
+    that only it has add nothing at first, and channels that only it has read all, but are read by none of the others.
 
     Raises:
-        ValueError: networks of several resolutions cannot have more blocks.
+        ValueError: networks of several resolutions cannot have more blocks, and none can have fewer channels.
     """
     weights = with_places(weights, network.config.num_features)
     result = network.state_dict()
@@ -34,12 +34,21 @@ def grown(weights: Weights, network: ConePixelCNN) -> Weights:
         _, number, kind = name.split(".")
         index = int(number)
         if index == new_last:
-            result[name] = weights[f"layers.{last}.{kind}"]
+            result[name] = _widened(weights[f"layers.{last}.{kind}"], result[name])
         elif index < last:
-            result[name] = weights[name]
+            result[name] = _widened(weights[name], result[name])
         elif network.layers[index].layer.residual:  # type: ignore[union-attr]
             result[name].zero_()
     return result
+
+
+def _widened(trained: Tensor, untrained: Tensor) -> Tensor:
+    """Return the untrained rows below the trained ones, which weigh the inputs that they did not have with zero."""
+    missing = untrained.shape[-1] - trained.shape[-1]
+    if missing < 0 or len(trained) > len(untrained):
+        raise ValueError("a network cannot lose channels")
+    rows = functional.pad(trained, (0, missing)) if trained.dim() > 1 else trained
+    return torch.cat([rows, untrained[len(trained) :]])
 
 
 def with_places(weights: Weights, num_inputs: int) -> Weights:

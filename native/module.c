@@ -56,7 +56,7 @@ static PyObject *intervals(PyObject *self, PyObject *arguments)
         const Py_ssize_t needed = job.pixels.len / 3 * 2 * job.num_channels * (Py_ssize_t)sizeof(int32_t);
         if (left.len == needed && counts.len == needed) {
             Py_BEGIN_ALLOW_THREADS
-            is_done = tile_intervals(job.network, job.tile, job.num_channels, left.buf, counts.buf);
+            is_done = job.network->intervals(job.network, job.tile, job.num_channels, left.buf, counts.buf);
             Py_END_ALLOW_THREADS
             if (!is_done)
                 PyErr_NoMemory();
@@ -84,8 +84,8 @@ static PyObject *decode(PyObject *self, PyObject *arguments)
         int is_done, is_complete;
         Rest rest = 0;
         Py_BEGIN_ALLOW_THREADS
-        is_done = tile_decode(job.network, job.tile, job.num_channels, is_short,
-                              decoder_open(stream.buf, (size_t)stream.len), &rest, &is_complete);
+        is_done = job.network->decode(job.network, job.tile, job.num_channels, is_short,
+                                      (Stream){stream.buf, (size_t)stream.len}, &rest, &is_complete);
         Py_END_ALLOW_THREADS
         PyBuffer_Release(&job.pixels);
         const unsigned long long halves[2] = {(unsigned long long)rest, (unsigned long long)(rest >> 64)};
@@ -123,7 +123,7 @@ static PyObject *push(PyObject *self, PyObject *arguments)
 
 static PyObject *times(PyObject *self, PyObject *arguments)
 {
-    const Times so_far = tile_times();
+    const Times so_far = times_so_far();
     return Py_BuildValue("KKK", (unsigned long long)so_far.inputs, (unsigned long long)so_far.layers,
                          (unsigned long long)so_far.distribution);
 }

@@ -6,9 +6,12 @@
 
 #include "pixelzip.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+
+static atomic_uint_least64_t inputs_time, layers_time, distribution_time;
 
 static const struct {
     int row, wave;
@@ -19,8 +22,8 @@ struct Predictor {
     const Tile *tile;
     uint8_t **outputs;   /* of each layer: (num_waves, 1 + height, num_outputs) */
     uint8_t *inputs;     /* (height, num_inputs) */
-    int32_t *parameters; /* (height, num_parameters) */
-    int32_t (*guesses)[3];
+    int32_t *parameters; /* (height + MOST_LANES, num_parameters) */
+    int32_t (*guesses)[3]; /* (height + MOST_LANES,) */
 };
 
 static uint8_t *output_at(const Predictor *predictor, int layer, int wave, int row)
@@ -42,8 +45,8 @@ Predictor *predictor_new(const Network *network, const Tile *tile)
     predictor->tile = tile;
     predictor->outputs = calloc((size_t)network->num_layers, sizeof *predictor->outputs);
     predictor->inputs = calloc(height, (size_t)network->num_inputs);
-    predictor->parameters = calloc(height, sizeof(int32_t) * (size_t)network->layers[last].num_outputs);
-    predictor->guesses = calloc(height, sizeof *predictor->guesses);
+    predictor->parameters = calloc(height + MOST_LANES, sizeof(int32_t) * (size_t)network->layers[last].num_outputs);
+    predictor->guesses = calloc(height + MOST_LANES, sizeof *predictor->guesses);
     int is_whole = predictor->outputs && predictor->inputs && predictor->parameters && predictor->guesses;
     for (int layer = 0; is_whole && layer < last; layer++) {
         const Layer *of = network->layers + layer;
@@ -102,6 +105,18 @@ uint64_t now(void)
     struct timespec time;
     timespec_get(&time, TIME_UTC);
     return (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec;
+}
+
+void times_add(Times times)
+{
+    inputs_time += times.inputs;
+    layers_time += times.layers;
+    distribution_time += times.distribution;
+}
+
+Times times_so_far(void)
+{
+    return (Times){inputs_time, layers_time, distribution_time};
 }
 
 Wave predict(Predictor *predictor, int step, Times *times)

@@ -80,14 +80,16 @@ static const struct {
     int (*is_there)(void);
     Product *product, *depthwise;
     int sums_in_16_bits;
+    TileIntervals *intervals;
+    TileDecode *decode;
 } instruction_sets[] = {
 #if defined(__x86_64__)
-    {"avx512vnni", has_avx512vnni, product_avx512vnni, depthwise_avx512vnni, 0},
-    {"avx2", has_avx2, product_avx2, depthwise_avx2, 1},
+    {"avx512vnni", has_avx512vnni, product_avx512vnni, depthwise_avx2, 0, tile_intervals_avx2, tile_decode_avx2},
+    {"avx2", has_avx2, product_avx2, depthwise_avx2, 1, tile_intervals_avx2, tile_decode_avx2},
 #elif defined(__aarch64__)
-    {"neondotprod", has_neondotprod, product_neondotprod, depthwise_neondotprod, 0},
+    {"neondotprod", has_neondotprod, product_neondotprod, depthwise_neondotprod, 0, tile_intervals, tile_decode},
 #endif
-    {"portable", always, product_portable, depthwise_portable, 0},
+    {"portable", always, product_portable, depthwise_portable, 0, tile_intervals, tile_decode},
 };
 
 enum { NUM_INSTRUCTION_SETS = sizeof instruction_sets / sizeof *instruction_sets };
@@ -107,6 +109,8 @@ int choose_instruction_set(const char *name, Network *network)
             network->product = instruction_sets[i].product;
             network->depthwise = instruction_sets[i].depthwise;
             network->sums_in_16_bits = instruction_sets[i].sums_in_16_bits;
+            network->intervals = instruction_sets[i].intervals;
+            network->decode = instruction_sets[i].decode;
             return 1;
         }
     return 0;

@@ -2,48 +2,38 @@
 
    In a wavefront rows ascend channel by channel: first the high nibbles of all pixels, then the low ones. */
 
-#include "pixelzip.h"
-
-#include <stdatomic.h>
-#include <stdlib.h>
-
-static atomic_uint_least64_t inputs_time, layers_time, distribution_time;
+#include "decoder.h"
 
 typedef struct {
     Predictor *predictor;
     Adaptation *adaptation;      /* NULL: the network has none */
     Regression *regression;      /* the same */
-    Distribution *distributions; /* of the pixels of one wavefront */
-    Nibble *low;                 /* their low nibbles, once the high ones are known */
+    Distribution *distributions; /* of the pixels of one wavefront, VECTOR in each */
+    Nibble *nibbles;             /* of every lane */
     int num_steps;
     uint64_t start;
     Times times;
 } Walk;
 
-Times tile_times(void)
-{
-    return (Times){inputs_time, layers_time, distribution_time};
-}
-
 static int walk_start(Walk *walk, const Network *network, const Tile *tile)
 {
+    const size_t num_parts = ((size_t)tile->height + VECTOR - 1) / VECTOR;
     walk->start = now();
     walk->times = (Times){0};
     walk->num_steps = tile->width + 2 * (tile->height - 1);
     walk->predictor = predictor_new(network, tile);
     walk->adaptation = network->is_adaptive ? adaptation_new(tile) : NULL;
     walk->regression = network->is_regressive ? regression_new(tile) : NULL;
-    walk->distributions = malloc(sizeof *walk->distributions * (size_t)tile->height);
-    walk->low = malloc(sizeof *walk->low * (size_t)tile->height);
-    return walk->predictor && walk->distributions && walk->low && (walk->adaptation || !network->is_adaptive) &&
+    walk->distributions = aligned_alloc(_Alignof(Distribution), sizeof *walk->distributions * num_parts);
+    walk->nibbles = malloc(sizeof *walk->nibbles * (size_t)tile->height);
+    return walk->predictor && walk->distributions && walk->nibbles && (walk->adaptation || !network->is_adaptive) &&
            (walk->regression || !network->is_regressive);
 }
 
 static void walk_end(Walk *walk)
 {
-    inputs_time += walk->times.inputs;
-    layers_time += walk->times.layers;
-    distribution_time += now() - walk->start - walk->times.inputs - walk->times.layers;
+    walk->times.distribution = now() - walk->start - walk->times.inputs - walk->times.layers;
+    times_add(walk->times);
     if (walk->predictor)
         predictor_free(walk->predictor);
     if (walk->adaptation)
@@ -51,24 +41,35 @@ static void walk_end(Walk *walk)
     if (walk->regression)
         regression_free(walk->regression);
     free(walk->distributions);
-    free(walk->low);
+    free(walk->nibbles);
+}
+
+static int num_parts(const Wave *wave)
+{
+    return (wave->lanes + VECTOR - 1) / VECTOR;
+}
+
+static Part part_of(const Wave *wave, int index)
+{
+    const int first = index * VECTOR, left = wave->lanes - first;
+    return (Part){wave->step, wave->first_row + first, first, left < VECTOR ? left : VECTOR, {0}, {0}};
 }
 
 /* The one path from pixels so far to distributions. */
-static Wave walk_step(Walk *walk, const Network *network, int step)
+static Wave walk_step(Walk *walk, const Network *network, const Tile *tile, int step)
 {
     const Wave wave = predict(walk->predictor, step, &walk->times);
-    for (int lane = 0; lane < wave.lanes; lane++) {
-        Distribution *distribution = walk->distributions + lane;
+    if (walk->adaptation)
+        history_close_row(&walk->adaptation->quantiles, tile, step);
+    if (walk->regression)
+        regression_begin(walk->regression, tile, step, wave.first_row, wave.lanes);
+    for (int i = 0; i < num_parts(&wave); i++) {
+        Distribution *distribution = walk->distributions + i;
+        distribution->network = network;
         distribution->adaptation = walk->adaptation;
         distribution->regression = walk->regression;
-        distribution->lane = lane;
-        distribution->row = wave.first_row + lane;
-        distribution->column = step - 2 * distribution->row;
-        if (walk->regression)
-            regression_begin(walk->regression, lane, distribution->row, distribution->column);
-        distribution_start(distribution, network, wave.parameters + (ptrdiff_t)lane * wave.num_parameters,
-                           wave.guesses[lane]);
+        distribution->part = part_of(&wave, i);
+        distribution_start(distribution, &wave);
     }
     return wave;
 }
@@ -91,14 +92,24 @@ static void channel_intervals(Walk *walk, const Tile *tile, const Wave *wave, in
                               int32_t *counts)
 {
     for (int lane = 0; lane < wave->lanes; lane++) {
-        const Distribution *distribution = walk->distributions + lane;
         const int level = pixel_of(tile, wave, lane)[channel];
+        Nibble nibble = high_nibble(walk->distributions + lane / VECTOR, lane % VECTOR);
+        write_interval(&nibble, level / NIBBLE, left + lane, counts + lane, &nibble.last);
+        nibble.high = level / NIBBLE;
+        nibble.first = left[lane];
         int32_t last;
-        const Nibble high = high_nibble(distribution);
-        write_interval(&high, level / NIBBLE, left + lane, counts + lane, &last);
-        const Nibble low = low_nibble(distribution, level / NIBBLE, left[lane], last);
-        write_interval(&low, level % NIBBLE, left + wave->lanes + lane, counts + wave->lanes + lane, &last);
+        write_interval(&nibble, level % NIBBLE, left + wave->lanes + lane, counts + wave->lanes + lane, &last);
     }
+}
+
+static Lanes levels_of(const Tile *tile, const Wave *wave, const Part *part, int channel)
+{
+    int32_t values[VECTOR] = {0};
+    Lanes levels;
+    for (int lane = 0; lane < part->num_lanes; lane++)
+        values[lane] = pixel_of(tile, wave, part->first_lane + lane)[channel];
+    memcpy(&levels, values, sizeof levels);
+    return levels;
 }
 
 /* Learn from one channel of a wavefront, and go on to the next unless it was the last. */
@@ -106,12 +117,15 @@ static void observe(Walk *walk, const Tile *tile, const Wave *wave, int channel,
 {
     if (is_last && !walk->adaptation && !walk->regression)
         return;
-    for (int lane = 0; lane < wave->lanes; lane++)
-        distribution_observe(walk->distributions + lane, pixel_of(tile, wave, lane)[channel], is_last);
-    for (int lane = 0; walk->adaptation && lane < wave->lanes; lane++)
-        adaptation_forget(walk->adaptation, channel, walk->distributions[lane].contexts[channel]);
+    Distribution *const first = walk->distributions, *const end = first + num_parts(wave);
+    for (Distribution *distribution = first; distribution < end; distribution++)
+        distribution_observe(distribution, levels_of(tile, wave, &distribution->part, channel), is_last);
+    for (Distribution *distribution = first; walk->adaptation && distribution < end; distribution++)
+        adaptation_forget(walk->adaptation, distribution->part.num_lanes, channel, distribution->contexts[channel]);
     if (walk->regression)
         regression_learn(walk->regression, channel, wave->lanes);
+    for (Distribution *distribution = first; !is_last && distribution < end; distribution++)
+        start_channel(distribution, channel + 1);
     if (walk->regression && is_last)
         regression_end_step(walk->regression, wave->step, channel + 1);
 }
@@ -121,7 +135,7 @@ int tile_intervals(const Network *network, Tile tile, int num_channels, int32_t 
     Walk walk;
     const int is_ready = walk_start(&walk, network, &tile);
     for (int step = 0; is_ready && step < walk.num_steps; step++) {
-        const Wave wave = walk_step(&walk, network, step);
+        const Wave wave = walk_step(&walk, network, &tile, step);
         for (int channel = 0; channel < num_channels; channel++) {
             channel_intervals(&walk, &tile, &wave, channel, left, counts);
             left += 2 * wave.lanes;
@@ -141,16 +155,17 @@ static int next_nibble(Decoder *decoder, Rest *rest, const Nibble *nibble, int32
 
 static void decode_channel(Walk *walk, const Tile *tile, const Wave *wave, int channel, Decoder *decoder, Rest *rest)
 {
+    int32_t first, last;
     for (int lane = 0; lane < wave->lanes; lane++) {
-        const Nibble nibble = high_nibble(walk->distributions + lane);
-        int32_t first, last;
-        const int high = next_nibble(decoder, rest, &nibble, &first, &last);
-        walk->low[lane] = low_nibble(walk->distributions + lane, high, first, last);
+        Nibble *nibble = walk->nibbles + lane;
+        *nibble = high_nibble(walk->distributions + lane / VECTOR, lane % VECTOR);
+        nibble->high = next_nibble(decoder, rest, nibble, &first, &last);
+        nibble->first = first;
+        nibble->last = last;
     }
     for (int lane = 0; lane < wave->lanes; lane++) {
-        int32_t first, last;
-        const int low = next_nibble(decoder, rest, walk->low + lane, &first, &last);
-        pixel_of(tile, wave, lane)[channel] = (uint8_t)(NIBBLE * walk->low[lane].high + low);
+        const int low = next_nibble(decoder, rest, walk->nibbles + lane, &first, &last);
+        pixel_of(tile, wave, lane)[channel] = (uint8_t)(NIBBLE * walk->nibbles[lane].high + low);
     }
 }
 
@@ -162,17 +177,18 @@ static void repeat_grey(const Tile *tile, const Wave *wave)
     }
 }
 
-int tile_decode(const Network *network, Tile tile, int num_channels, int is_short, Decoder decoder, Rest *rest,
+int tile_decode(const Network *network, Tile tile, int num_channels, int is_short, Stream stream, Rest *rest,
                 int *is_complete)
 {
     Walk walk;
+    Decoder decoder = decoder_open(stream);
     const int is_ready = walk_start(&walk, network, &tile);
     *is_complete = 1;
     for (int step = 0; is_ready && *is_complete && step < walk.num_steps; step++) {
         const int is_last = is_short && step == walk.num_steps - 1;
         if (is_last)
             *is_complete = decoder_rest(&decoder, rest);
-        const Wave wave = walk_step(&walk, network, step);
+        const Wave wave = walk_step(&walk, network, &tile, step);
         for (int channel = 0; *is_complete && channel < num_channels; channel++) {
             decode_channel(&walk, &tile, &wave, channel, &decoder, is_last ? rest : NULL);
             observe(&walk, &tile, &wave, channel, channel == num_channels - 1);
