@@ -85,7 +85,7 @@ class Conversion:
     def _have_preimages(self, colours: Pixels) -> NDArray[np.bool_]:
         centre = self.estimate(colours.astype(np.float32)).round()
         candidates = _rounded(centre + np.array(_NEIGHBOURS[:_NEAREST])[:, None])  # (27, n, 3)
-        found: NDArray[np.bool_] = (~_differ(self.formula(candidates), colours)).any(axis=0)
+        found: NDArray[np.bool_] = ~np.logical_and.reduce(_differ(self.formula(candidates), colours))
         return found
 
     def _try(

@@ -23,13 +23,16 @@ def grown(weights: Weights, network: ConePixelCNN) -> Weights:
     that only it has add nothing at first, and channels that only it has read all, but are read by none of the others.
 
     Raises:
-        ValueError: networks of several resolutions cannot have more blocks, and none can have fewer channels.
+        ValueError: networks of several resolutions cannot have more blocks, and none can become narrower or have other
+            components.
     """
     weights = with_places(weights, network.config.num_features)
     result = network.state_dict()
     last, new_last = num_layers(weights) - 1, num_layers(result) - 1
     if last != new_last and len(network.config.blocks) > 1:
         raise ValueError("only networks of one resolution can grow")
+    if len(weights[f"layers.{last}.bias"]) != network.config.num_parameters_per_pixel:
+        raise ValueError("a network cannot change the number of its components")
     for name in result:
         _, number, kind = name.split(".")
         index = int(number)
@@ -44,11 +47,13 @@ def grown(weights: Weights, network: ConePixelCNN) -> Weights:
 
 def _widened(trained: Tensor, untrained: Tensor) -> Tensor:
     """Return the untrained rows below the trained ones, which weigh the inputs that they did not have with zero."""
-    missing = untrained.shape[-1] - trained.shape[-1]
-    if missing < 0 or len(trained) > len(untrained):
-        raise ValueError("a network cannot lose channels")
-    rows = functional.pad(trained, (0, missing)) if trained.dim() > 1 else trained
-    return torch.cat([rows, untrained[len(trained) :]])
+    if trained.dim() == 1:
+        return torch.cat([trained, untrained[len(trained) :]])
+    missing = untrained.shape[2] - trained.shape[2]
+    is_same_kind = (trained.shape[2] == 1) == (untrained.shape[2] == 1)  # depthwise, or not
+    if missing < 0 or len(trained) > len(untrained) or not is_same_kind:
+        raise ValueError("a network can become wider, not narrower nor of another kind")
+    return torch.cat([functional.pad(trained, (0, missing)), untrained[len(trained) :]])
 
 
 def with_places(weights: Weights, num_inputs: int) -> Weights:

@@ -20,6 +20,7 @@ from pixelzip.container import BODY_MODEL
 from pixelzip.errors import UnknownModel
 from pixelzip.image import Picture, Samples
 from pixelzip.models.integer import IntegerNetwork
+from pixelzip.threads import in_threads
 from pixelzip.tiles import Box, from_crop
 
 ImageOrArray = Image.Image | NDArray[Any]
@@ -88,7 +89,7 @@ def compress(
     pictures = [_stripped(images.read(item), strip) for item in image]
     networks = find_networks(model)
     coded = components.compress(networks, pictures, device, num_threads)
-    return [fallback.smallest(picture, file) for picture, file in zip(pictures, coded, strict=True)]
+    return in_threads(lambda both: fallback.smallest(*both), list(zip(pictures, coded, strict=True)), num_threads)
 
 
 def decompress(

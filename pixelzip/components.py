@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -25,6 +26,7 @@ from pixelzip.errors import CorruptFile
 from pixelzip.image import Picture
 from pixelzip.models.integer import IntegerNetwork
 from pixelzip.streams import CodedTile, Tile, decode_tiles, encode_tiles, measure_tiles
+from pixelzip.threads import in_threads
 from pixelzip.tiles import Box, Tiling
 
 Pixels = NDArray[np.uint8]
@@ -102,7 +104,7 @@ def compress(
     networks: Networks, pictures: Sequence[Picture], device: str, num_threads: int | None
 ) -> list[bytes | None]:
     """Code every picture that a network codes: with its lattice, or without where that makes a smaller file."""
-    prepared = [prepare(picture, networks) for picture in pictures]
+    prepared = in_threads(functools.partial(prepare, networks=networks), pictures, num_threads)
     files = encode(networks, prepared, device, num_threads)
     unsure = [index for index, one in enumerate(prepared) if one.header.lattice and _is_clamped(pictures[index])]
     alone = Networks(networks.pixels)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import struct
 import zlib
@@ -114,7 +115,8 @@ def _may_lose(picture: Picture, coded: bytes) -> bool:
 
 def _is_close(picture: Picture, num_bytes: int) -> bool:
     samples = picture.samples
-    repeats = (samples[:, 1:] == samples[:, :-1]).all(axis=2)
+    same = samples[:, 1:] == samples[:, :-1]
+    repeats = functools.reduce(np.logical_and, (same[..., channel] for channel in range(same.shape[2])))
     if repeats.size and float(repeats.mean()) > _MANY_REPEATS:
         return True
     return _fits_webp(picture) and len(_write_webp(picture, 0)) < _CLOSE * num_bytes

@@ -267,12 +267,28 @@ def test_a_network_without_places_takes_every_pixel_for_the_mean_one(tmp_path: P
     torch.testing.assert_close(plain.state_dict()["layers.0.bias"], places["layers.0.bias"] + means)
 
 
+@pytest.mark.parametrize("depthwise", [False, True])
+def test_a_wider_network_starts_as_the_narrow_one(depthwise: bool, tmp_path: Path) -> None:
+    narrow = replace(NETWORK, depthwise=depthwise)
+    path = tmp_path / "model.safetensors"
+    export_network(ConePixelCNN(narrow), path, {})
+    wide = ConePixelCNN(replace(narrow, channels=narrow.channels + 5, blocks=(2,)))
+    wide.load_state_dict(initial_weights([str(path)], wide))
+    pixels = torch.from_numpy(smooth_image(9, 12)).permute(2, 0, 1)[None].float()
+    torch.testing.assert_close(wide(pixels)[0], float_network(load_network(path))(pixels)[0])
+    head = wide.layers[-1].weight
+    assert head[:, :, narrow.channels :].count_nonzero() == 0
+    assert wide.layers[0].weight[narrow.channels :].count_nonzero() > 0
+
+
 def test_weights_that_do_not_fit_are_refused(folder: Path, tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors"
     export_network(ConePixelCNN(NETWORK), path, {})
     for network, message in (
         (replace(NETWORK, blocks=(1, 1)), "only networks of one resolution can grow"),
-        (replace(NETWORK, mixtures=3), "these weights are of another network"),
+        (replace(NETWORK, mixtures=3), "a network cannot change the number of its components"),
+        (replace(NETWORK, channels=4), "a network can become wider, not narrower nor of another kind"),
+        (replace(NETWORK, depthwise=True), "a network can become wider, not narrower nor of another kind"),
         (PaperConfig(channels=4, blocks=1, mixtures=1), "these weights are of another network"),
     ):
         with pytest.raises(ValueError, match=f"{path}: {message}"):
