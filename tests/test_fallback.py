@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NoReturn, cast
 
 import numpy as np
 import pytest
+from conftest import smooth_image
 from PIL import Image
 
 import pixelzip
@@ -74,3 +76,14 @@ def test_clamped_colours_are_coded_without_their_lattice_where_that_is_smaller()
     assert smallest is not None
     assert len(smallest) == min(sizes.values()) < max(sizes.values())
     assert np.array_equal(pixelzip.decompress_array(smallest), pixels)
+
+
+def test_webp_is_tried_strip_by_strip(monkeypatch: pytest.MonkeyPatch) -> None:
+    picture = image.read(Image.fromarray(smooth_image(50, 30)))
+    whole = len(fallback._write_webp(picture, 0))
+    assert fallback._quick_bytes(picture) == whole
+    monkeypatch.setattr(fallback, "_STRIP_PIXELS", 20 * 30)
+    strips = [replace(picture, samples=picture.samples[top : top + 20]) for top in (0, 20, 40)]
+    assert fallback._quick_bytes(picture) == sum(len(fallback._write_webp(strip, 0)) for strip in strips)
+    monkeypatch.setattr(fallback, "_STRIP_PIXELS", 1)
+    assert fallback._quick_bytes(picture) > whole

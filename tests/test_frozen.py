@@ -31,6 +31,8 @@ SHIPPED_MODELS = (
     ("photo", "photo-5.safetensors", "c5667287f322ee3fa2cc554774fa404a39862ad4f536ea285d16adafe6f3bb37"),
     ("photo-planes", "photo-planes-4.safetensors", "b83f89fc504b7268ffcebfbfc3653de863f9908cf66d2c00084fde1651ed7f52"),
     ("cifar10", "cifar10-3.safetensors", "89f60373feba381bf8fbf995137e8b3937d9b88c5483cb41346d80ef317a1e34"),
+    ("cifar10", "cifar10-4.safetensors", "21c5a289e9e226be95690cf8703cae53ac6275fd5f8f4b5814f842ee80d0fe0d"),
+    ("photo-max", "photo-max-3.safetensors", "01869041be97130efb335b54c4ff439ec91ed5cd9d5c8e68b4d6ae542cc4856a"),
 )
 
 SHIPPED_MODES = (
