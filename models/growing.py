@@ -46,7 +46,10 @@ def grown(weights: Weights, network: ConePixelCNN) -> Weights:
 
 
 def _widened(trained: Tensor, untrained: Tensor) -> Tensor:
-    """Return the untrained rows below the trained ones, which weigh the inputs that they did not have with zero."""
+    """Return (out, taps, in) weights or (out,) biases: the trained rows, then untrained ones for outputs that are new.
+
+    Trained rows weigh the inputs that they did not have with zero.
+    """
     if trained.dim() == 1:
         return torch.cat([trained, untrained[len(trained) :]])
     missing = untrained.shape[2] - trained.shape[2]

@@ -48,10 +48,11 @@ static void adaptation_free(Adaptation *adaptation)
     free(adaptation);
 }
 
-/* Return contexts of pixels from a row on, given entries of the table of inverse scales. */
-INLINE Lanes adaptation_contexts(const Adaptation *adaptation, int step, int row, int channel, Lanes log_scale)
+/* Return contexts, given entries of the table of inverse scales. */
+INLINE Lanes adaptation_contexts(const Adaptation *adaptation, const Part *part, int channel, Lanes log_scale)
 {
     const History *quantiles = &adaptation->quantiles;
+    const int step = part->step, row = part->row;
     const Lanes west = widened(history_at(quantiles, channel, step - 1, row));
     const Lanes north = widened(history_at(quantiles, channel, step - 2, row - 1));
     const Lanes northeast = widened(history_at(quantiles, channel, step - 1, row - 1));
@@ -109,19 +110,18 @@ INLINE void add_symbol(int32_t counts[NUM_BINS], int32_t left, int32_t right)
     }
 }
 
-/* Learn from the first `count` of the pixels from a row on. */
-INLINE void adaptation_add(Adaptation *adaptation, int step, int row, int count, int channel, Lanes contexts, Lanes left,
-                           Lanes right)
+/* Learn from symbols with the intervals that the network gave them. */
+INLINE void adaptation_add(Adaptation *adaptation, const Part *part, int channel, Lanes contexts, Lanes left, Lanes right)
 {
-    narrow((left + right) >> 17, history_at(&adaptation->quantiles, channel, step, row), count);
-    for (int lane = 0; lane < count; lane++)
+    narrow((left + right) >> 17, history_at(&adaptation->quantiles, channel, part->step, part->row), part->num_lanes);
+    for (int lane = 0; lane < part->num_lanes; lane++)
         add_symbol(adaptation->counts[channel][contexts[lane]], left[lane], right[lane]);
 }
 
 /* Forget half where there is much: after all symbols of a wavefront have been added. */
-INLINE void adaptation_forget(Adaptation *adaptation, int count, int channel, Lanes contexts)
+INLINE void adaptation_forget(Adaptation *adaptation, const Part *part, int channel, Lanes contexts)
 {
-    for (int lane = 0; lane < count; lane++) {
+    for (int lane = 0; lane < part->num_lanes; lane++) {
         int32_t *counts = adaptation->counts[channel][contexts[lane]], total = 0;
         for (int bin = 0; bin < NUM_BINS; bin++)
             total += counts[bin];

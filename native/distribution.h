@@ -27,13 +27,13 @@ typedef struct {
     Regression *regression; /* NULL: none */
     Part part;
     int channel;
-    Lanes guess[3];
-    Lanes weights[MAX_MIXTURES];
-    Lanes means[3][MAX_MIXTURES];
+    Lanes guess[3];                    /* levels */
+    Lanes weights[MAX_MIXTURES];       /* sum to 2^14 */
+    Lanes means[3][MAX_MIXTURES];      /* sixteenths of a level */
     Lanes log_scales[3][MAX_MIXTURES]; /* entries of the table of inverse scales */
-    Lanes coupling[3][MAX_MIXTURES];
+    Lanes coupling[3][MAX_MIXTURES];   /* 1/256 of a level per level */
     Lanes origins[MAX_MIXTURES], slopes[MAX_MIXTURES]; /* of the channel */
-    Lanes contexts[3];
+    Lanes contexts[3]; /* of adaptation */
     Lanes ends[NUM_BINS + 1]; /* where adaptation puts the ends of the bins */
 } Distribution;
 
@@ -64,8 +64,7 @@ INLINE Lanes weighted_mean(const Distribution *distribution, const Lanes *values
 INLINE void start_adaptation(Distribution *distribution, Lanes log_scale)
 {
     const int channel = distribution->channel;
-    const Part *part = &distribution->part;
-    const Lanes contexts = adaptation_contexts(distribution->adaptation, part->step, part->row, channel, log_scale);
+    const Lanes contexts = adaptation_contexts(distribution->adaptation, &distribution->part, channel, log_scale);
     distribution->contexts[channel] = contexts;
     adaptation_ends(distribution->adaptation, channel, contexts, distribution->ends);
 }
@@ -206,8 +205,8 @@ static void distribution_observe(Distribution *distribution, Lanes levels, int i
     }
     const Part *part = &distribution->part;
     if (distribution->adaptation)
-        adaptation_add(distribution->adaptation, part->step, part->row, part->num_lanes, channel,
-                       distribution->contexts[channel], COUNTS(below, levels), COUNTS(up_to, levels + 1));
+        adaptation_add(distribution->adaptation, part, channel, distribution->contexts[channel], COUNTS(below, levels),
+                       COUNTS(up_to, levels + 1));
     if (distribution->regression)
         regression_see(distribution->regression, part, channel, levels);
     if (!is_last)

@@ -11,6 +11,13 @@
 
 enum { WAVES = 8, ROWS_ABOVE = 2 };
 
+/* Up to VECTOR pixels of a wavefront: in consecutive rows, `row` the first one's. */
+typedef struct {
+    int step, row, first_lane, num_lanes;
+    Lanes mean;          /* of the channel's mixture, in sixteenths of a level, before regression moves it */
+    Lanes inverse_scale; /* at its mean log-scale, as in the table */
+} Part;
+
 typedef struct {
     int16_t *values; /* (3, WAVES, pitch) */
     ptrdiff_t pitch;

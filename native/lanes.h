@@ -75,12 +75,12 @@ INLINE Lanes whole(Doubles quotient)
     return __builtin_convertvector(quotient, Lanes);
 }
 
-/* Round any quotient of 32-bit numbers down: it differs from a whole number by 2^-31 at least, or not at all. */
+/* Round any quotient of 32-bit numbers down: it differs from a whole number by more than 2^-31, or not at all. */
 INLINE Lanes floor_quotient(Lanes dividend, Lanes divisor)
 {
     const Doubles quotient = exact(dividend) / exact(divisor);
     const Lanes towards_zero = whole(quotient);
-    return towards_zero + (whole((quotient - exact(towards_zero)) * 0x1p30) >> 31);
+    return towards_zero + (whole((quotient - exact(towards_zero)) * 0x1p31) >> 31);
 }
 
 #endif

@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 enum {
-    MOST_LANES = 16,    /* pixels of a wavefront that are coded side by side, at most */
+    MOST_LANES = 8,     /* pixels of a wavefront that are coded side by side, at most */
     GROUP = 16,         /* outputs that are computed together; channels are padded to multiples of it */
     QUAD = 4,           /* inputs that are multiplied together */
     RUN = 4,            /* quads whose products may be summed in 16 bits */

@@ -96,12 +96,6 @@ INLINE Lanes scaled(Lanes difference, Lanes inverse_scale)
     return clamped((difference * inverse_scale + (1 << (UNIT_SHIFT - 1))) >> UNIT_SHIFT, -LARGEST, LARGEST);
 }
 
-/* A part of a wavefront, and the mixture's mean and inverse scale there. */
-typedef struct {
-    int step, row, first_lane, num_lanes;
-    Lanes mean, inverse_scale;
-} Part;
-
 /* Write the levels of the nearest neighbours, less what the pixel's is or, in the channel being coded, may be. */
 INLINE void describe(const Regression *regression, const Part *part, int channel)
 {

@@ -121,7 +121,7 @@ static void observe(Walk *walk, const Tile *tile, const Wave *wave, int channel,
     for (Distribution *distribution = first; distribution < end; distribution++)
         distribution_observe(distribution, levels_of(tile, wave, &distribution->part, channel), is_last);
     for (Distribution *distribution = first; walk->adaptation && distribution < end; distribution++)
-        adaptation_forget(walk->adaptation, distribution->part.num_lanes, channel, distribution->contexts[channel]);
+        adaptation_forget(walk->adaptation, &distribution->part, channel, distribution->contexts[channel]);
     if (walk->regression)
         regression_learn(walk->regression, channel, wave->lanes);
     for (Distribution *distribution = first; !is_last && distribution < end; distribution++)
