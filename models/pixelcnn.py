@@ -106,14 +106,15 @@ class ConeLayer(nn.Module):
         weight = fake_quantised(self.weight, self.weight_step()) if quantised else self.weight
         if self.dropout and self.training:
             source = functional.dropout(source, self.dropout)
-        output = self._product(source, weight, shape)
+        output = self.product(source, weight, shape)
         if self.layer.output == "parameters":
             return output
         if residual is not None:
             output = residual + output
         return activation(output, quantised)
 
-    def _product(self, source: Tensor, weight: Tensor, shape: tuple[int, int]) -> Tensor:
+    def product(self, source: Tensor, weight: Tensor, shape: tuple[int, int]) -> Tensor:
+        """Return products and bias, (batch, out_channels, *shape), of (batch, in_channels, H', W')."""
         layer = self.layer
         if layer.taps == CONE:
             six = functional.pad(weight, (0, 0, 0, 1))  # (out, 6, in): the sixth tap lies in the future
@@ -124,7 +125,7 @@ class ConeLayer(nn.Module):
             kernel = weight.view(layer.out_channels, 2, 2, layer.in_channels).permute(0, 3, 1, 2)
             return functional.conv2d(source, kernel, self.bias, stride=2)
         if layer.scale < layer.source_scale:
-            source = _upsampled(source, shape)
+            source = upsampled(source, shape)
         return functional.conv2d(source, weight.permute(0, 2, 1)[..., None], self.bias)
 
 
@@ -147,7 +148,7 @@ def weight_step(weight: Tensor) -> Tensor:
     return (largest / WEIGHT_LIMIT).clamp(min=1e-8)
 
 
-def _upsampled(source: Tensor, shape: tuple[int, int]) -> Tensor:
+def upsampled(source: Tensor, shape: tuple[int, int]) -> Tensor:
     """Give pixel (r, c) the coarse position ((r - 1) // 2, (c - 1) // 2), or zero outside."""
     height, width = shape
     repeated = source.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)

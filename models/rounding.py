@@ -1,12 +1,14 @@
 """Weights -> weights on the integer grid, where what one rounding loses the weights that are not yet rounded make good.
 
-Frantar, Ashkboos, Hoefler, Alistarh, "GPTQ" (2023), section 3, one layer after the other, each on the inputs that
-the layers rounded before give it. Rounding each weight by itself cost the model ``cifar10`` 1.2 % of its bits, most of
-it in the first layer; this costs 0.2 %.
+Frantar, Ashkboos, Hoefler, Alistarh, "GPTQ" (2023), section 3, one layer after the other, each on the inputs that the
+layers rounded before give it. A layer aims at the sums that it has in the floats, not at those that its weights make of
+such inputs, so that it makes good what the layers before it lost as well: by least squares its weights move there
+before they are rounded, and its bias after that.
 """
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -14,52 +16,89 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from pixelzip.models.balancing import balance
 from pixelzip.models.config import BLOCK, CONE
 from pixelzip.models.layers import WEIGHT_LIMIT
-from pixelzip.models.pixelcnn import ConeLayer, ConePixelCNN
+from pixelzip.models.pixelcnn import ConeLayer, ConePixelCNN, upsampled
 
 DAMPING: Final = 0.003
-"""Share of the mean square of the inputs that is added to each, so that the equations can be solved."""
+"""Share of the mean variance of the inputs that is added to each, so that the equations can be solved."""
 
 _LEAST_DAMPING: Final = 1e-9
-"""As DAMPING where all inputs are zero, those of a depthwise channel that has died."""
+"""As DAMPING where no input varies, those of a depthwise channel that has died."""
 
 
 @torch.no_grad()
 def round_weights(network: ConePixelCNN, batches: Sequence[Tensor]) -> None:
     """Round all weights in place; exporting the network then rounds nothing any more.
 
-    ``batches`` are (batch, 3, H, W) levels from the training data, of any sizes: some 10^5 pixels are enough.
+    ``batches`` are (batch, 3, H, W) levels from the training data, of any sizes: some 10^5 pixels are enough. The
+    network becomes ``quantised``.
     """
-    for module in network.layers:
+    network.quantised = False
+    balance(network, batches)
+    floats = copy.deepcopy(network)
+    network.quantised = True
+    for module, trained in zip(network.layers, floats.layers, strict=True):
         assert isinstance(module, ConeLayer)
-        inputs = torch.cat([_gathered(module, _source(network, module, pixels)) for pixels in batches])
-        module.weight.copy_(_rounded_layer(module, inputs))
+        assert isinstance(trained, ConeLayer)
+        inputs, products = [], []
+        for pixels in batches:
+            source, residual, shape = _arguments(network, module, pixels)
+            sums = _sums(trained, *_arguments(floats, trained, pixels))
+            inputs.append(_gathered(module, source, shape))
+            products.append(_flat(sums if residual is None else sums - residual))
+        _round_layer(module, torch.cat(inputs), torch.cat(products))
 
 
-def _rounded_layer(module: ConeLayer, inputs: Tensor) -> Tensor:
-    """Round a layer that reads (n, taps * in) inputs; the channels of a depthwise one by themselves."""
-    weight, step = module.weight, module.weight_step()
-    if not module.layer.depthwise:
-        return rounded(weight, step, inputs)
-    inputs = inputs.view(len(inputs), len(module.layer.taps), -1)  # (n, taps, channels)
-    rows = [slice(channel, channel + 1) for channel in range(len(weight))]
-    return torch.cat([rounded(weight[row], step[row], inputs[:, :, row.start]) for row in rows])
+def _round_layer(module: ConeLayer, inputs: Tensor, products: Tensor) -> None:
+    """Round a layer that reads (n, taps * in) inputs and should make (n, out) of them.
 
-
-def rounded(weight: Tensor, step: Tensor, inputs: Tensor) -> Tensor:
-    """Return (out, taps, in) weights, each row in whole steps, that change the products with the inputs least.
-
-    ``step`` is (out, 1, 1), ``inputs`` are (n, taps * in). A row's largest weight stays, and its step.
+    The channels of a depthwise one are rounded by themselves.
     """
-    moments = inputs.double().t() @ inputs.double() / len(inputs)  # (inputs, inputs)
+    if not module.layer.depthwise:
+        _round_rows(module, slice(None), inputs, products)
+        return
+    inputs = inputs.view(len(inputs), len(module.layer.taps), -1)  # (n, taps, channels)
+    for channel in range(len(module.weight)):
+        row = slice(channel, channel + 1)
+        _round_rows(module, row, inputs[:, :, channel], products[:, row])
+
+
+def _round_rows(module: ConeLayer, rows: slice, inputs: Tensor, products: Tensor) -> None:
+    """Round the weights of some outputs, which read (n, inputs) and should make (n, rows) of them, bias included."""
+    inputs, products = inputs.double(), products.double()
+    means, wanted = inputs.mean(dim=0), products.mean(dim=0)
+    inputs -= means
+    moments = _damped(inputs.t() @ inputs / len(inputs))  # (inputs, inputs)
+    weight = module.weight[rows].flatten(1).double()  # (rows, inputs)
+    missing = products - wanted - inputs @ weight.t()  # (n, rows)
+    weight += torch.linalg.solve(moments, inputs.t() @ missing / len(inputs)).t()
+
+    def write(weight: Tensor) -> None:
+        module.weight[rows] = weight.view_as(module.weight[rows]).to(module.weight.dtype)
+        module.bias[rows] = (wanted - weight @ means).to(module.bias.dtype)
+
+    write(weight)
+    step = module.weight_step()[rows].flatten(1).double()  # (rows, 1)
+    write(rounded(weight, step, moments))
+
+
+def _damped(moments: Tensor) -> Tensor:
     damping = (DAMPING * moments.diagonal().mean()).clamp(min=_LEAST_DAMPING)
-    moments += damping * torch.eye(len(moments)).to(moments)
+    return moments + damping * torch.eye(len(moments)).to(moments)
+
+
+def rounded(weight: Tensor, step: Tensor, moments: Tensor) -> Tensor:
+    """Return (out, in) weights, each row in whole steps, that change the products with the inputs least.
+
+    ``step`` is (out, 1), ``moments`` are the inputs' mean products, (in, in), positive definite; all are float64. A
+    row's largest weight stays, and its step.
+    """
     order = moments.diagonal().argsort(descending=True)
     inverse = torch.cholesky_inverse(torch.linalg.cholesky(moments[order][:, order]))
     update = torch.linalg.cholesky(inverse, upper=True)
-    step = step.flatten(1).double()  # (out, 1)
-    left = weight.flatten(1).double()[:, order]
+    left = weight[:, order]
     kept = (left / step).round() * step
     is_largest = (left / step).abs().round() >= WEIGHT_LIMIT
     for index in range(len(order)):
@@ -68,31 +107,39 @@ def rounded(weight: Tensor, step: Tensor, inputs: Tensor) -> Tensor:
         lost = (left[:, index] - on_grid) / update[index, index]
         left[:, index] = on_grid
         left[:, index + 1 :] -= lost[:, None] * update[index, index + 1 :]
-    return left[:, order.argsort()].view_as(weight).to(weight.dtype)
+    return left[:, order.argsort()]
 
 
-def _source(network: ConePixelCNN, module: ConeLayer, pixels: Tensor) -> Tensor:
-    """Return what the layer reads, (batch, in, H', W')."""
-    sources: list[Tensor] = []
-
-    def remember(_: Any, arguments: tuple[Any, ...]) -> None:
-        sources.append(arguments[0])
-
-    handle = module.register_forward_pre_hook(remember)
+def _arguments(network: ConePixelCNN, module: ConeLayer, pixels: Tensor) -> tuple[Tensor, Tensor | None, Any]:
+    """Return what the layer reads, (batch, in, H', W'), its residual and the shape (H, W) of its outputs."""
+    arguments = list[Any]()
+    handle = module.register_forward_pre_hook(lambda _, given: arguments.extend(given))
     network(pixels)
     handle.remove()
-    return sources[0]
+    source, residual, shape, _ = arguments
+    return source, residual, shape
 
 
-def _gathered(module: ConeLayer, source: Tensor) -> Tensor:
+def _sums(module: ConeLayer, source: Tensor, residual: Tensor | None, shape: tuple[int, int]) -> Tensor:
+    sums = module.product(source, module.weight, shape)
+    return sums if residual is None else residual + sums
+
+
+def _flat(values: Tensor) -> Tensor:
+    """Return (batch, channels, H, W) as (n, channels)."""
+    return values.permute(0, 2, 3, 1).flatten(0, 2)
+
+
+def _gathered(module: ConeLayer, source: Tensor, shape: tuple[int, int]) -> Tensor:
     """Return the inputs of every output, (n, taps * in), taps before channels."""
-    taps = module.layer.taps
-    stride = 2 if taps == BLOCK else 1
-    padded = functional.pad(source, (1, 1, 1, 0)) if taps == CONE else source
-    height, width = (source.shape[2] // stride, source.shape[3] // stride)
+    layer = module.layer
+    stride = 2 if layer.taps == BLOCK else 1
+    if layer.scale < layer.source_scale:
+        source = upsampled(source, shape)
+    padded = functional.pad(source, (1, 1, 1, 0)) if layer.taps == CONE else source
     parts = []
-    for row, column in taps:
-        top, start = (row + 1, column + 1) if len(taps) > 1 else (0, 0)
-        part = padded[:, :, top::stride, start::stride][:, :, :height, :width]
-        parts.append(part.permute(0, 2, 3, 1))
-    return torch.cat(parts, dim=3).flatten(0, 2)
+    for row, column in layer.taps:
+        top, start = (row + 1, column + 1) if len(layer.taps) > 1 else (0, 0)
+        part = padded[:, :, top::stride, start::stride][:, :, : shape[0], : shape[1]]
+        parts.append(_flat(part))
+    return torch.cat(parts, dim=1)

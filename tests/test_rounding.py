@@ -21,7 +21,10 @@ def test_products_change_less_than_with_plain_rounding() -> None:
     inputs = common + 0.3 * torch.randn(2000, 30, generator=generator)
     weight = torch.randn(8, 3, 10, generator=generator)
     weight[:, 0, 0] *= 20
-    better = rounded(weight, weight_step(weight), inputs)
+    step = weight_step(weight)
+    moments = inputs.t() @ inputs / len(inputs)
+    flat = rounded(weight.flatten(1).double(), step.flatten(1).double(), moments.double())
+    better = flat.view_as(weight).float()
     assert torch.equal(weight_step(better), weight_step(weight))
     steps = better / weight_step(weight)
     assert float((steps - steps.round()).abs().max()) < 1e-4
@@ -36,13 +39,26 @@ def test_products_change_less_than_with_plain_rounding() -> None:
 def test_a_rounded_network_is_exported_as_it_is(config: ConeConfig, tmp_path: Path) -> None:
     network = make_network(config)
     assert isinstance(network, ConePixelCNN)
-    network.quantised = True
     pixels = torch.from_numpy(smooth_image(24, 32)).permute(2, 0, 1)[None].float()
     round_weights(network, [pixels[..., :20], pixels])
     export_network(network, tmp_path / "x.safetensors", {})
     again = float_network(load_network(tmp_path / "x.safetensors"))
     for module, other in zip(network.layers, again.layers, strict=True):
         assert torch.allclose(module.weight, other.weight, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=str)
+def test_all_of_it_loses_less_than_plain_rounding(config: ConeConfig) -> None:
+    network = make_network(config)
+    assert isinstance(network, ConePixelCNN)
+    pixels = torch.from_numpy(smooth_image(48, 64)).permute(2, 0, 1)[None].float()
+    with torch.no_grad():
+        floats, _ = network(pixels)
+        network.quantised = True
+        plain, _ = network(pixels)
+        round_weights(network, [pixels])
+        better, _ = network(pixels)
+    assert float((better - floats).square().mean()) < float((plain - floats).square().mean()) / 1.5
 
 
 def test_dead_channels_can_be_rounded() -> None:
