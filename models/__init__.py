@@ -69,6 +69,8 @@ MODELS: Final = (
     Model("cifar10", "cifar10-3.safetensors", "89f60373feba381bf8fbf995137e8b3937d9b88c5483cb41346d80ef317a1e34"),
     Model("cifar10", "cifar10-4.safetensors", "21c5a289e9e226be95690cf8703cae53ac6275fd5f8f4b5814f842ee80d0fe0d"),
     Model("photo-max", "photo-max-3.safetensors", "01869041be97130efb335b54c4ff439ec91ed5cd9d5c8e68b4d6ae542cc4856a"),
+    Model("photo", "photo-6.safetensors", "475bf6a178497c512398de461c827ca7ca1939b3b9561e49217232aaaf413437"),
+    Model("photo-max", "photo-max-4.safetensors", "e3019952e0d3ff959a04691415aa1df01c826eadcb87523b60160aeefaa7c6c7"),
 )
 """Append-only: what has shipped stays readable. Of entries with one name the last is what new files are made with."""
 

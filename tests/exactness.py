@@ -31,9 +31,9 @@ from pixelzip.pack import Pack, pack
 from pixelzip.product import int8_products_are_exact
 
 DIGESTS = {
-    "photo": "31e0f69392bf69ab7a55a0a36acde6e76ebe3c2ab8d99fcf01ba23212711d285",
+    "photo": "891da8189b7fbda9a6c7f0dd7dc4598a24e4d28d7d2219030d68fae66df5ae28",
     "photo-fast": "baa175b1ff85c5db2b0c7cdb190ee2cbcc4941683de58074099da56a1dabb7de",
-    "photo-max": "e6505a17215a25a90def6a1bd0ef8c479c0ec6d2ae707e94c4d4c79184025d62",
+    "photo-max": "25be692d117dbcba51d855421c174fa365dbf86606dd26bf03c5dff5f3eee3ac",
     "cifar10": "3b5420ca403ddc4fc57bd00d74931955b70a00228c1147e9a89a56a9cab90c72",
 }
 """By what new files are made with; the digests of photo models cover photo-planes, which codes the last picture."""
