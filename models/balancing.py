@@ -1,8 +1,7 @@
 """Trained weights -> the same function, whose activations use more of the 256 integers that they will be rounded to.
 
 Nagel, van Baalen, Blankevoort, Welling, "Data-Free Quantization Through Weight Equalization and Bias Correction"
-(2019), section 4.1: a channel before ReLU may be scaled if all that read it undo it. Rounded activations cost
-``cifar10-4`` 0.15 % of its bits; with this 0.05 %.
+(2019), section 4.1: a channel before ReLU may be scaled if all that read it undo it.
 """
 
 from __future__ import annotations
@@ -31,11 +30,12 @@ def balance(network: ConePixelCNN, batches: Sequence[Tensor]) -> None:
     """
     modules = [module for module in network.layers if isinstance(module, ConeLayer)]
     are_added = {module.layer.residual for module in modules}
+    peaks = _peaks(network, modules, batches)
     for module in modules[:-1]:
         name = module.layer.name
         if module.layer.residual or name in are_added:
             continue
-        scale = (_LARGEST / _peaks(network, module, batches)).sqrt().clamp(max=_LARGEST_SCALE)  # (out,)
+        scale = (_LARGEST / peaks[name]).sqrt().clamp(max=_LARGEST_SCALE)  # (out,)
         module.weight.mul_(scale[:, None, None])
         module.bias.mul_(scale)
         for reader in modules:
@@ -43,15 +43,17 @@ def balance(network: ConePixelCNN, batches: Sequence[Tensor]) -> None:
                 reader.weight.div_(scale)
 
 
-def _peaks(network: ConePixelCNN, module: ConeLayer, batches: Sequence[Tensor]) -> Tensor:
-    """Return the largest activation of every channel, (out,)."""
-    peaks = torch.zeros(module.layer.out_channels, device=module.weight.device)
+def _peaks(network: ConePixelCNN, modules: Sequence[ConeLayer], batches: Sequence[Tensor]) -> dict[str, Tensor]:
+    """Return the largest activation of every channel, (out,), for each layer's name."""
+    peaks = {module.layer.name: torch.zeros_like(module.bias) for module in modules}
 
-    def remember(_: Any, __: Any, activations: Tensor) -> None:
-        torch.maximum(peaks, activations.amax(dim=(0, 2, 3)), out=peaks)
+    def remember(module: Any, _: Any, activations: Tensor) -> None:
+        peak = peaks[module.layer.name]
+        torch.maximum(peak, activations.amax(dim=(0, 2, 3)), out=peak)
 
-    handle = module.register_forward_hook(remember)
+    handles = [module.register_forward_hook(remember) for module in modules]
     for pixels in batches:
         network(pixels)
-    handle.remove()
+    for handle in handles:
+        handle.remove()
     return peaks
