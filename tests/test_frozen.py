@@ -35,6 +35,7 @@ SHIPPED_MODELS = (
     ("photo-max", "photo-max-3.safetensors", "01869041be97130efb335b54c4ff439ec91ed5cd9d5c8e68b4d6ae542cc4856a"),
     ("photo", "photo-6.safetensors", "475bf6a178497c512398de461c827ca7ca1939b3b9561e49217232aaaf413437"),
     ("photo-max", "photo-max-4.safetensors", "e3019952e0d3ff959a04691415aa1df01c826eadcb87523b60160aeefaa7c6c7"),
+    ("cifar10", "cifar10-5.safetensors", "78c01783117761b4b045cbdf27c1cdd637794e9c3f4d2683a60f92b0f8b344d2"),
 )
 
 SHIPPED_MODES = (
