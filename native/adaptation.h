@@ -91,8 +91,20 @@ INLINE void adaptation_ends(const Adaptation *adaptation, int channel, Lanes con
     }
 }
 
-/* Map a cumulative count below 2^24 of one lane. */
-INLINE int32_t adapted(const Lanes ends[NUM_BINS + 1], int lane, int32_t below)
+/* Map cumulative counts below 2^24. The products, below 2^44, are exact in doubles. */
+INLINE Lanes adapted(const Lanes ends[NUM_BINS + 1], Lanes below)
+{
+    const Lanes bin = below >> BIN_BITS, within = below & ((1 << BIN_BITS) - 1);
+    Lanes lane;
+    for (int i = 0; i < VECTOR; i++)
+        lane[i] = i;
+    const Lanes first = look_up((const int32_t *)ends, bin * VECTOR + lane);
+    const Lanes last = look_up((const int32_t *)ends, (bin + 1) * VECTOR + lane);
+    return first + whole(exact(last - first) * exact(within) / (1 << BIN_BITS));
+}
+
+/* The same of one lane. */
+INLINE int32_t adapted_one(const Lanes ends[NUM_BINS + 1], int lane, int32_t below)
 {
     const int bin = below >> BIN_BITS;
     const int64_t within = below & ((1 << BIN_BITS) - 1);

@@ -33,8 +33,11 @@ typedef struct {
     Lanes log_scales[3][MAX_MIXTURES]; /* entries of the table of inverse scales */
     Lanes coupling[3][MAX_MIXTURES];   /* 1/256 of a level per level */
     Lanes origins[MAX_MIXTURES], slopes[MAX_MIXTURES]; /* of the channel */
-    Lanes contexts[3]; /* of adaptation */
+    Lanes contexts[3];        /* of adaptation */
     Lanes ends[NUM_BINS + 1]; /* where adaptation puts the ends of the bins */
+    Lanes levels;             /* of the channel, as soon as they are known; what follows is the network's view of them */
+    Lanes below, up_to;       /* counts of the levels below them, and of these and them */
+    Lanes probabilities[MAX_MIXTURES];
 } Distribution;
 
 /* Scale shares to weights that sum to 2^14 exactly. Dividends are below 2^45 and divisors below 2^31. */
@@ -146,41 +149,41 @@ static void distribution_start(Distribution *distribution, const Wave *wave)
 /* Entry of the table of logistics. */
 #define ENTRY(origin, boundary, slope) (((origin) + (boundary) * (slope)) >> INVERSE_SCALE_BITS)
 
-/* Counts of one lane's levels below a boundary in 0..256, after adaptation if there is any; 0 to 2^24.
-
-   Boundaries of a lane depend on one another when it is decoded. Vectors over lanes do not pay when it is encoded, either:
-   most of the time goes into looking up. */
-static int32_t counts_below(const Distribution *distribution, int lane, int boundary)
-{
-    const Network *network = distribution->network;
-    const int last = network->logistic_length - 1;
-    int32_t mixed = 0;
-    if (boundary == 0 || boundary == LEVELS)
-        return boundary ? COUNT_TOTAL : 0;
-    for (int k = 0; k < network->mixtures; k++) {
-        const int32_t entry = ENTRY(distribution->origins[k][lane], boundary, distribution->slopes[k][lane]);
-        mixed += distribution->weights[k][lane] * network->logistic[entry < 0 ? 0 : entry > last ? last : entry];
-    }
-    const int32_t below = COUNTS(mixed, boundary);
-    return distribution->adaptation ? adapted(distribution->ends, lane, below) + LEVEL_FLOOR * boundary : below;
-}
-
-/* One logistic below a boundary of each lane, 0..2^16. */
+/* One logistic below boundaries in 0..256; 0 to 2^16. */
 INLINE Lanes component_below(const Distribution *distribution, int k, Lanes boundary)
 {
     const Network *network = distribution->network;
     const Lanes entry = ENTRY(distribution->origins[k], boundary, distribution->slopes[k]);
-    return look_up(network->logistic, clamped(entry, 0, network->logistic_length - 1));
+    const Lanes found = look_up(network->logistic, clamped(entry, 0, network->logistic_length - 1));
+    return chosen(boundary == LEVELS, all(PROBABILITY_ONE), found & (boundary != 0));
+}
+
+/* Counts of the levels below boundaries in 0..256 with what is learned, given those without; 0 to 2^24. */
+INLINE Lanes with_adaptation(const Distribution *distribution, Lanes boundary, Lanes below)
+{
+    if (!distribution->adaptation)
+        return below;
+    const Lanes counts = adapted(distribution->ends, below & (COUNT_TOTAL - 1)) + LEVEL_FLOOR * boundary;
+    return chosen(boundary == LEVELS, all(COUNT_TOTAL), counts);
+}
+
+/* Counts of the levels below boundaries in 0..256; 0 to 2^24. */
+INLINE Lanes counts_below(const Distribution *distribution, Lanes boundary)
+{
+    Lanes mixed = {0};
+    for (int k = 0; k < distribution->network->mixtures; k++)
+        mixed += distribution->weights[k] * component_below(distribution, k, boundary);
+    return with_adaptation(distribution, boundary, COUNTS(mixed, boundary));
 }
 
 /* Components become as probable as they made the level, and the means of later channels move with the residual. */
-INLINE void go_on(Distribution *distribution, Lanes levels, const Lanes *probabilities)
+INLINE void go_on(Distribution *distribution)
 {
     const int channel = distribution->channel, mixtures = distribution->network->mixtures;
-    const Lanes residual = levels - distribution->guess[channel];
+    const Lanes residual = distribution->levels - distribution->guess[channel];
     Lanes shares[MAX_MIXTURES];
     for (int k = 0; k < mixtures; k++) {
-        shares[k] = distribution->weights[k] * (probabilities[k] + 1);
+        shares[k] = distribution->weights[k] * (distribution->probabilities[k] + 1);
         if (channel == 0) {
             distribution->means[1][k] += distribution->coupling[0][k] * residual >> COUPLING_SHIFT;
             distribution->means[2][k] += distribution->coupling[1][k] * residual >> COUPLING_SHIFT;
@@ -190,51 +193,33 @@ INLINE void go_on(Distribution *distribution, Lanes levels, const Lanes *probabi
     normalise(distribution->weights, shares, mixtures);
 }
 
-/* Learn from the levels of the channel. The next one starts when the whole wavefront has been learned from. */
-static void distribution_observe(Distribution *distribution, Lanes levels, int is_last)
+/* Note the levels of the channel. */
+static void distribution_see(Distribution *distribution, Lanes levels)
 {
-    const int channel = distribution->channel;
-    Lanes below = {0}, up_to = {0}, probabilities[MAX_MIXTURES];
+    Lanes below = {0}, up_to = {0};
     for (int k = 0; k < distribution->network->mixtures; k++) {
-        const Lanes left = component_below(distribution, k, levels) & (levels != 0);
-        const Lanes next = component_below(distribution, k, levels + 1);
-        const Lanes right = chosen(levels == LEVELS - 1, all(PROBABILITY_ONE), next);
-        probabilities[k] = right - left;
+        const Lanes left = component_below(distribution, k, levels), right = component_below(distribution, k, levels + 1);
+        distribution->probabilities[k] = right - left;
         below += distribution->weights[k] * left;
         up_to += distribution->weights[k] * right;
     }
+    distribution->levels = levels;
+    distribution->below = COUNTS(below, levels);
+    distribution->up_to = COUNTS(up_to, levels + 1);
+}
+
+/* Learn from the levels seen. The next channel starts when the whole wavefront has been learned from. */
+static void distribution_observe(Distribution *distribution, int is_last)
+{
     const Part *part = &distribution->part;
+    const int channel = distribution->channel;
     if (distribution->adaptation)
-        adaptation_add(distribution->adaptation, part, channel, distribution->contexts[channel], COUNTS(below, levels),
-                       COUNTS(up_to, levels + 1));
+        adaptation_add(distribution->adaptation, part, channel, distribution->contexts[channel], distribution->below,
+                       distribution->up_to);
     if (distribution->regression)
-        regression_see(distribution->regression, part, channel, levels);
+        regression_see(distribution->regression, part, channel, distribution->levels);
     if (!is_last)
-        go_on(distribution, levels, probabilities);
-}
-
-/* A nibble of one lane's sub-pixel: the high one, or the low one after a certain high one. */
-typedef struct {
-    const Distribution *distribution;
-    int lane;
-    int high;            /* -1: this is the high nibble */
-    int32_t first, last; /* the high nibble's interval */
-} Nibble;
-
-INLINE Nibble high_nibble(const Distribution *distribution, int lane)
-{
-    return (Nibble){distribution, lane, -1, 0, COUNT_TOTAL};
-}
-
-/* Left cumulative of a symbol, 0..16. */
-static int32_t nibble_end(const Nibble *nibble, int symbol)
-{
-    if (nibble->high < 0)
-        return counts_below(nibble->distribution, nibble->lane, NIBBLE * symbol);
-    if (symbol == 0 || symbol == NIBBLE)
-        return symbol ? COUNT_TOTAL : 0;
-    const int32_t below = counts_below(nibble->distribution, nibble->lane, NIBBLE * nibble->high + symbol);
-    return (int32_t)((int64_t)(below - nibble->first) * (COUNT_TOTAL - NIBBLE) / (nibble->last - nibble->first)) + symbol;
+        go_on(distribution);
 }
 
 #endif

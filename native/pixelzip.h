@@ -103,7 +103,7 @@ int has_avx512vnni(void);
 int has_avx2(void);
 int has_neondotprod(void);
 Product product_avx512vnni, product_avx2, product_neondotprod;
-Product depthwise_avx2, depthwise_neondotprod;
+Product depthwise_avx512vnni, depthwise_avx2, depthwise_neondotprod;
 
 /* runs.c */
 int make_runs(Layer *layer); /* 0: out of memory */

@@ -9,7 +9,7 @@ typedef struct {
     Adaptation *adaptation;      /* NULL: the network has none */
     Regression *regression;      /* the same */
     Distribution *distributions; /* of the pixels of one wavefront, VECTOR in each */
-    Nibble *nibbles;             /* of every lane */
+    Nibbles *nibbles;            /* the same */
     int num_steps;
     uint64_t start;
     Times times;
@@ -25,7 +25,7 @@ static int walk_start(Walk *walk, const Network *network, const Tile *tile)
     walk->adaptation = network->is_adaptive ? adaptation_new(tile) : NULL;
     walk->regression = network->is_regressive ? regression_new(tile) : NULL;
     walk->distributions = aligned_alloc(_Alignof(Distribution), sizeof *walk->distributions * num_parts);
-    walk->nibbles = malloc(sizeof *walk->nibbles * (size_t)tile->height);
+    walk->nibbles = aligned_alloc(_Alignof(Nibbles), sizeof *walk->nibbles * num_parts);
     return walk->predictor && walk->distributions && walk->nibbles && (walk->adaptation || !network->is_adaptive) &&
            (walk->regression || !network->is_regressive);
 }
@@ -80,28 +80,6 @@ static uint8_t *pixel_of(const Tile *tile, const Wave *wave, int lane)
     return tile->pixels + 3 * ((ptrdiff_t)row * tile->width + wave->step - 2 * row);
 }
 
-static void write_interval(const Nibble *nibble, int symbol, int32_t *left, int32_t *count, int32_t *last)
-{
-    *left = nibble_end(nibble, symbol);
-    *last = nibble_end(nibble, symbol + 1);
-    *count = *last - *left;
-}
-
-/* Write the 2 * lanes intervals of one channel of a wavefront. */
-static void channel_intervals(Walk *walk, const Tile *tile, const Wave *wave, int channel, int32_t *left,
-                              int32_t *counts)
-{
-    for (int lane = 0; lane < wave->lanes; lane++) {
-        const int level = pixel_of(tile, wave, lane)[channel];
-        Nibble nibble = high_nibble(walk->distributions + lane / VECTOR, lane % VECTOR);
-        write_interval(&nibble, level / NIBBLE, left + lane, counts + lane, &nibble.last);
-        nibble.high = level / NIBBLE;
-        nibble.first = left[lane];
-        int32_t last;
-        write_interval(&nibble, level % NIBBLE, left + wave->lanes + lane, counts + wave->lanes + lane, &last);
-    }
-}
-
 static Lanes levels_of(const Tile *tile, const Wave *wave, const Part *part, int channel)
 {
     int32_t values[VECTOR] = {0};
@@ -112,14 +90,39 @@ static Lanes levels_of(const Tile *tile, const Wave *wave, const Part *part, int
     return levels;
 }
 
-/* Learn from one channel of a wavefront, and go on to the next unless it was the last. */
-static void observe(Walk *walk, const Tile *tile, const Wave *wave, int channel, int is_last)
+/* Note one channel of a wavefront. */
+static void see(Walk *walk, const Tile *tile, const Wave *wave, int channel)
 {
-    if (is_last && !walk->adaptation && !walk->regression)
-        return;
+    for (int i = 0; i < num_parts(wave); i++) {
+        Distribution *distribution = walk->distributions + i;
+        distribution_see(distribution, levels_of(tile, wave, &distribution->part, channel));
+    }
+}
+
+static void write_intervals(Interval interval, int count, int32_t *left, int32_t *counts)
+{
+    memcpy(left, &interval.left, (size_t)count * sizeof *left);
+    memcpy(counts, &interval.count, (size_t)count * sizeof *counts);
+}
+
+/* Write the 2 * lanes intervals of one channel of a wavefront. */
+static void channel_intervals(Walk *walk, const Wave *wave, int32_t *left, int32_t *counts)
+{
+    for (int i = 0; i < num_parts(wave); i++) {
+        const Distribution *distribution = walk->distributions + i;
+        const Interval high = high_interval(distribution);
+        const int first = distribution->part.first_lane, low = wave->lanes + first, count = distribution->part.num_lanes;
+        write_intervals(high, count, left + first, counts + first);
+        write_intervals(low_interval(distribution, high), count, left + low, counts + low);
+    }
+}
+
+/* Learn from the channel seen, and go on to the next unless it was the last. */
+static void observe(Walk *walk, const Wave *wave, int channel, int is_last)
+{
     Distribution *const first = walk->distributions, *const end = first + num_parts(wave);
     for (Distribution *distribution = first; distribution < end; distribution++)
-        distribution_observe(distribution, levels_of(tile, wave, &distribution->part, channel), is_last);
+        distribution_observe(distribution, is_last);
     for (Distribution *distribution = first; walk->adaptation && distribution < end; distribution++)
         adaptation_forget(walk->adaptation, &distribution->part, channel, distribution->contexts[channel]);
     if (walk->regression)
@@ -137,10 +140,11 @@ int tile_intervals(const Network *network, Tile tile, int num_channels, int32_t 
     for (int step = 0; is_ready && step < walk.num_steps; step++) {
         const Wave wave = walk_step(&walk, network, &tile, step);
         for (int channel = 0; channel < num_channels; channel++) {
-            channel_intervals(&walk, &tile, &wave, channel, left, counts);
+            see(&walk, &tile, &wave, channel);
+            channel_intervals(&walk, &wave, left, counts);
             left += 2 * wave.lanes;
             counts += 2 * wave.lanes;
-            observe(&walk, &tile, &wave, channel, channel == num_channels - 1);
+            observe(&walk, &wave, channel, channel == num_channels - 1);
         }
     }
     walk_end(&walk);
@@ -148,24 +152,28 @@ int tile_intervals(const Network *network, Tile tile, int num_channels, int32_t 
 }
 
 /* `rest` is NULL except for the last pixel of a short stream. */
-static int next_nibble(Decoder *decoder, Rest *rest, const Nibble *nibble, int32_t *first, int32_t *last)
+static Bracket next_nibble(Decoder *decoder, Rest *rest, const Nibbles *nibbles, int lane)
 {
-    return rest ? decode_last_nibble(rest, nibble, first, last) : decode_nibble(decoder, nibble, first, last);
+    return rest ? decode_last_nibble(rest, nibbles, lane) : decode_nibble(decoder, nibbles, lane);
 }
 
 static void decode_channel(Walk *walk, const Tile *tile, const Wave *wave, int channel, Decoder *decoder, Rest *rest)
 {
-    int32_t first, last;
-    for (int lane = 0; lane < wave->lanes; lane++) {
-        Nibble *nibble = walk->nibbles + lane;
-        *nibble = high_nibble(walk->distributions + lane / VECTOR, lane % VECTOR);
-        nibble->high = next_nibble(decoder, rest, nibble, &first, &last);
-        nibble->first = first;
-        nibble->last = last;
+    for (int i = 0; i < num_parts(wave); i++) {
+        Nibbles *nibbles = walk->nibbles + i;
+        *nibbles = high_nibbles(walk->distributions + i);
+        for (int lane = 0; lane < part_of(wave, i).num_lanes; lane++) {
+            const Bracket found = next_nibble(decoder, rest, nibbles, lane);
+            nibbles->high[lane] = found.symbol;
+            nibbles->interval.left[lane] = found.first;
+            nibbles->interval.count[lane] = found.last - found.first;
+        }
+        low_nibbles(nibbles);
     }
     for (int lane = 0; lane < wave->lanes; lane++) {
-        const int low = next_nibble(decoder, rest, walk->nibbles + lane, &first, &last);
-        pixel_of(tile, wave, lane)[channel] = (uint8_t)(NIBBLE * walk->nibbles[lane].high + low);
+        const Nibbles *nibbles = walk->nibbles + lane / VECTOR;
+        const Bracket found = next_nibble(decoder, rest, nibbles, lane % VECTOR);
+        pixel_of(tile, wave, lane)[channel] = (uint8_t)(NIBBLE * nibbles->high[lane % VECTOR] + found.symbol);
     }
 }
 
@@ -191,7 +199,8 @@ int tile_decode(const Network *network, Tile tile, int num_channels, int is_shor
         const Wave wave = walk_step(&walk, network, &tile, step);
         for (int channel = 0; *is_complete && channel < num_channels; channel++) {
             decode_channel(&walk, &tile, &wave, channel, &decoder, is_last ? rest : NULL);
-            observe(&walk, &tile, &wave, channel, channel == num_channels - 1);
+            see(&walk, &tile, &wave, channel);
+            observe(&walk, &wave, channel, channel == num_channels - 1);
         }
         if (num_channels == 1)
             repeat_grey(&tile, &wave);
