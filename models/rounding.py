@@ -8,6 +8,7 @@ before they are rounded, and its bias after that.
 
 from __future__ import annotations
 
+import contextlib
 import copy
 from collections.abc import Sequence
 from typing import Any, Final
@@ -110,11 +111,21 @@ def rounded(weight: Tensor, step: Tensor, moments: Tensor) -> Tensor:
     return left[:, order.argsort()]
 
 
+class _Reached(Exception):
+    """Ends a network's forward pass at the layer whose arguments are wanted."""
+
+
 def _arguments(network: ConePixelCNN, module: ConeLayer, pixels: Tensor) -> tuple[Tensor, Tensor | None, Any]:
     """Return what the layer reads, (batch, in, H', W'), its residual and the shape (H, W) of its outputs."""
     arguments = list[Any]()
-    handle = module.register_forward_pre_hook(lambda _, given: arguments.extend(given))
-    network(pixels)
+
+    def keep(_: Any, given: tuple[Any, ...]) -> None:
+        arguments.extend(given)
+        raise _Reached
+
+    handle = module.register_forward_pre_hook(keep)
+    with contextlib.suppress(_Reached):
+        network(pixels)
     handle.remove()
     source, residual, shape, _ = arguments
     return source, residual, shape
