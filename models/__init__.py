@@ -80,6 +80,9 @@ DEFAULT_MODEL: Final = "photo"
 PLANES_SUFFIX: Final = "-planes"
 """What the name of a family's companion, for images on a colour lattice, ends in: photo-planes serves all photo-*."""
 
+_GUIDES: Final = {"photo-max": "photo-fast"}
+"""Models for which bytes count more than time, and the fast ones that find out which way round tiles cost least."""
+
 
 def load(model: str) -> IntegerNetwork:
     """Load a shipped model by name, or any model file by a path that ends in ``.safetensors``.
@@ -105,6 +108,11 @@ def companion(name: str) -> str | None:
     names = {entry.name for entry in MODELS}
     wanted = f"{name.partition('-')[0]}{PLANES_SUFFIX}"
     return wanted if name in names - {wanted} and wanted in names else None
+
+
+def guide(name: str) -> str | None:
+    """Return the name of the model that turns tiles for a shipped model, None when they stay as they are."""
+    return _GUIDES.get(name)
 
 
 def load_identified(identifier: bytes) -> IntegerNetwork:

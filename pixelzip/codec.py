@@ -213,7 +213,7 @@ def _stripped(picture: Picture, strip: bool) -> Picture:
 
 
 def find_networks(model: str) -> Networks:
-    """Load a model and its companion for planes; raises UnknownModel.
+    """Load a model, its companion for planes and its guide; raises UnknownModel.
 
     A model file for planes goes with the default model, one for pixels goes alone.
     """
@@ -222,8 +222,8 @@ def find_networks(model: str) -> Networks:
         raise UnknownModel(f"the model {model} needs to be told an image's class, which files do not hold")
     if network.config.is_for_planes:
         return Networks(load_model(models.DEFAULT_MODEL), network)
-    companion = models.companion(model)
-    return Networks(network, load_model(companion) if companion else None)
+    others = [load_model(name) if name else None for name in (models.companion(model), models.guide(model))]
+    return Networks(network, *others)
 
 
 def load_model(model: str) -> IntegerNetwork:

@@ -10,24 +10,15 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from pixelzip import container, fallback, lattice
+from pixelzip import container, fallback, lattice, orientation
 from pixelzip import image as images
-from pixelzip.container import (
-    BODY_MODEL,
-    BODY_PNG,
-    CODED,
-    CONSTANT,
-    LATTICE_MODES,
-    STORED,
-    Component,
-    Header,
-)
+from pixelzip.container import BODY_MODEL, BODY_PNG, CODED, CONSTANT, LATTICE_MODES, STORED, Component, Header
 from pixelzip.errors import CorruptFile
 from pixelzip.image import Picture
 from pixelzip.models.integer import IntegerNetwork
 from pixelzip.streams import CodedTile, Tile, decode_tiles, encode_tiles, measure_tiles
 from pixelzip.threads import in_threads
-from pixelzip.tiles import Box, Tiling
+from pixelzip.tiles import Box, Tiling, turned, turned_back, turned_size
 
 Pixels = NDArray[np.uint8]
 CodedFile = tuple[Header, Sequence[bytes]]
@@ -45,13 +36,17 @@ _NEVER_MODELLED: Final = frozenset({"1", "P"})
 
 @dataclass(frozen=True, eq=False)
 class Networks:
-    """The network for pixels as they are, and the one for planes of a lattice, if there is one."""
+    """The network for pixels as they are, and the one for planes of a lattice, if there is one.
+
+    With a ``guide``, a fast network, tiles are turned the way round that costs it least.
+    """
 
     pixels: IntegerNetwork
     planes: IntegerNetwork | None = None
+    guide: IntegerNetwork | None = None
 
     def __iter__(self) -> Iterator[IntegerNetwork]:
-        """Yield those that there are."""
+        """Yield those that code pixels."""
         return filter(None, (self.pixels, self.planes))
 
     def find(self, identifier: bytes) -> IntegerNetwork | None:
@@ -104,14 +99,23 @@ def compress(
     networks: Networks, pictures: Sequence[Picture], device: str, num_threads: int | None
 ) -> list[bytes | None]:
     """Code every picture that a network codes: with its lattice, or without where that makes a smaller file."""
-    prepared = in_threads(functools.partial(prepare, networks=networks), pictures, num_threads)
-    files = encode(networks, prepared, device, num_threads)
+    prepared, files = _compress(networks, pictures, device, num_threads)
     unsure = [index for index, one in enumerate(prepared) if one.header.lattice and _is_clamped(pictures[index])]
-    alone = Networks(networks.pixels)
-    others = encode(alone, [prepare(pictures[index], alone) for index in unsure], device, num_threads)
+    alone = Networks(networks.pixels, guide=networks.guide)
+    _, others = _compress(alone, [pictures[index] for index in unsure], device, num_threads)
     for index, other in zip(unsure, others, strict=True):
         files[index] = min(filter(None, (files[index], other)), key=len)
     return files
+
+
+def _compress(
+    networks: Networks, pictures: Sequence[Picture], device: str, num_threads: int | None
+) -> tuple[list[Prepared], list[bytes | None]]:
+    prepared = in_threads(functools.partial(prepare, networks=networks), pictures, num_threads)
+    if networks.guide is not None:
+        choose = functools.partial(orientation.choose, networks.guide, device=device, num_threads=num_threads)
+        prepared = [replace(picture, header=choose(picture.header, picture.components)) for picture in prepared]
+    return prepared, encode(networks, prepared, device, num_threads)
 
 
 def _is_clamped(picture: Picture) -> bool:
@@ -154,7 +158,7 @@ def decode(
         places = [place for _, part in parts for place in part]
         tiles = decode_tiles(network, [place.tile for place in places], device, num_threads)
         for place, pixels in zip(places, tiles, strict=True):
-            place.target[:] = pixels[place.part.slices]
+            place.fill(pixels)
         for index, (components, _) in zip(chosen, parts, strict=True):
             decoded[index] = from_planes(files[index][0], components, regions[index])
     return decoded
@@ -172,10 +176,10 @@ def _streams_to_code(picture: Prepared) -> list[Tile | bytes]:
     """List a picture's streams in order: tiles that are still to be coded, bytes of what is stored."""
     header, streams = picture.header, list[Tile | bytes]()
     assert header.tiling is not None
-    for component, pixels in zip(header.components, picture.components, strict=True):
+    for index, (component, pixels) in enumerate(zip(header.components, picture.components, strict=True)):
         if component.coding == CODED:
-            for box in header.tiling.boxes():
-                tile = np.ascontiguousarray(pixels[box.slices])
+            for number, box in enumerate(header.tiling.boxes()):
+                tile = np.ascontiguousarray(turned(pixels[box.slices], header.orientation(index, number)))
                 streams.append(Tile(tile, header.seal(len(streams)), header.origin))
         elif component.coding == STORED:
             streams.append(fallback.write_stored(pixels, header.seal(len(streams))))
@@ -186,7 +190,7 @@ def _streams_to_code(picture: Prepared) -> list[Tile | bytes]:
 class Place:
     """A tile still to be decoded, the part of it that is wanted, and the pixels of a component that this part fills.
 
-    ``component`` and ``number`` say which it is, tiles numbered row by row from 0.
+    ``component`` and ``number`` say which it is, tiles numbered row by row from 0, ``orientation`` which way round.
     """
 
     tile: CodedTile
@@ -194,6 +198,11 @@ class Place:
     target: Pixels
     component: int
     number: int
+    orientation: int
+
+    def fill(self, pixels: Pixels) -> None:
+        """Put the decoded tile where it belongs."""
+        self.target[:] = turned_back(pixels, self.orientation)[self.part.slices]
 
 
 def places_to_decode(
@@ -222,10 +231,11 @@ def places_to_decode(
         else:
             for number, box in enumerate(header.tiling.boxes()):
                 if (wanted := box.meet(region)) is not None:
-                    shape = (box.height, box.width, num_channels)
+                    way = header.orientation(len(components) - 1, number)
+                    shape = (*turned_size(box, way), num_channels)
                     tile = CodedTile(streams[index], shape, header.seal(index), header.origin)
                     target = pixels[wanted.seen_from(region).slices]
-                    places.append(Place(tile, wanted.seen_from(box), target, len(components) - 1, number))
+                    places.append(Place(tile, wanted.seen_from(box), target, len(components) - 1, number, way))
                 index += 1
     return components, places
 

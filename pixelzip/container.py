@@ -14,15 +14,15 @@ from pixelzip.fields import Reader, inflate, write_varint
 from pixelzip.image import MODES, Block, Mode
 from pixelzip.lattice import GRID, Lattice
 from pixelzip.models.conversion import CONVERSIONS
-from pixelzip.tiles import Box, Tiling, from_code
+from pixelzip.tiles import ORIENTATIONS, Box, Tiling, from_code
 
 SIGNATURE: Final = b"\x89PZ\r\n"
 PACK_SIGNATURE: Final = b"\x89PZP\r\n"
 DEFAULT_MAX_PIXELS: Final = 2**28
 
-BODY_MODEL, BODY_PNG, BODY_WEBP = range(3)
+BODY_MODEL, BODY_PNG, BODY_WEBP, _BODY_CHANGED = range(4)
+"""The last one stands in a file for BODY_MODEL with a lattice, or with tiles that are turned."""
 BODY_NAMES: Final = ("model", "png", "webp")
-
 LATTICE_MODES: Final = frozenset({"RGB", "RGBA"})
 
 CODED, CONSTANT, STORED = range(3)
@@ -36,8 +36,8 @@ MAX_DIMENSION: Final = 2**31 - 1
 
 _MODE_BITS: Final = 0x0F
 _BODY_SHIFT: Final = 4
-_BODY_LATTICE: Final = 3
-"""What stands in a file for BODY_MODEL with a lattice."""
+_NO_CONVERSION: Final = 255
+"""What stands for a lattice's conversion where tiles are turned."""
 _METADATA_BIT: Final = 0x40
 _NEWER_VERSION_BIT: Final = 0x80
 
@@ -54,7 +54,8 @@ class Component:
 class Header:
     """Everything before the streams. ``model``, ``tiling`` and ``components`` matter for BODY_MODEL only.
 
-    With a ``lattice`` the first component is coded as planes.
+    With a ``lattice`` the first component is coded as planes; without one ``orientations`` may say, one byte for each
+    of its tiles, which way round they are coded.
     """
 
     mode: Mode
@@ -66,6 +67,7 @@ class Header:
     tiling: Tiling | None = None
     components: tuple[Component, ...] = ()
     lattice: Lattice | None = None
+    orientations: bytes = b""
 
     @property
     def box(self) -> Box:
@@ -89,6 +91,10 @@ class Header:
         per_coding = {CODED: self.tiling.num_tiles, CONSTANT: 0, STORED: 1}
         return sum(per_coding[component.coding] for component in self.components)
 
+    def orientation(self, component: int, number: int) -> int:
+        """Return which way round a tile of a component is coded, tiles numbered row by row from 0."""
+        return self.orientations[number] if self.orientations and component == 0 else 0
+
     def seal(self, index: int) -> int:
         """Return the CRC32 that a stream's pixels are chained to: it binds them to this header and to their place."""
         return zlib.crc32(struct.pack("<I", index), self._checksum)
@@ -101,15 +107,14 @@ class Header:
 
 def write(header: Header, streams: Sequence[bytes]) -> bytes:
     """Assemble a file. For BODY_PNG and BODY_WEBP ``streams`` is the checksum and the embedded file."""
-    body = _BODY_LATTICE if header.lattice else header.body
+    body = _BODY_CHANGED if header.lattice or header.orientations else header.body
     first = header.mode.identifier | body << _BODY_SHIFT | (_METADATA_BIT if header.blocks else 0)
     parts = [SIGNATURE, bytes([first]), write_varint(header.width), write_varint(header.height)]
     if header.blocks:
         section = b"".join(_block(kind, data) for kind, data in header.blocks)
         parts += [write_varint(len(section)), struct.pack("<I", zlib.crc32(section)), section]
     if header.body == BODY_MODEL:
-        parts.append(_model_fields(header))
-        parts += [write_varint(len(stream)) for stream in streams[:-1]]
+        parts += [_model_fields(header), *(write_varint(len(stream)) for stream in streams[:-1])]
     return b"".join([*parts, *streams])
 
 
@@ -142,9 +147,11 @@ def read(data: bytes, max_pixels: int = DEFAULT_MAX_PIXELS, *, is_damaged: bool 
     if body in (BODY_PNG, BODY_WEBP):
         return Header(mode, width, height, body, blocks), [reader.take(4, "checksum"), reader.rest()]
     model = reader.take(2, "model identifier")
-    lattice = _read_lattice(reader, mode) if body == _BODY_LATTICE else None
-    tiling = _read_tiling(reader, width, height)
-    header = Header(mode, width, height, BODY_MODEL, blocks, model, tiling, _read_components(reader, mode), lattice)
+    conversion = reader.take(1, "conversion")[0] if body == _BODY_CHANGED else _NO_CONVERSION
+    lattice = None if conversion == _NO_CONVERSION else _read_lattice(reader, mode, conversion)
+    tiling, components = _read_tiling(reader, width, height), _read_components(reader, mode)
+    turns = b"" if lattice or body == BODY_MODEL else _read_orientations(reader, tiling.num_tiles)
+    header = Header(mode, width, height, BODY_MODEL, blocks, model, tiling, components, lattice, turns)
     return header, _read_streams(reader, header.num_streams, is_damaged)
 
 
@@ -175,8 +182,7 @@ def _parse_blocks(section: bytes, checksum: int) -> tuple[Block, ...]:
     return tuple(blocks)
 
 
-def _read_lattice(reader: Reader, mode: Mode) -> Lattice:
-    identifier = reader.take(1, "conversion")[0]
+def _read_lattice(reader: Reader, mode: Mode, identifier: int) -> Lattice:
     if identifier >= len(CONVERSIONS):
         raise UnsupportedVersion("the file was written by a newer version of pixelzip")
     if mode.name not in LATTICE_MODES:
@@ -207,6 +213,13 @@ def _read_components(reader: Reader, mode: Mode) -> tuple[Component, ...]:
     return tuple(components)
 
 
+def _read_orientations(reader: Reader, num_tiles: int) -> bytes:
+    orientations = reader.take(num_tiles, "orientations")
+    if max(orientations) not in ORIENTATIONS:
+        raise UnsupportedVersion("the file was written by a newer version of pixelzip")
+    return orientations
+
+
 def _read_streams(reader: Reader, num_streams: int, is_damaged: bool) -> list[bytes]:
     if num_streams * LEAST_STREAM_BYTES > reader.num_left and not is_damaged:
         raise CorruptFile(f"the file is too short for its {num_streams} streams")
@@ -218,14 +231,15 @@ def _read_streams(reader: Reader, num_streams: int, is_damaged: bool) -> list[by
 def _model_fields(header: Header) -> bytes:
     assert header.tiling is not None
     tile_code = b"" if header.tiling.is_single else bytes([header.tiling.code])
-    lattice = b"" if header.lattice is None else _lattice_fields(header.lattice)
     codings = [bytes([component.coding]) + component.constant for component in header.components[1:]]
-    return b"".join([header.model, lattice, tile_code, *codings])
+    return b"".join([header.model, _conversion_fields(header), tile_code, *codings, header.orientations])
 
 
-def _lattice_fields(lattice: Lattice) -> bytes:
-    row, column = lattice.origin
-    fields = bytes([lattice.conversion.identifier, GRID * row + column])
+def _conversion_fields(header: Header) -> bytes:
+    lattice = header.lattice
+    if lattice is None:
+        return bytes([_NO_CONVERSION]) if header.orientations else b""
+    fields = bytes([lattice.conversion.identifier, GRID * lattice.origin[0] + lattice.origin[1]])
     return fields + write_varint(len(lattice.corrections)) + lattice.corrections
 
 

@@ -98,7 +98,7 @@ def _decoded(
         if isinstance(result, CorruptFile):
             damaged.append((place.component, place.number))
         else:
-            place.target[:] = result
+            place.fill(result)
     if sum(component == 0 for component, _ in damaged) == len(boxes):
         raise CorruptFile("nothing can be salvaged: no tile matches its checksum")
     parts = components.from_planes(header, parts, header.box)

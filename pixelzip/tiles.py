@@ -6,6 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+import numpy as np
+from numpy.typing import NDArray
+
 from pixelzip.errors import OutsideImage
 
 SINGLE_TILE_PIXELS: Final = 2**16
@@ -15,6 +18,11 @@ MAX_TILE_PIXELS: Final = 2**20
 """Bounds what a decoder must hold for one stream."""
 
 _LEAST_LOG2: Final = 6
+
+ORIENTATIONS: Final = range(8)
+"""Ways round of a tile. Bits: mirrored left to right, then top to bottom, then rows and columns exchanged."""
+
+_MIRRORED, _FLIPPED, _EXCHANGED = 1, 2, 4
 
 
 @dataclass(frozen=True)
@@ -102,3 +110,23 @@ def from_code(width: int, height: int, code: int) -> Tiling:
     if tile_width * tile_height > MAX_TILE_PIXELS:
         raise ValueError(f"tiles of {tile_width}x{tile_height} pixels exceed {MAX_TILE_PIXELS} pixels")
     return Tiling(width, height, tile_width, tile_height)
+
+
+def turned(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
+    """Return a tile (h, w, C) another way round, (w, h, C) where rows and columns are exchanged."""
+    if orientation & _MIRRORED:
+        pixels = pixels[:, ::-1]
+    if orientation & _FLIPPED:
+        pixels = pixels[::-1]
+    return pixels.swapaxes(0, 1) if orientation & _EXCHANGED else pixels
+
+
+def turned_back(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
+    """Undo ``turned``."""
+    pixels = pixels.swapaxes(0, 1) if orientation & _EXCHANGED else pixels
+    return turned(pixels, orientation & (_MIRRORED | _FLIPPED))
+
+
+def turned_size(box: Box, orientation: int) -> tuple[int, int]:
+    """Return height and width of a tile another way round."""
+    return (box.width, box.height) if orientation & _EXCHANGED else (box.height, box.width)

@@ -90,8 +90,7 @@ def digest(model: str, threads: int | None = None, device: str = "cpu") -> str:
 
 def _coded(picture: NDArray[np.generic], model: str, threads: int | None, device: str) -> bytes:
     """Return the network's file, also where PNG or WebP would be smaller."""
-    networks = find_networks(model)
-    file = components.encode(networks, [components.prepare(images.read(picture), networks)], device, threads)[0]
+    file = components.compress(find_networks(model), [images.read(picture)], device, threads)[0]
     assert file is not None
     return file
 

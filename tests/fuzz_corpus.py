@@ -91,6 +91,7 @@ def _tiny(folder: Path) -> Iterator[Seed]:
         if not name.startswith(("RGB16", "RGBA16")):
             yield Seed(f"{name}-fallback.pxz", fallback.smallest(image.read(picture), None), str(model))
     yield from _lattices(folder, str(model))
+    yield from _turned(str(model))
     yield from _packs(str(model))
 
 
@@ -133,6 +134,16 @@ def _lattices(folder: Path, pixels_model: str) -> Iterator[Seed]:
         data = components.encode(Networks(pixels, planes), [Prepared(header, (luma,))], "cpu", None)[0]
         assert data is not None
         yield Seed(f"lattice-{conversion.name}.pxz", data, str(path))
+
+
+def _turned(model: str) -> Iterator[Seed]:
+    networks = find_networks(model)
+    for orientation, channels in ((1, 3), (6, 4)):
+        picture = components.prepare(image.read(smooth_image(1, 2, channels)), networks)
+        header = replace(picture.header, orientations=bytes([orientation]))
+        data = components.encode(networks, [replace(picture, header=header)], "cpu", None)[0]
+        assert data is not None
+        yield Seed(f"turned-{orientation}.pxz", data, model)
 
 
 def _packs(model: str) -> Iterator[Seed]:

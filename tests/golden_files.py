@@ -15,7 +15,7 @@ from test_codec import MODES, make_image
 from test_lattice import photograph
 
 import pixelzip
-from pixelzip import components, container, fallback, image, models, pack_container
+from pixelzip import codec, components, container, fallback, image, models, pack_container
 from pixelzip.container import BODY_PNG, BODY_WEBP, Component
 from pixelzip.image import MODES_BY_NAME
 from pixelzip.models.export import export_network
@@ -80,7 +80,7 @@ def files_of_bodies() -> dict[str, bytes]:
 
 
 def files_of_features(pixels: str, planes: str) -> dict[str, bytes]:
-    """Return files with what no other has: stored components, all metadata, planes with alpha and in tiles."""
+    """Return files with what no other has: stored components, all metadata, planes with alpha and in tiles, turning."""
     noise = np.random.default_rng(0).integers(0, 256, (9, 8, 1), dtype=np.uint8)
     deep = smooth_image(9, 8, 1).astype(np.uint16) * 256 + noise
     lattice, opaque = photograph(70, 90), np.full((70, 90, 1), 255, np.uint8)
@@ -95,6 +95,9 @@ def files_of_features(pixels: str, planes: str) -> dict[str, bytes]:
         f"{pixels}-pack-names.pxzp": pack([smooth_image(5, 4, seed=seed) for seed in range(3)], names=["x", "y", "z"]),
         f"{planes}-RGBA.pxz": _coded(np.concatenate((lattice, opaque), axis=2)),
         f"{planes}-tiles.pxz": _coded(photograph(260, 270)[5:, 3:]),
+        f"{pixels}-turned.pxz": _turned(smooth_image(257, 260), 3, 6),
+        f"{pixels}-turned-L.pxz": _turned(smooth_image(9, 14, 1)[..., 0], 5),
+        f"{pixels}-turned-RGBA.pxz": _turned(smooth_image(9, 14, 4), 7),
     }
 
 
@@ -104,6 +107,7 @@ def broken_features(pixels: str, planes: str) -> dict[str, bytes]:
     header, streams = container.read(good[f"{pixels}-stored-RGBA"])
     lattice, planes_streams = container.read(good[f"{planes}-RGBA"])
     assert lattice.lattice is not None
+    turned, turned_streams = container.read(good[f"{pixels}-turned-L"])
     place = good[f"{planes}-RGBA"].index(lattice.model) + len(lattice.model)
     rgb, png, webp = MODES_BY_NAME["RGB"], good["png-RGB"], good["webp-RGB"]
     sides = webp.index(b"WEBPVP8L") + 13
@@ -124,6 +128,8 @@ def broken_features(pixels: str, planes: str) -> dict[str, bytes]:
         "UnsupportedVersion-lattice.pxz": good[f"{planes}-RGBA"][:place]
         + b"\x0a"
         + good[f"{planes}-RGBA"][place + 1 :],
+        "UnsupportedVersion-orientation.pxz": container.write(replace(turned, orientations=b"\x08"), turned_streams),
+        "CorruptFile-orientation.pxz": container.write(replace(turned, orientations=b"\x04"), turned_streams),
         "UnknownModel-pack.pxzp": pack_container.write(b"zz", [Shape(rgb, 2, 2, STREAM)], [b"ab"], None, None),
         "ImageTooLarge-pack.pxzp": pack_container.write(
             header.model, [Shape(rgb, 2**16, 2**16, FILE)], [b"ab"], None, None
@@ -146,6 +152,15 @@ def _coded(picture: Any, model: str = models.DEFAULT_MODEL) -> bytes:
     """Compress with the network even where PNG or WebP would be smaller."""
     with mock.patch.object(fallback, "_may_lose", return_value=False):
         data: bytes = pixelzip.compress(picture, model)
+    return data
+
+
+def _turned(picture: Any, *orientations: int) -> bytes:
+    networks = codec.find_networks(models.DEFAULT_MODEL)
+    prepared = components.prepare(image.read(picture), networks)
+    header = replace(prepared.header, orientations=bytes(orientations))
+    data = components.encode(networks, [replace(prepared, header=header)], "cpu", None)[0]
+    assert data is not None
     return data
 
 

@@ -15,6 +15,7 @@ import pytest
 from conftest import smooth_image
 
 import pixelzip.pillow
+from pixelzip import container
 from pixelzip.container import PACK_SIGNATURE, SIGNATURE
 
 ROOT = Path(__file__).parent.parent
@@ -47,7 +48,8 @@ def ask_file(*arguments: str | Path) -> str:
         ("photo-1-I16-smooth.pxz", "16-bit grey, "),
         ("photo-1-RGB16.pxz", "16-bit RGB, "),
         ("photo-1-RGBA16.pxz", "16-bit RGBA, "),
-        ("photo-planes-1-lattice-JFIF.pxz", "RGB, coded by a network on a colour lattice"),
+        ("photo-planes-1-lattice-JFIF.pxz", "RGB, coded by a network on a colour lattice or in turned tiles"),
+        ("photo-6-turned-L.pxz", "grey, coded by a network on a colour lattice or in turned tiles"),
     ],
 )
 def test_file_knows_images(name: str, wanted: str) -> None:
@@ -61,8 +63,10 @@ def test_file_agrees_with_info() -> None:
     bodies = {"model": "coded by a network", "png": "embedded PNG", "webp": "embedded WebP"}
     for path in GOLDEN.glob("*.pxz"):
         info, description = pixelzip.info(path.read_bytes()), ask_file(path)
+        header, _ = container.read(path.read_bytes())
         assert bodies[info.body] in description
-        assert ("on a colour lattice" in description) == (info.lattice is not None)
+        is_changed = header.lattice is not None or header.orientations != b""
+        assert ("on a colour lattice or in turned tiles" in description) == is_changed
         if info.metadata:
             assert description.endswith(", with metadata")
 
