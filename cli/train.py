@@ -27,6 +27,11 @@ if TYPE_CHECKING:
 @click.option("--blocks", help="Residual blocks at each resolution, as in 2,4; paper: one number. Default: 6, paper 5.")
 @click.option("--mixtures", type=click.IntRange(min=1), help="Default: 5, paper 10.")
 @click.option("--depthwise", is_flag=True, help="Spatial layers read one channel each; family cone only.")
+@click.option(
+    "--regression-rows",
+    type=click.IntRange(min=8),
+    help="Rows of a tile that the regression of means learns from together; family cone only. Default: all alike.",
+)
 @click.option("--dropout", type=float, help="Default: 0, paper 0.5.")
 @click.option("--class-conditional", is_flag=True, help="Family paper on CIFAR-10 only: to draw images of a class.")
 @click.option("--steps", default=6000, show_default=True, type=click.IntRange(min=1))
@@ -63,6 +68,7 @@ def train(
     blocks: str | None,
     mixtures: int | None,
     depthwise: bool,
+    regression_rows: int | None,
     dropout: float | None,
     class_conditional: bool,
     steps: int,
@@ -86,6 +92,7 @@ def train(
     try:
         _check(small_images, planes or cifar10, initial)
         sizes = {"channels": channels, "mixtures": mixtures, "dropout": dropout, "depthwise": depthwise or None}
+        sizes |= {"regression_rows": regression_rows}
         network = _network(family, sizes, blocks, planes, cifar10, class_conditional)
         config = TrainingConfig(
             data=data,
@@ -130,8 +137,10 @@ def _network(
         period = PLANES_PERIOD if planes else SIDE if cifar10 else 0
         cone = ConeConfig(**given, period=period, adaptive=not cifar10, regression=not cifar10)
         return replace(cone, blocks=counts) if counts else cone
-    if planes or "depthwise" in given or len(counts) > 1:
-        raise ValueError("networks of the paper's family have one number of blocks, are not for planes nor depthwise")
+    if planes or given.keys() & {"depthwise", "regression_rows"} or len(counts) > 1:
+        raise ValueError(
+            "networks of the paper's family have one number of blocks, no planes, no regression and no depthwise layers"
+        )
     paper = PaperConfig(**given, num_classes=NUM_CLASSES * class_conditional)
     return replace(paper, blocks=counts[0]) if counts else paper
 

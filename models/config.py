@@ -27,6 +27,12 @@ POSITION_STEP: Final = 16
 PLANES_PERIOD: Final = 16
 """Networks for luma and chroma planes know their place in a 16x16 block: 8x8 transforms, chroma halved."""
 
+LEAST_BAND_ROWS: Final = 8
+"""Neighbouring pixels that the extension codes side by side are then of two bands at most."""
+
+MAX_BAND_ROWS: Final = 2**14
+"""No tile has more rows."""
+
 
 @dataclass(frozen=True)
 class ConeConfig:
@@ -54,6 +60,9 @@ class ConeConfig:
     regression: bool = False
     """Whether the errors of a tile's pixels move the means of those that follow: ``pixelzip.regression``."""
 
+    regression_rows: int = 0
+    """Rows of a tile that the regression learns from together, and a little from the others; 0: from all alike."""
+
     depthwise: bool = False
     """Whether the spatial layers of the blocks read one channel each."""
 
@@ -65,6 +74,8 @@ class ConeConfig:
             raise ValueError(f"dropout must be in [0, 1), not {self.dropout}")
         if self.period < 0:
             raise ValueError(f"period must not be negative: {self.period}")
+        if self.regression_rows and not LEAST_BAND_ROWS <= self.regression_rows <= MAX_BAND_ROWS:
+            raise ValueError(f"regression_rows must be 0 or from {LEAST_BAND_ROWS} to {MAX_BAND_ROWS}: {self}")
 
     @property
     def is_for_planes(self) -> bool:

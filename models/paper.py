@@ -56,6 +56,7 @@ class PaperConfig:
     is_for_planes: ClassVar[bool] = False
     adaptive: ClassVar[bool] = False
     regression: ClassVar[bool] = False
+    regression_rows: ClassVar[int] = 0
     table_names: ClassVar[tuple[str, ...]] = ("logistic", "exponential", "inverse_scale", "tanh", "elu", "sigmoid")
 
     channels: int = 160

@@ -38,6 +38,15 @@ INLINE Lanes clamped(Lanes values, int32_t low, int32_t high)
     return chosen(values > high, all(high), values);
 }
 
+/* Return a mask of the lanes from one on. */
+INLINE Lanes from_lane(int first)
+{
+    Lanes lane;
+    for (int i = 0; i < VECTOR; i++)
+        lane[i] = i;
+    return lane >= first;
+}
+
 /* Read 16-bit values from any address. */
 INLINE Lanes widened(const int16_t *from)
 {

@@ -99,6 +99,12 @@ static int fill_network(Network *network, PyObject *layers, PyObject *tables[3])
     return 1;
 }
 
+/* Neighbouring pixels that are coded side by side must not be of more than two bands. */
+static int has_bad_bands(const Network *network)
+{
+    return network->regression_rows < 0 || (network->regression_rows > 0 && network->regression_rows < MOST_LANES);
+}
+
 PyObject *make_network(PyObject *self, PyObject *arguments)
 {
     PyObject *layers, *tables[3];
@@ -106,16 +112,16 @@ PyObject *make_network(PyObject *self, PyObject *arguments)
     Network *network = calloc(1, sizeof *network);
     if (!network)
         return PyErr_NoMemory();
-    if (!PyArg_ParseTuple(arguments, "O!OOOiiipps", &PyList_Type, &layers, &tables[0], &tables[1], &tables[2],
+    if (!PyArg_ParseTuple(arguments, "O!OOOiiippis", &PyList_Type, &layers, &tables[0], &tables[1], &tables[2],
                           &network->mixtures, &network->period, &network->num_inputs, &network->is_adaptive,
-                          &network->is_regressive, &name)) {
+                          &network->is_regressive, &network->regression_rows, &name)) {
         network_free(network);
         return NULL;
     }
     const int is_there = choose_instruction_set(name, network);
     network->num_layers = (int)PyList_Size(layers);
     if (!is_there || network->num_layers < 2 || network->mixtures < 1 || network->mixtures > MAX_MIXTURES ||
-        network->period < 0 || network->num_inputs < 3 * (NUM_CONTEXT + 2) + 2 * network->period) {
+        network->period < 0 || has_bad_bands(network) || network->num_inputs < 3 * (NUM_CONTEXT + 2) + 2 * network->period) {
         PyErr_SetString(PyExc_ValueError, "the network has a size, or the name an instruction set, that is not there");
         network_free(network);
         return NULL;

@@ -86,7 +86,8 @@ typedef int TileDecode(const Network *network, Tile tile, int num_channels, int 
 
 struct Network {
     int num_layers, mixtures, period, is_adaptive, is_regressive;
-    int num_inputs; /* of the first layer */
+    int regression_rows; /* of a band that learns by itself; 0: there are none */
+    int num_inputs;      /* of the first layer */
     Layer *layers;  /* the last one is the head */
     int32_t *logistic, *exponential, *inverse_scale;
     int logistic_length, exponential_length;

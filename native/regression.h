@@ -1,48 +1,31 @@
 /* A part of stage 5: what neighbours say about a sub-pixel's mean beyond the network. Mirrors pixelzip/regression.py.
 
-   Regressors and errors are whole numbers in -127..127, so sums of their products are exact in any order. The equations
-   are solved in doubles in a fixed order, one IEEE operation after another: nothing may fuse, hence -ffp-contract=off. */
+   Regressors and errors are whole numbers in -127..127. A tile may be cut into bands of rows that learn by themselves. */
 
 #ifndef PIXELZIP_REGRESSION_H
 #define PIXELZIP_REGRESSION_H
 
+#include "equations.h"
 #include "history.h"
 
-#include <float.h>
-
-_Static_assert(FLT_EVAL_METHOD == 0, "doubles must be computed as doubles");
-
 enum {
-    NUM_NEIGHBOURS = 9,
-    NUM_NEAREST = 6,             /* the first of them, whose levels count and not only their errors */
-    SHARED = 3 * NUM_NEIGHBOURS, /* regressors that all channels of a pixel have, the first ones */
-    MOST = SHARED + NUM_NEAREST + 2 * (1 + NUM_NEAREST),
-    FOUR = 4,                    /* columns whose products with another are added together */
-    ABSENT = -1,                 /* the level of a position outside the tile */
+    ABSENT = -1, /* the level of a position outside the tile */
     LARGEST = 127,
     UNIT_SHIFT = 11,
-    REGRESSION_WEIGHT_BITS = 12,
-    LARGEST_WEIGHT = 32767,
-    RIDGE = 1 << 18,
     STEPS_BETWEEN_SOLUTIONS = 8,
-    FORGET_SHIFT = 3, /* of the sums, at each solution */
 };
 
 static const struct {
     int row, column;
 } neighbours[NUM_NEIGHBOURS] = {{0, -1}, {-1, 0}, {-1, 1}, {-1, -1}, {0, -2}, {-2, 0}, {-1, -2}, {-2, -1}, {-2, 1}};
 
-/* Normal equations of one channel, upper triangle; the products of shared regressors are in those of the first. */
-typedef struct {
-    int64_t products[MOST][MOST + FOUR]; /* those with the error come after those with regressors; what follows means nothing */
-    int32_t weights[MOST];
-} Equations;
-
 typedef struct {
     History errors, levels;
     int16_t *columns; /* (MOST + FOUR, pitch): regressors, then errors of a wavefront, each with VECTOR zeros behind */
     ptrdiff_t pitch;
-    Equations equations[3];
+    int has_bands, band_rows, num_bands;
+    Equations (*bands)[3]; /* of each band's channels */
+    Equations all[3];      /* their sums, if there are bands */
 } Regression;
 
 static void regression_free(Regression *regression)
@@ -50,26 +33,31 @@ static void regression_free(Regression *regression)
     free(regression->errors.values);
     free(regression->levels.values);
     free(regression->columns);
+    free(regression->bands);
     free(regression);
 }
 
-static Regression *regression_new(const Tile *tile)
+static Regression *regression_new(const Tile *tile, int band_rows)
 {
     Regression *regression = calloc(1, sizeof *regression);
     if (!regression)
         return NULL;
     regression->pitch = tile->height + VECTOR;
     regression->columns = calloc((MOST + FOUR) * (size_t)regression->pitch, sizeof *regression->columns);
-    if (regression->columns && history_open(&regression->errors, tile, 0) &&
+    regression->has_bands = band_rows > 0;
+    regression->band_rows = band_rows ? band_rows : tile->height;
+    regression->num_bands = (tile->height + regression->band_rows - 1) / regression->band_rows;
+    regression->bands = calloc((size_t)regression->num_bands, sizeof *regression->bands);
+    if (regression->columns && regression->bands && history_open(&regression->errors, tile, 0) &&
         history_open(&regression->levels, tile, ABSENT))
         return regression;
     regression_free(regression);
     return NULL;
 }
 
-static int num_regressors(int channel)
+static int band_of(const Regression *regression, int row)
 {
-    return SHARED + NUM_NEAREST + channel * (1 + NUM_NEAREST);
+    return row / regression->band_rows;
 }
 
 INLINE const int16_t *neighbour_at(const History *history, int channel, int neighbour, int step, int row)
@@ -117,16 +105,25 @@ INLINE void describe(const Regression *regression, const Part *part, int channel
     }
 }
 
-/* Return what to add to the means of a channel, in sixteenths of a level. */
-INLINE Lanes regression_shift(const Regression *regression, const Part *part, int channel)
+INLINE Lanes weighted_sum(const Regression *regression, const Part *part, int channel, int band)
 {
-    const int32_t *weights = regression->equations[channel].weights;
+    const int32_t *weights = regression->bands[band][channel].weights;
     const int16_t *column = regression->columns + part->first_lane;
     const int count = num_regressors(channel);
     Lanes sum = {0};
-    describe(regression, part, channel);
     for (int i = 0; i < count; i++, column += regression->pitch)
         sum += weights[i] * widened(column);
+    return sum;
+}
+
+/* Return what to add to the means of a channel, in sixteenths of a level. Neighbouring pixels are of two bands at most. */
+INLINE Lanes regression_shift(const Regression *regression, const Part *part, int channel)
+{
+    describe(regression, part, channel);
+    const int band = band_of(regression, part->row), last = band_of(regression, part->row + part->num_lanes - 1);
+    Lanes sum = weighted_sum(regression, part, channel, band);
+    if (last != band)
+        sum = chosen(from_lane(last * regression->band_rows - part->row), weighted_sum(regression, part, channel, last), sum);
     return floor_quotient(sum >> (REGRESSION_WEIGHT_BITS - UNIT_SHIFT), part->inverse_scale);
 }
 
@@ -140,99 +137,42 @@ INLINE void regression_see(Regression *regression, const Part *part, int channel
     narrow(error, column, part->num_lanes);
 }
 
-/* Add the sums of a column's products with four others, which lie one pitch apart; there is a multiple of VECTOR lanes. */
-INLINE void add_products(const int16_t *one, const int16_t *others, ptrdiff_t pitch, ptrdiff_t lanes, int64_t totals[FOUR])
-{
-    enum { BLOCK = 1 << 16 }; /* lanes whose sum fits 32 bits */
-    const int16_t *second = others + pitch, *third = second + pitch, *fourth = third + pitch;
-    for (ptrdiff_t first = 0; first < lanes; first += BLOCK) {
-        const ptrdiff_t last = lanes - first < BLOCK ? lanes : first + BLOCK;
-        int32_t a = 0, b = 0, c = 0, d = 0;
-        for (ptrdiff_t lane = first; lane < last; lane++) {
-            a += one[lane] * others[lane];
-            b += one[lane] * second[lane];
-            c += one[lane] * third[lane];
-            d += one[lane] * fourth[lane];
-        }
-        totals[0] += a;
-        totals[1] += b;
-        totals[2] += c;
-        totals[3] += d;
-    }
-}
-
 /* Learn from all pixels of a wavefront. */
-static void regression_learn(Regression *regression, int channel, int num_lanes)
+static void regression_learn(Regression *regression, const Wave *wave, int channel)
 {
-    const ptrdiff_t pitch = regression->pitch, lanes = (num_lanes + VECTOR - 1) / VECTOR * VECTOR;
-    const int count = num_regressors(channel), first_own = channel ? SHARED : 0;
-    const int16_t *columns = regression->columns;
-    Equations *equations = regression->equations + channel;
-    for (int i = 0; i < count; i++)
-        for (int j = i > first_own ? i : first_own; j <= count; j += FOUR)
-            add_products(columns + i * pitch, columns + j * pitch, pitch, lanes, equations->products[i] + j);
-}
-
-/* Gaussian elimination in the upper triangle, without exchanges: no pivot is below the ridge, but for rounding. */
-static void eliminate(double matrix[MOST][MOST], double *solution, int count)
-{
-    for (int k = 0; k < count; k++)
-        for (int i = k + 1; i < count; i++) {
-            const double factor = matrix[k][i] / matrix[k][k];
-            for (int j = i; j < count; j++)
-                matrix[i][j] -= factor * matrix[k][j];
-            solution[i] -= factor * solution[k];
-        }
-    for (int k = count - 1; k >= 0; k--) {
-        solution[k] /= matrix[k][k];
-        for (int i = 0; i < k; i++)
-            solution[i] -= matrix[i][k] * solution[k];
+    for (int lane = 0; lane < wave->lanes;) {
+        const int band = band_of(regression, wave->first_row + lane);
+        const int next = (band + 1) * regression->band_rows - wave->first_row;
+        const int is_last = next >= wave->lanes; /* zeros follow, and whole vectors are faster */
+        const int end = is_last ? (wave->lanes + VECTOR - 1) / VECTOR * VECTOR : next;
+        learn(regression->bands[band] + channel, regression->columns + lane, regression->pitch, end - lane, channel);
+        lane = end;
     }
 }
 
-/* Round half up. */
-static int16_t rounded_weight(double weight)
+/* Solve for the bands that have pixels in the steps until this is done again. */
+static void solve_bands(Regression *regression, const Tile *tile, int step, int num_channels)
 {
-    const double units = weight * (1 << REGRESSION_WEIGHT_BITS) + 0.5;
-    if (units <= -LARGEST_WEIGHT)
-        return -LARGEST_WEIGHT;
-    if (units >= LARGEST_WEIGHT)
-        return LARGEST_WEIGHT;
-    const int32_t towards_zero = (int32_t)units;
-    return (int16_t)(towards_zero - (units < towards_zero));
+    const int first = step + 2 - tile->width > 0 ? (step + 3 - tile->width) / 2 : 0;
+    const int reached = (step + STEPS_BETWEEN_SOLUTIONS) / 2;
+    const int last = reached < tile->height ? reached : tile->height - 1;
+    for (int band = band_of(regression, first); band <= band_of(regression, last); band++)
+        for (int channel = 0; channel < num_channels; channel++)
+            solve(regression->bands[band], regression->all, channel);
 }
 
-static void solve(Regression *regression, int channel)
-{
-    Equations *equations = regression->equations + channel;
-    const int count = num_regressors(channel);
-    double matrix[MOST][MOST], solution[MOST];
-    for (int i = 0; i < count; i++) {
-        for (int j = i; j < count; j++)
-            matrix[i][j] = (double)(j < SHARED ? regression->equations : equations)->products[i][j];
-        matrix[i][i] += RIDGE;
-        solution[i] = (double)equations->products[i][count];
-    }
-    eliminate(matrix, solution, count);
-    for (int i = 0; i < count; i++)
-        equations->weights[i] = rounded_weight(solution[i]);
-}
-
-static void forget(Equations *equations)
-{
-    for (int i = 0; i < MOST; i++)
-        for (int j = i; j < MOST + FOUR; j++)
-            equations->products[i][j] -= equations->products[i][j] >> FORGET_SHIFT;
-}
-
-static void regression_end_step(Regression *regression, int step, int num_channels)
+static void regression_end_step(Regression *regression, const Tile *tile, int step, int num_channels)
 {
     if (step % STEPS_BETWEEN_SOLUTIONS != STEPS_BETWEEN_SOLUTIONS - 1)
         return;
-    for (int channel = 0; channel < num_channels; channel++)
-        solve(regression, channel);
-    for (int channel = 0; channel < num_channels; channel++)
-        forget(regression->equations + channel);
+    memset(regression->all, 0, sizeof regression->all);
+    for (int band = 0; regression->has_bands && band < regression->num_bands; band++)
+        for (int channel = 0; channel < num_channels; channel++)
+            add_equations(regression->all + channel, regression->bands[band] + channel, channel);
+    solve_bands(regression, tile, step, num_channels);
+    for (int band = 0; band < regression->num_bands; band++)
+        for (int channel = 0; channel < num_channels; channel++)
+            forget(regression->bands[band] + channel);
 }
 
 #endif

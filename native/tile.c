@@ -23,7 +23,7 @@ static int walk_start(Walk *walk, const Network *network, const Tile *tile)
     walk->num_steps = tile->width + 2 * (tile->height - 1);
     walk->predictor = predictor_new(network, tile);
     walk->adaptation = network->is_adaptive ? adaptation_new(tile) : NULL;
-    walk->regression = network->is_regressive ? regression_new(tile) : NULL;
+    walk->regression = network->is_regressive ? regression_new(tile, network->regression_rows) : NULL;
     walk->distributions = aligned_alloc(_Alignof(Distribution), sizeof *walk->distributions * num_parts);
     walk->nibbles = aligned_alloc(_Alignof(Nibbles), sizeof *walk->nibbles * num_parts);
     return walk->predictor && walk->distributions && walk->nibbles && (walk->adaptation || !network->is_adaptive) &&
@@ -118,7 +118,7 @@ static void channel_intervals(Walk *walk, const Wave *wave, int32_t *left, int32
 }
 
 /* Learn from the channel seen, and go on to the next unless it was the last. */
-static void observe(Walk *walk, const Wave *wave, int channel, int is_last)
+static void observe(Walk *walk, const Tile *tile, const Wave *wave, int channel, int is_last)
 {
     Distribution *const first = walk->distributions, *const end = first + num_parts(wave);
     for (Distribution *distribution = first; distribution < end; distribution++)
@@ -126,11 +126,11 @@ static void observe(Walk *walk, const Wave *wave, int channel, int is_last)
     for (Distribution *distribution = first; walk->adaptation && distribution < end; distribution++)
         adaptation_forget(walk->adaptation, &distribution->part, channel, distribution->contexts[channel]);
     if (walk->regression)
-        regression_learn(walk->regression, channel, wave->lanes);
+        regression_learn(walk->regression, wave, channel);
     for (Distribution *distribution = first; !is_last && distribution < end; distribution++)
         start_channel(distribution, channel + 1);
     if (walk->regression && is_last)
-        regression_end_step(walk->regression, wave->step, channel + 1);
+        regression_end_step(walk->regression, tile, wave->step, channel + 1);
 }
 
 int tile_intervals(const Network *network, Tile tile, int num_channels, int32_t *left, int32_t *counts)
@@ -144,7 +144,7 @@ int tile_intervals(const Network *network, Tile tile, int num_channels, int32_t 
             channel_intervals(&walk, &wave, left, counts);
             left += 2 * wave.lanes;
             counts += 2 * wave.lanes;
-            observe(&walk, &wave, channel, channel == num_channels - 1);
+            observe(&walk, &tile, &wave, channel, channel == num_channels - 1);
         }
     }
     walk_end(&walk);
@@ -200,7 +200,7 @@ int tile_decode(const Network *network, Tile tile, int num_channels, int is_shor
         for (int channel = 0; *is_complete && channel < num_channels; channel++) {
             decode_channel(&walk, &tile, &wave, channel, &decoder, is_last ? rest : NULL);
             see(&walk, &tile, &wave, channel);
-            observe(&walk, &wave, channel, channel == num_channels - 1);
+            observe(&walk, &tile, &wave, channel, channel == num_channels - 1);
         }
         if (num_channels == 1)
             repeat_grey(&tile, &wave);

@@ -114,7 +114,8 @@ def port(network: IntegerNetwork, instruction_set: str) -> Any:
     ]
     tables = [network.tables[name] for name in ("logistic", "exponential", "inverse_scale")]
     sizes = config.mixtures, config.period, _padded(config.num_features)
-    return _native.network(layers, *tables, *sizes, config.adaptive, config.regression, instruction_set)
+    stages = config.adaptive, config.regression, config.regression_rows
+    return _native.network(layers, *tables, *sizes, *stages, instruction_set)
 
 
 def _ported_layer(integers: IntegerLayer, places: dict[str, int], stored_zero: int) -> tuple[Any, ...]:

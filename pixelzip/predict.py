@@ -60,6 +60,7 @@ class Predictor:
         starts = np.array(origins or [(0, 0)] * len(shapes), dtype=np.int64)  # (tiles, 2)
         self._sizes = heights, widths
         self._is_adaptive, self._is_regressive = network.config.adaptive, network.config.regression
+        self._band_rows = network.config.regression_rows
         self.pixels = Pixels(heights, widths, network.config.period, starts, device)
         self._in_raster_order = network.config.in_raster_order
         self.tables = {name: torch.from_numpy(table).to(device) for name, table in network.tables.items()}
@@ -80,7 +81,7 @@ class Predictor:
 
     def new_regression(self) -> Regression | None:
         """Return the regression of these tiles' means before it has learned; None: the network has none."""
-        return Regression(*self._sizes, self.device) if self._is_regressive else None
+        return Regression(*self._sizes, self._band_rows, self.device) if self._is_regressive else None
 
     def predict(self, step: int) -> tuple[Lanes, Tensor, Tensor] | None:
         """Return the pixels of a step, the head's outputs (n, 10 * mixtures) and the guesses (n, 3), both int32.

@@ -2,7 +2,8 @@
 
 The network's errors are not white: in a tile, those of neighbours predict a part of the next one, and so do the levels
 of neighbours. For each channel a linear regression learns how, from all pixels of the tile so far, those of late steps
-more than those of early ones. Regressors are the errors of nine neighbours in all channels and of the pixel in earlier
+more than those of early ones. In a tile that is cut into bands of rows each band learns by itself, and a little from
+the others. Regressors are the errors of nine neighbours in all channels and of the pixel in earlier
 channels, and the levels of six neighbours less the mixture's mean, or in earlier channels less the pixel's level; all
 in units of a distribution's scale.
 
@@ -53,12 +54,15 @@ STEPS_BETWEEN_SOLUTIONS: Final = 8
 FORGOTTEN: Final = 0.125
 """Share of the sums that is forgotten at each solution."""
 
+SHARE_OF_ALL: Final = 0.125
+"""Of the sums of all bands of a tile, in the equations of each."""
+
 _ABSENT: Final = -1
 
 
 @dataclass
 class _Equations:
-    """Of a channel: products (tiles, k, k) and with_error (tiles, k), whole numbers in float64; weights (tiles, k)."""
+    """Of a channel: products (bands, k, k) and with_error (bands, k), whole numbers in float64; weights (bands, k)."""
 
     products: Tensor
     with_error: Tensor
@@ -66,19 +70,25 @@ class _Equations:
 
 
 class Regression:
-    """The regressions of a batch of tiles. ``heights`` and ``widths`` are (tiles,)."""
+    """The regressions of a batch of tiles. ``heights`` and ``widths`` are (tiles,).
 
-    def __init__(self, heights: Index, widths: Index, device: torch.device) -> None:
+    Tiles are cut into bands of ``band_rows`` rows; 0: each is one band. All tiles have as many bands as the highest.
+    """
+
+    def __init__(self, heights: Index, widths: Index, band_rows: int, device: torch.device) -> None:
         self.device = device
+        self._has_bands, self._band_rows = band_rows > 0, band_rows or int(heights.max())
+        self._bands_per_tile = -(-int(heights.max()) // self._band_rows)
+        self._num_bands = len(heights) * self._bands_per_tile
         self._pitch = widths + 2 * MARGIN
         areas = self._pitch * (heights + MARGIN)
         self._first = np.concatenate(([0], np.cumsum(areas)))[:-1]
         self._errors = torch.zeros((3, int(areas.sum())), dtype=torch.int32, device=device)
         self._levels = torch.full_like(self._errors, _ABSENT)
-        self._equations = [self._no_evidence(len(heights), num_regressors(channel)) for channel in range(3)]
+        self._equations = [self._no_evidence(num_regressors(channel)) for channel in range(3)]
 
-    def _no_evidence(self, num_tiles: int, count: int) -> _Equations:
-        products = torch.zeros((num_tiles, count, count), dtype=torch.float64, device=self.device)
+    def _no_evidence(self, count: int) -> _Equations:
+        products = torch.zeros((self._num_bands, count, count), dtype=torch.float64, device=self.device)
         return _Equations(products, products[..., 0].clone(), products[..., 0].int())
 
     def begin(self, lanes: Lanes) -> None:
@@ -86,11 +96,12 @@ class Regression:
         pitch = self._pitch[lanes.tile]
         here = self._first[lanes.tile] + (lanes.row + MARGIN) * pitch + lanes.column + MARGIN
         around = np.stack([here + row * pitch + column for row, column in NEIGHBOURS])
-        starts = np.searchsorted(lanes.tile, np.arange(len(self._pitch)))
-        lane = np.arange(len(lanes)) - starts[lanes.tile]  # within its tile
+        band = lanes.tile * self._bands_per_tile + lanes.row // self._band_rows  # ascending
+        starts = np.searchsorted(band, np.arange(self._num_bands))
+        lane = np.arange(len(lanes)) - starts[band]  # within its band
         self._most_lanes = int(lane.max()) + 1
         self._lane = self._to_device(lane)
-        self._tile, self._here, self._around = (self._to_device(index) for index in (lanes.tile, here, around))
+        self._band, self._here, self._around = (self._to_device(index) for index in (band, here, around))
         errors = self._errors[:, self._around]  # (3, neighbours, n)
         self._shared = errors.transpose(0, 1).flatten(end_dim=1)  # (3 * neighbours, n)
 
@@ -101,7 +112,7 @@ class Regression:
         """
         self._mean, self._inverse_scale = mean, inverse_scale
         self._regressors = torch.cat((self._shared, *self._levels_around(channel)))  # (k, n)
-        weights = self._equations[channel].weights.index_select(0, self._tile).t()  # (k, n)
+        weights = self._equations[channel].weights.index_select(0, self._band).t()  # (k, n)
         units = (weights * self._regressors).sum(dim=0, dtype=torch.int32)
         return (units >> (WEIGHT_BITS - UNIT_SHIFT)).div_(inverse_scale, rounding_mode="floor")
 
@@ -111,8 +122,8 @@ class Regression:
         self._errors[channel].index_copy_(0, self._here, error)
         self._levels[channel].index_copy_(0, self._here, levels)
         columns = torch.cat((self._regressors, error[None])).t().double()  # (n, k + 1)
-        padded = columns.new_zeros((len(self._pitch), self._most_lanes, columns.shape[1]))  # (tiles, most lanes, k + 1)
-        padded[self._tile, self._lane] = columns
+        padded = columns.new_zeros((self._num_bands, self._most_lanes, columns.shape[1]))  # (bands, most lanes, k + 1)
+        padded[self._band, self._lane] = columns
         sums = padded.mT @ padded  # exact: whole numbers below 2^53
         self._equations[channel].products += sums[:, :-1, :-1]
         self._equations[channel].with_error += sums[:, :-1, -1]
@@ -122,10 +133,18 @@ class Regression:
         if step % STEPS_BETWEEN_SOLUTIONS != STEPS_BETWEEN_SOLUTIONS - 1:
             return
         for equations in self._equations:
-            solution = _solution(equations.products.cpu().numpy(), equations.with_error.cpu().numpy())
+            products, with_error = (self._shared_evidence(sums) for sums in (equations.products, equations.with_error))
+            solution = _solution(products.cpu().numpy(), with_error.cpu().numpy())
             equations.weights = self._to_device(_rounded(solution))
             for sums in (equations.products, equations.with_error):
                 sums -= (sums * FORGOTTEN).floor_()
+
+    def _shared_evidence(self, sums: Tensor) -> Tensor:
+        """Add to the sums of each band, (bands, ...), a share of those of its tile; exact, for the share is 2^-3."""
+        if not self._has_bands:
+            return sums
+        of_bands = sums.view(-1, self._bands_per_tile, *sums.shape[1:])  # (tiles, bands, ...)
+        return (of_bands + SHARE_OF_ALL * of_bands.sum(dim=1, keepdim=True)).view_as(sums)
 
     def _levels_around(self, channel: int) -> list[Tensor]:
         """Return the regressors that are the channel's own, each (some, n)."""
@@ -156,7 +175,7 @@ def _scaled(difference: Tensor, inverse_scale: Tensor) -> Tensor:
 
 
 def _solution(products: NDArray[np.float64], with_error: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Solve (tiles, k, k) equations for (tiles, k) weights by elimination without exchanges.
+    """Solve (bands, k, k) equations for (bands, k) weights by elimination without exchanges.
 
     Only the upper triangle is read. Every operation is rounded by itself, as NumPy's are. No pivot is below the ridge,
     but for rounding.
@@ -166,7 +185,7 @@ def _solution(products: NDArray[np.float64], with_error: NDArray[np.float64]) ->
     diagonal = np.arange(count)
     matrix[:, diagonal, diagonal] += RIDGE
     for k in range(count):
-        factor = matrix[:, k, k + 1 :] / matrix[:, k, k, None]  # (tiles, k left)
+        factor = matrix[:, k, k + 1 :] / matrix[:, k, k, None]  # (bands, k left)
         matrix[:, k + 1 :, k + 1 :] -= factor[:, :, None] * matrix[:, k, None, k + 1 :]
         solution[:, k + 1 :] -= factor * solution[:, k, None]
     for k in reversed(range(count)):

@@ -17,7 +17,7 @@ def reference_bits(network: IntegerNetwork, pixels: np.ndarray) -> np.ndarray:
     height, width, _ = pixels.shape
     tables = {name: table.tolist() for name, table in network.tables.items()}
     histograms = Histograms(width) if network.config.adaptive else None
-    regressions = Regressions(width) if network.config.regression else None
+    regressions = Regressions(height, network.config.regression_rows) if network.config.regression else None
     bits = np.zeros((height, width))
     for step in range(width + 2 * (height - 1)):
         places = [(row, step - 2 * row) for row in range(height) if 0 <= step - 2 * row < width]

@@ -30,6 +30,7 @@ CONFIGS = (
     ConeConfig(channels=24, blocks=(1,), mixtures=5, adaptive=True),
     ConeConfig(channels=37, blocks=(2,), mixtures=5, depthwise=True),
     ConeConfig(channels=20, blocks=(1,), mixtures=5, adaptive=True, regression=True),
+    ConeConfig(channels=20, blocks=(1,), mixtures=5, adaptive=True, regression=True, regression_rows=9),
 )
 SHAPES = ((9, 13), (1, 1), (1, 5), (6, 1), (8, 8), (17, 3), (2, 2), (30, 41))
 

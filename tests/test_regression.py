@@ -19,9 +19,10 @@ from pixelzip.models.integer import IntegerNetwork
 from pixelzip.streams import Tile
 
 
-@pytest.fixture(scope="module", params=[False, True], ids=["alone", "adaptive"])
+@pytest.fixture(scope="module", params=[(False, 0), (True, 0), (True, 8)], ids=["alone", "adaptive", "in bands"])
 def network(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> IntegerNetwork:
-    config = ConeConfig(channels=16, blocks=(1,), mixtures=3, adaptive=request.param, regression=True)
+    adaptive, rows = request.param
+    config = ConeConfig(channels=16, blocks=(1,), mixtures=3, adaptive=adaptive, regression=True, regression_rows=rows)
     return exported(config, tmp_path_factory.mktemp("model") / "regression.safetensors")
 
 
@@ -34,7 +35,7 @@ def image(kind: str, height: int, width: int) -> np.ndarray:
 @pytest.mark.usefixtures("engine")
 @pytest.mark.parametrize(
     ("kind", "height", "width"),
-    [("smooth", 12, 11), ("noise", 9, 10), ("white", 9, 10), ("smooth", 1, 20), ("noise", 9, 1)],
+    [("smooth", 12, 11), ("noise", 9, 10), ("white", 9, 10), ("smooth", 1, 20), ("noise", 9, 1), ("smooth", 27, 9)],
 )
 def test_bits_equal_the_definition(network: IntegerNetwork, kind: str, height: int, width: int) -> None:
     pixels = image(kind, height, width)
@@ -58,6 +59,25 @@ def test_every_tile_starts_anew(network: IntegerNetwork) -> None:
     tiles = [Tile(smooth_image(20 + seed, 30 - 9 * seed, seed=seed), 0) for seed in range(3)]
     together = streams.encode_tiles(network, tiles, "cpu", 1)
     assert together == [streams.encode_tiles(network, [tile], "cpu", 1)[0] for tile in tiles]
+
+
+@pytest.mark.usefixtures("engine")
+def test_rows_that_differ_learn_better_by_themselves(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(-8, 9, (64, 256, 3))
+    pairs = [noise.repeat(2, axis=axis)[:64, :256] for axis in (1, 0)]  # columns that are alike, then rows
+    pixels = (128 + np.concatenate(pairs)).astype(np.uint8)
+    bits = []
+    for rows in (0, 64):
+        config = ConeConfig(channels=16, blocks=(1,), mixtures=3, regression=True, regression_rows=rows)
+        one = exported(config, tmp_path / f"{rows}.safetensors")
+        bits.append(streams.measure_tiles(one, [Tile(pixels, 0)], "cpu", 1)[0].sum())
+    assert bits[1] < 0.97 * bits[0]
+
+
+@pytest.mark.parametrize("rows", [-1, 1, 7, 2**14 + 1])
+def test_bands_of_no_size(rows: int) -> None:
+    with pytest.raises(ValueError, match=r"^regression_rows must be 0 or from 8 to 16384: "):
+        ConeConfig(regression=True, regression_rows=rows)
 
 
 def test_neighbours_are_of_earlier_steps() -> None:

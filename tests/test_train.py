@@ -360,14 +360,18 @@ def test_families_from_the_command_line(cifar10: Path, tmp_path: Path) -> None:
     result = CliRunner().invoke(cli.main, [*common, *paper])
     assert result.exit_code == 0, result.output
     assert "PaperConfig(channels=4" in (tmp_path / "a" / "model.md").read_text()
-    cone = ["--channels", "4", "--blocks", "1", "--mixtures", "1", "--depthwise", "--output", str(tmp_path / "c")]
+    cone = ["--channels", "4", "--blocks", "1", "--mixtures", "1", "--depthwise", "--regression-rows", "8"]
+    cone += ["--output", str(tmp_path / "c")]
     result = CliRunner().invoke(cli.main, [*common, *cone])
     assert result.exit_code == 0, result.output
-    assert "depthwise=True" in (tmp_path / "c" / "model.md").read_text()
+    card = (tmp_path / "c" / "model.md").read_text()
+    assert "depthwise=True" in card
+    assert "regression_rows=8" in card
     for wrong, message in (
         (["--family", "paper", "--blocks", "1,2"], "have one number of blocks"),
-        (["--family", "paper", "--planes"], "have one number of blocks, are not for planes nor depthwise"),
-        (["--family", "paper", "--depthwise"], "are not for planes nor depthwise"),
+        (["--family", "paper", "--planes"], "have one number of blocks, no planes, no regression"),
+        (["--family", "paper", "--regression-rows", "64"], "have one number of blocks, no planes, no regression"),
+        (["--family", "paper", "--depthwise"], "no regression and no depthwise layers"),
         (["--class-conditional"], "cone family have no classes"),
         (["--family", "paper", "--class-conditional"], "these images have no classes"),
     ):
