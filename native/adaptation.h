@@ -95,9 +95,7 @@ INLINE void adaptation_ends(const Adaptation *adaptation, int channel, Lanes con
 INLINE Lanes adapted(const Lanes ends[NUM_BINS + 1], Lanes below)
 {
     const Lanes bin = below >> BIN_BITS, within = below & ((1 << BIN_BITS) - 1);
-    Lanes lane;
-    for (int i = 0; i < VECTOR; i++)
-        lane[i] = i;
+    const Lanes lane = own_lane();
     const Lanes first = look_up((const int32_t *)ends, bin * VECTOR + lane);
     const Lanes last = look_up((const int32_t *)ends, (bin + 1) * VECTOR + lane);
     return first + whole(exact(last - first) * exact(within) / (1 << BIN_BITS));

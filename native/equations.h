@@ -28,7 +28,7 @@ enum {
 
 /* Normal equations of one channel, upper triangle; the products of shared regressors are in those of the first. */
 typedef struct {
-    int64_t products[MOST][MOST + FOUR]; /* those with the error come after those with regressors; what follows means nothing */
+    int64_t products[MOST][MOST + FOUR]; /* with regressors, then with the error; what follows means nothing */
     int32_t weights[MOST];
 } Equations;
 

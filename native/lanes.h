@@ -38,13 +38,13 @@ INLINE Lanes clamped(Lanes values, int32_t low, int32_t high)
     return chosen(values > high, all(high), values);
 }
 
-/* Return a mask of the lanes from one on. */
-INLINE Lanes from_lane(int first)
+/* Return the number of each lane. */
+INLINE Lanes own_lane(void)
 {
     Lanes lane;
     for (int i = 0; i < VECTOR; i++)
         lane[i] = i;
-    return lane >= first;
+    return lane;
 }
 
 /* Read 16-bit values from any address. */

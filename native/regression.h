@@ -122,8 +122,10 @@ INLINE Lanes regression_shift(const Regression *regression, const Part *part, in
     describe(regression, part, channel);
     const int band = band_of(regression, part->row), last = band_of(regression, part->row + part->num_lanes - 1);
     Lanes sum = weighted_sum(regression, part, channel, band);
-    if (last != band)
-        sum = chosen(from_lane(last * regression->band_rows - part->row), weighted_sum(regression, part, channel, last), sum);
+    if (last != band) {
+        const Lanes is_last = own_lane() >= last * regression->band_rows - part->row;
+        sum = chosen(is_last, weighted_sum(regression, part, channel, last), sum);
+    }
     return floor_quotient(sum >> (REGRESSION_WEIGHT_BITS - UNIT_SHIFT), part->inverse_scale);
 }
 
