@@ -91,9 +91,8 @@ def train(
 
     try:
         _check(small_images, planes or cifar10, initial)
-        sizes = {"channels": channels, "mixtures": mixtures, "dropout": dropout, "depthwise": depthwise or None}
-        sizes |= {"regression_rows": regression_rows}
-        network = _network(family, sizes, blocks, planes, cifar10, class_conditional)
+        sizes = {"channels": channels, "mixtures": mixtures, "dropout": dropout, "regression_rows": regression_rows}
+        network = _network(family, sizes, depthwise, blocks, planes, cifar10, class_conditional)
         config = TrainingConfig(
             data=data,
             num_held_out=held_out,
@@ -122,7 +121,13 @@ def _check(small_images: str | None, is_for_others: bool, initial: tuple[str, ..
 
 
 def _network(
-    family: str, sizes: dict[str, Any], blocks: str | None, planes: bool, cifar10: bool, class_conditional: bool
+    family: str,
+    sizes: dict[str, Any],
+    depthwise: bool,
+    blocks: str | None,
+    planes: bool,
+    cifar10: bool,
+    class_conditional: bool,
 ) -> Config:
     """Return the configuration of a family with what was given; raises ValueError."""
     from pixelzip.models.batches import NUM_CLASSES, SIDE
@@ -135,9 +140,10 @@ def _network(
         if class_conditional:
             raise ValueError("networks of the cone family have no classes")
         period = PLANES_PERIOD if planes else SIDE if cifar10 else 0
-        cone = ConeConfig(**given, period=period, adaptive=not cifar10, regression=not cifar10)
+        stages = {"adaptive": not cifar10, "regression": not cifar10}
+        cone = ConeConfig(**given, **stages, depthwise=depthwise, period=period)
         return replace(cone, blocks=counts) if counts else cone
-    if planes or given.keys() & {"depthwise", "regression_rows"} or len(counts) > 1:
+    if planes or depthwise or "regression_rows" in given or len(counts) > 1:
         raise ValueError(
             "networks of the paper's family have one number of blocks, no planes, no regression and no depthwise layers"
         )
