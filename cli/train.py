@@ -140,8 +140,8 @@ def _network(
         if class_conditional:
             raise ValueError("networks of the cone family have no classes")
         period = PLANES_PERIOD if planes else SIDE if cifar10 else 0
-        stages = {"adaptive": not cifar10, "regression": not cifar10}
-        cone = ConeConfig(**given, **stages, depthwise=depthwise, period=period)
+        learns = not cifar10
+        cone = ConeConfig(**given, depthwise=depthwise, period=period, adaptive=learns, regression=learns)
         return replace(cone, blocks=counts) if counts else cone
     if planes or depthwise or "regression_rows" in given or len(counts) > 1:
         raise ValueError(
