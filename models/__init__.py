@@ -72,6 +72,8 @@ MODELS: Final = (
     Model("photo", "photo-6.safetensors", "475bf6a178497c512398de461c827ca7ca1939b3b9561e49217232aaaf413437"),
     Model("photo-max", "photo-max-4.safetensors", "e3019952e0d3ff959a04691415aa1df01c826eadcb87523b60160aeefaa7c6c7"),
     Model("cifar10", "cifar10-5.safetensors", "78c01783117761b4b045cbdf27c1cdd637794e9c3f4d2683a60f92b0f8b344d2"),
+    Model("photo-fast", "photo-fast-4.safetensors", "4eed8c99a0d5f7b30236e1902e617abc18f2c050cb164a8c27211dbebc8e6be3"),
+    Model("photo-max", "photo-max-5.safetensors", "5d7ee680435a1fe6e8579da02a77c4dc95e31cfedfa5201b68463f8ad0d9ca76"),
 )
 """Append-only: what has shipped stays readable. Of entries with one name the last is what new files are made with."""
 
