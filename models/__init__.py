@@ -112,9 +112,9 @@ def companion(name: str) -> str | None:
     return wanted if name in names - {wanted} and wanted in names else None
 
 
-def guide(name: str) -> str | None:
-    """Return the name of the model that turns tiles for a shipped model, None when they stay as they are."""
-    return _GUIDES.get(name)
+def guide(model: str) -> str | None:
+    """Return the name of the model that turns tiles for a shipped one, which is given by name or path; None: nothing."""
+    return next((guide for name, guide in _GUIDES.items() if model in (name, str(find(name).path))), None)
 
 
 def load_identified(identifier: bytes) -> IntegerNetwork:

@@ -6,7 +6,7 @@ import platform
 import statistics
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Literal
 
@@ -19,7 +19,6 @@ import pixelzip
 from pixelzip import components
 from pixelzip import image as images
 from pixelzip.codec import find_networks
-from pixelzip.components import Networks
 from pixelzip.errors import PixelzipError
 from pixelzip.imageset import CIFAR10, ImageSet
 from pixelzip.peers import Codec, own_codecs, peers
@@ -159,11 +158,11 @@ def measure_likelihood(model: str, image_set: ImageSet, device: str, num_threads
         UnknownModel: there is no such model.
     """
     name = f"pixelzip {model}, likelihood without coding"
-    network = find_networks(model).pixels
+    networks = replace(find_networks(model), planes=None)
     bits = list[float]()
     for group in _groups(image_set, takes_all=False):
-        prepared = [components.prepare(images.read(image), Networks(network)) for image in group]
-        costs = components.measure(network, prepared, device, num_threads)
+        prepared = components.prepare_all(networks, [images.read(image) for image in group], device, num_threads)
+        costs = components.measure(networks.pixels, prepared, device, num_threads)
         bits += [cost / image.size for cost, image in zip(costs, group, strict=True)]
         progress(name, len(bits), len(image_set.images))
     return Row(name, statistics.mean(bits), "likelihood", tuple(bits))

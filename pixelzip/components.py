@@ -99,23 +99,26 @@ def compress(
     networks: Networks, pictures: Sequence[Picture], device: str, num_threads: int | None
 ) -> list[bytes | None]:
     """Code every picture that a network codes: with its lattice, or without where that makes a smaller file."""
-    prepared, files = _compress(networks, pictures, device, num_threads)
+    prepared = prepare_all(networks, pictures, device, num_threads)
+    files = encode(networks, prepared, device, num_threads)
     unsure = [index for index, one in enumerate(prepared) if one.header.lattice and _is_clamped(pictures[index])]
     alone = Networks(networks.pixels, guide=networks.guide)
-    _, others = _compress(alone, [pictures[index] for index in unsure], device, num_threads)
+    again = prepare_all(alone, [pictures[index] for index in unsure], device, num_threads)
+    others = encode(alone, again, device, num_threads)
     for index, other in zip(unsure, others, strict=True):
         files[index] = min(filter(None, (files[index], other)), key=len)
     return files
 
 
-def _compress(
+def prepare_all(
     networks: Networks, pictures: Sequence[Picture], device: str, num_threads: int | None
-) -> tuple[list[Prepared], list[bytes | None]]:
+) -> list[Prepared]:
+    """Prepare every picture, and turn its tiles if there is a guide."""
     prepared = in_threads(functools.partial(prepare, networks=networks), pictures, num_threads)
-    if networks.guide is not None:
-        choose = functools.partial(orientation.choose, networks.guide, device=device, num_threads=num_threads)
-        prepared = [replace(picture, header=choose(picture.header, picture.components)) for picture in prepared]
-    return prepared, encode(networks, prepared, device, num_threads)
+    if networks.guide is None:
+        return prepared
+    choose = functools.partial(orientation.choose, networks.guide, device=device, num_threads=num_threads)
+    return [replace(picture, header=choose(picture.header, picture.components)) for picture in prepared]
 
 
 def _is_clamped(picture: Picture) -> bool:

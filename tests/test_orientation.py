@@ -138,6 +138,7 @@ def test_a_model_where_bytes_count_more_than_time_has_a_guide() -> None:
     assert guided == {"photo-max"}
     networks = codec.find_networks("photo-max")
     assert networks.guide is codec.load_model("photo-fast")
+    assert codec.find_networks(str(models.find("photo-max").path)).guide is networks.guide
     assert codec.find_networks("photo").guide is None
 
 
