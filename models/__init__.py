@@ -114,7 +114,7 @@ def companion(name: str) -> str | None:
 
 def guide(model: str) -> str | None:
     """Return the name of the model that turns tiles for a shipped one, given by name or path; None: nothing."""
-    return next((guide for name, guide in _GUIDES.items() if model in (name, str(find(name).path))), None)
+    return next((fast for slow, fast in _GUIDES.items() if model in (slow, str(find(slow).path))), None)
 
 
 def load_identified(identifier: bytes) -> IntegerNetwork:

@@ -76,6 +76,8 @@ class ConeConfig:
             raise ValueError(f"period must not be negative: {self.period}")
         if self.regression_rows and not LEAST_BAND_ROWS <= self.regression_rows <= MAX_BAND_ROWS:
             raise ValueError(f"regression_rows must be 0 or from {LEAST_BAND_ROWS} to {MAX_BAND_ROWS}: {self}")
+        if self.regression_rows and not self.regression:
+            raise ValueError(f"regression_rows without regression: {self}")
 
     @property
     def is_for_planes(self) -> bool:

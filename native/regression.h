@@ -25,7 +25,7 @@ typedef struct {
     ptrdiff_t pitch;
     int has_bands, band_rows, num_bands;
     Equations (*bands)[3]; /* of each band's channels */
-    Equations all[3];      /* their sums, if there are bands */
+    Equations all[3];      /* their sums; zeros if there are no bands */
 } Regression;
 
 static void regression_free(Regression *regression)
@@ -152,6 +152,14 @@ static void regression_learn(Regression *regression, const Wave *wave, int chann
     }
 }
 
+static void sum_bands(Regression *regression, int num_channels)
+{
+    memset(regression->all, 0, sizeof regression->all);
+    for (int band = 0; band < regression->num_bands; band++)
+        for (int channel = 0; channel < num_channels; channel++)
+            add_equations(regression->all + channel, regression->bands[band] + channel, channel);
+}
+
 /* Solve for the bands that have pixels in the steps until this is done again. */
 static void solve_bands(Regression *regression, const Tile *tile, int step, int num_channels)
 {
@@ -167,10 +175,8 @@ static void regression_end_step(Regression *regression, const Tile *tile, int st
 {
     if (step % STEPS_BETWEEN_SOLUTIONS != STEPS_BETWEEN_SOLUTIONS - 1)
         return;
-    memset(regression->all, 0, sizeof regression->all);
-    for (int band = 0; regression->has_bands && band < regression->num_bands; band++)
-        for (int channel = 0; channel < num_channels; channel++)
-            add_equations(regression->all + channel, regression->bands[band] + channel, channel);
+    if (regression->has_bands)
+        sum_bands(regression, num_channels);
     solve_bands(regression, tile, step, num_channels);
     for (int band = 0; band < regression->num_bands; band++)
         for (int channel = 0; channel < num_channels; channel++)

@@ -222,8 +222,9 @@ def find_networks(model: str) -> Networks:
         raise UnknownModel(f"the model {model} needs to be told an image's class, which files do not hold")
     if network.config.is_for_planes:
         return Networks(load_model(models.DEFAULT_MODEL), network)
-    others = [load_model(name) if name else None for name in (models.companion(model), models.guide(model))]
-    return Networks(network, *others)
+    names = models.companion(model), models.guide(model)
+    planes, guide = (load_model(name) if name else None for name in names)
+    return Networks(network, planes, guide)
 
 
 def load_model(model: str) -> IntegerNetwork:

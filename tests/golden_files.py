@@ -79,7 +79,7 @@ def files_of_bodies() -> dict[str, bytes]:
     return files | {"png-palette-RGBA.pxz": fallback._embedded(read, BODY_PNG, fallback._write_png(read))}
 
 
-def files_of_features(pixels: str, planes: str) -> dict[str, bytes]:
+def files_of_features(pixels: str, planes: str, bands: str) -> dict[str, bytes]:
     """Return files with what no other has: stored components, all metadata, planes with alpha and in tiles, turning."""
     noise = np.random.default_rng(0).integers(0, 256, (9, 8, 1), dtype=np.uint8)
     deep = smooth_image(9, 8, 1).astype(np.uint16) * 256 + noise
@@ -95,6 +95,7 @@ def files_of_features(pixels: str, planes: str) -> dict[str, bytes]:
         f"{pixels}-pack-names.pxzp": pack([smooth_image(5, 4, seed=seed) for seed in range(3)], names=["x", "y", "z"]),
         f"{planes}-RGBA.pxz": _coded(np.concatenate((lattice, opaque), axis=2)),
         f"{planes}-tiles.pxz": _coded(photograph(260, 270)[5:, 3:]),
+        f"{bands}-bands.pxz": _coded(smooth_image(130, 140), "photo-max"),
         f"{pixels}-turned.pxz": _turned(smooth_image(257, 260), 3, 6),
         f"{pixels}-turned-L.pxz": _turned(smooth_image(9, 14, 1)[..., 0], 5),
         f"{pixels}-turned-RGBA.pxz": _turned(smooth_image(9, 14, 4), 7),

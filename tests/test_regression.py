@@ -80,6 +80,11 @@ def test_bands_of_no_size(rows: int) -> None:
         ConeConfig(regression=True, regression_rows=rows)
 
 
+def test_bands_of_nothing() -> None:
+    with pytest.raises(ValueError, match=r"^regression_rows without regression: "):
+        ConeConfig(regression_rows=64)
+
+
 def test_neighbours_are_of_earlier_steps() -> None:
     assert all(column + SLOPE * row < 0 for row, column in regression.NEIGHBOURS)
 

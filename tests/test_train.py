@@ -372,6 +372,7 @@ def test_families_from_the_command_line(cifar10: Path, tmp_path: Path) -> None:
         (["--family", "paper", "--planes"], "have one number of blocks, no planes, no regression"),
         (["--family", "paper", "--regression-rows", "64"], "have one number of blocks, no planes, no regression"),
         (["--family", "paper", "--depthwise"], "no regression and no depthwise layers"),
+        (["--regression-rows", "64"], "regression_rows without regression"),
         (["--class-conditional"], "cone family have no classes"),
         (["--family", "paper", "--class-conditional"], "these images have no classes"),
     ):

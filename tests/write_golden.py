@@ -135,7 +135,7 @@ def main() -> None:
     made |= {f"{names['cifar10']}-pack.pxzp": pack(small, model="cifar10")}
     made |= {"paper-raster.pxz": pixelzip.compress(smooth_image(13, 18), other_models()["paper"])}
     made |= golden_files.files_of_networks() | golden_files.files_of_bodies()
-    made |= golden_files.files_of_features(default, names["photo-planes"])
+    made |= golden_files.files_of_features(default, names["photo-planes"], names["photo-max"])
     for name, data in made.items():
         if not (GOLDEN / name).exists():
             (GOLDEN / name).write_bytes(data)
