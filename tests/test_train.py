@@ -124,7 +124,8 @@ def test_held_out_files_are_not_trained_on(folder: Path) -> None:
 def test_command_exports_a_model_that_works(folder: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     options = "--channels 8 --blocks 1,1 --mixtures 2 --steps 4 --batch-size 2 --crop-size 16 --held-out 2"
-    arguments = ["train", str(folder), "--output", str(run), *options.split(), "--checkpoint-every", "2"]
+    more = "--checkpoint-every 2 --regression-rows 8"
+    arguments = ["train", str(folder), "--output", str(run), *options.split(), *more.split()]
     result = CliRunner().invoke(cli.main, arguments)
     assert result.exit_code == 0, result.output
     assert "held out" in result.stderr
@@ -133,7 +134,8 @@ def test_command_exports_a_model_that_works(folder: Path, tmp_path: Path) -> Non
     data = pixelzip.compress(image, model)
     assert np.array_equal(pixelzip.decompress_array(data, model=model), image)
     assert "multiply-accumulates per pixel" in (run / "model.md").read_text()
-    assert json.loads((run / "config.json").read_text())["network"]["channels"] == 8
+    network = json.loads((run / "config.json").read_text())["network"]
+    assert (network["channels"], network["regression_rows"]) == (8, 8)
     pytest.importorskip("matplotlib")
     drawn = CliRunner().invoke(cli.main, ["curve", str(run), "-o", str(tmp_path / "curve.png")])
     assert drawn.exit_code == 0, drawn.output
@@ -360,13 +362,10 @@ def test_families_from_the_command_line(cifar10: Path, tmp_path: Path) -> None:
     result = CliRunner().invoke(cli.main, [*common, *paper])
     assert result.exit_code == 0, result.output
     assert "PaperConfig(channels=4" in (tmp_path / "a" / "model.md").read_text()
-    cone = ["--channels", "4", "--blocks", "1", "--mixtures", "1", "--depthwise", "--regression-rows", "8"]
-    cone += ["--output", str(tmp_path / "c")]
+    cone = ["--channels", "4", "--blocks", "1", "--mixtures", "1", "--depthwise", "--output", str(tmp_path / "c")]
     result = CliRunner().invoke(cli.main, [*common, *cone])
     assert result.exit_code == 0, result.output
-    card = (tmp_path / "c" / "model.md").read_text()
-    assert "depthwise=True" in card
-    assert "regression_rows=8" in card
+    assert "depthwise=True" in (tmp_path / "c" / "model.md").read_text()
     for wrong, message in (
         (["--family", "paper", "--blocks", "1,2"], "have one number of blocks"),
         (["--family", "paper", "--planes"], "have one number of blocks, no planes, no regression"),
