@@ -44,14 +44,24 @@ class Pixels:
 
     def load(self, tiles: list[NDArray[np.uint8]]) -> None:
         """Give all pixels of all tiles, each (h, w, 3) uint8."""
-        for index, tile in enumerate(tiles):
-            height, width = tile.shape[:2]
-            start, pitch = int(self._first_pixel[index]), int(self._pitch[index])
-            stored = self._pixels[start : start + pitch * (height + _TOP)].view(height + _TOP, pitch, 4)
-            inner = stored[_TOP:, _LEFT : _LEFT + width]
-            inner[..., :3] = torch.from_numpy(np.array(tile)).to(self.device)
+        stored = self._pixels.cpu()
+        for view, tile in zip(self._views(stored), tiles, strict=True):
+            inner = view[_TOP:, _LEFT:-_RIGHT]
+            inner[..., :3] = torch.from_numpy(np.array(tile))
             inner[..., 3] = 1
-            stored[_TOP + 1 :, _LEFT - 1, :3] = inner[:-1, 0, :3]
+            view[_TOP + 1 :, _LEFT - 1, :3] = inner[:-1, 0, :3]
+        self._pixels.copy_(stored)
+
+    def tiles(self) -> list[NDArray[np.uint8]]:
+        """Return all tiles, each (h, w, 3) uint8, when all pixels have been given."""
+        levels = self._pixels[:, :3].to(torch.uint8).cpu()
+        return [view[_TOP:, _LEFT:-_RIGHT].numpy() for view in self._views(levels)]
+
+    def _views(self, stored: Tensor) -> list[Tensor]:
+        """View what is stored of each tile, with margins: (h + _TOP, w + _LEFT + _RIGHT, values)."""
+        shapes = list(zip((self._heights + _TOP).tolist(), self._pitch.tolist(), strict=True))
+        parts = stored.split([height * pitch for height, pitch in shapes])
+        return [part.view(*shape, -1) for part, shape in zip(parts, shapes, strict=True)]
 
     def store(self, lanes: Lanes, levels: Tensor) -> None:
         """Give the (n, 3) levels of the pixels of one step."""

@@ -1,4 +1,4 @@
-"""Which pixels are computed together: the geometry of both orders. No pixels, no network.
+"""Which pixels are computed together, and in which order: the geometry of both orders. No pixels, no network.
 
 Wavefronts: pixel (row, column) of a tile belongs to step ``column + 2 * row``. A layer at resolution 1/k computes its
 position (R, C) at the step of pixel (kR + k - 1, kC + k - 1), when it is complete.
@@ -10,6 +10,7 @@ the step of pixel (kR, 0).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -124,3 +125,28 @@ class RasterGrid:
         """Return where positions are stored; positions outside their tile share one slot that is never written."""
         inside = (row >= 0) & (column >= 0) & (row < self.heights[tile]) & (column < self.widths[tile])
         return np.where(inside, row % NUM_ROWS * self.num_columns + self.first_column[tile] + column, self.outside)
+
+
+class StreamOrder:
+    """Where the symbols of each step lie when the streams of a batch of tiles stand one after another.
+
+    A stream holds the steps of its tile, in each the nibbles of all channels, and of each all rows. ``shapes`` are
+    (height, width, channels), with as many channels in all.
+    """
+
+    def __init__(self, shapes: Sequence[tuple[int, ...]]) -> None:
+        self._num_nibbles = 2 * shapes[0][2]
+        lengths = 2 * np.prod(shapes, axis=1, dtype=np.int64)
+        self.num_symbols = int(lengths.sum())
+        self.first = np.cumsum(lengths) - lengths
+        """(tiles,) places of the streams' first symbols."""
+        self._next = self.first.copy()
+
+    def next_places(self, lanes: Lanes) -> Index:
+        """Return the places of the nibbles of a step's lanes, (2 * channels, n), and go on to the next step."""
+        num_lanes = np.bincount(lanes.tile, minlength=len(self._next))
+        starts = np.cumsum(num_lanes) - num_lanes
+        first = self._next[lanes.tile] + np.arange(len(lanes)) - starts[lanes.tile]
+        self._next += self._num_nibbles * num_lanes
+        places: Index = first + np.arange(self._num_nibbles)[:, None] * num_lanes[lanes.tile]
+        return places

@@ -19,7 +19,6 @@ from typing import Final
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from pixelzip.lanes import Index, Lanes
@@ -134,8 +133,7 @@ class Regression:
             return
         for equations in self._equations:
             products, with_error = (self._shared_evidence(sums) for sums in (equations.products, equations.with_error))
-            solution = _solution(products.cpu().numpy(), with_error.cpu().numpy())
-            equations.weights = self._to_device(_rounded(solution))
+            equations.weights = _rounded(_solution(products, with_error))
             for sums in (equations.products, equations.with_error):
                 sums -= (sums * FORGOTTEN).floor_()
 
@@ -159,8 +157,8 @@ class Regression:
                 own.append(self._errors[other][self._here][None])
         return own
 
-    def _to_device(self, values: NDArray[np.int32] | Index) -> Tensor:
-        return torch.from_numpy(np.ascontiguousarray(values)).to(self.device)
+    def _to_device(self, index: Index) -> Tensor:
+        return torch.from_numpy(np.ascontiguousarray(index)).to(self.device)
 
 
 def num_regressors(channel: int) -> int:
@@ -174,16 +172,15 @@ def _scaled(difference: Tensor, inverse_scale: Tensor) -> Tensor:
     return units.clamp_(-LARGEST, LARGEST)
 
 
-def _solution(products: NDArray[np.float64], with_error: NDArray[np.float64]) -> NDArray[np.float64]:
+def _solution(products: Tensor, with_error: Tensor) -> Tensor:
     """Solve (bands, k, k) equations for (bands, k) weights by elimination without exchanges.
 
-    Only the upper triangle is read. Every operation is rounded by itself, as NumPy's are. No pivot is below the ridge,
-    but for rounding.
+    Only the upper triangle is read. Every operation is rounded by itself, a product before it is subtracted. No pivot
+    is below the ridge, but for rounding.
     """
-    matrix, solution = products.copy(), with_error.copy()
+    matrix, solution = products.clone(), with_error.clone()
+    matrix.diagonal(dim1=1, dim2=2).add_(RIDGE)
     count = matrix.shape[1]
-    diagonal = np.arange(count)
-    matrix[:, diagonal, diagonal] += RIDGE
     for k in range(count):
         factor = matrix[:, k, k + 1 :] / matrix[:, k, k, None]  # (bands, k left)
         matrix[:, k + 1 :, k + 1 :] -= factor[:, :, None] * matrix[:, k, None, k + 1 :]
@@ -194,6 +191,6 @@ def _solution(products: NDArray[np.float64], with_error: NDArray[np.float64]) ->
     return solution
 
 
-def _rounded(weights: NDArray[np.float64]) -> NDArray[np.int32]:
-    units = np.floor(weights * 2**WEIGHT_BITS + 0.5)
-    return units.clip(-LARGEST_WEIGHT, LARGEST_WEIGHT).astype(np.int32)
+def _rounded(weights: Tensor) -> Tensor:
+    units = (weights * 2**WEIGHT_BITS + 0.5).floor_()
+    return units.clamp_(-LARGEST_WEIGHT, LARGEST_WEIGHT).int()

@@ -18,10 +18,10 @@ from pixelzip import ans
 from pixelzip.batching import in_batches
 from pixelzip.cdf import NIBBLE, Distribution
 from pixelzip.errors import CorruptFile
-from pixelzip.lanes import Lanes
+from pixelzip.lanes import Lanes, StreamOrder
 from pixelzip.models.integer import IntegerNetwork
 from pixelzip.predict import Predictor
-from pixelzip.streams import CodedTile, Decoder, Intervals, Pixels, Tile
+from pixelzip.streams import CodedTile, Decoder, Pixels, Tile
 
 
 class Symbols(Protocol):
@@ -33,31 +33,34 @@ class Symbols(Protocol):
 
 def encode_tiles(network: IntegerNetwork, tiles: Sequence[Tile], device: str, num_threads: int | None) -> list[bytes]:
     """Code tiles into one stream each."""
-    encode = functools.partial(_encode_batch, network, torch.device(device))
-    return in_batches(encode, tiles, [tile.pixels.shape for tile in tiles], num_threads)
+    place = torch.device(device)
+    encode = functools.partial(_encode_batch, network, place)
+    return in_batches(encode, tiles, [tile.pixels.shape for tile in tiles], place, num_threads)
 
 
 def decode_tiles(
     network: IntegerNetwork, tiles: Sequence[CodedTile], device: str, num_threads: int | None
 ) -> list[Pixels | CorruptFile]:
     """Undo ``encode_tiles``; a tile whose checksum does not match gives the error in its place."""
-    decode = functools.partial(_decode_batch, network, torch.device(device))
-    return in_batches(decode, tiles, [tile.shape for tile in tiles], num_threads)
+    place = torch.device(device)
+    decode = functools.partial(_decode_batch, network, place)
+    return in_batches(decode, tiles, [tile.shape for tile in tiles], place, num_threads)
 
 
 def measure_tiles(
     network: IntegerNetwork, tiles: Sequence[Tile], device: str, num_threads: int | None
 ) -> list[NDArray[np.float64]]:
     """Return the bits that each pixel of every tile costs by its integer counts, (h, w) float64; nothing is coded."""
-    measure = functools.partial(_measure_batch, network, torch.device(device))
-    return in_batches(measure, tiles, [tile.pixels.shape for tile in tiles], num_threads)
+    place = torch.device(device)
+    measure = functools.partial(_measure_batch, network, place)
+    return in_batches(measure, tiles, [tile.pixels.shape for tile in tiles], place, num_threads)
 
 
 @torch.inference_mode()
 def _measure_batch(network: IntegerNetwork, device: torch.device, tiles: Sequence[Tile]) -> list[NDArray[np.float64]]:
     bits = [np.zeros(tile.pixels.shape[:2]) for tile in tiles]
     for lanes, _, counts in _intervals(network, tiles, device):
-        costs = (np.log2(ans.COUNT_TOTAL) - np.log2(counts)).sum(axis=0)  # (n,)
+        costs = (np.log2(ans.COUNT_TOTAL) - np.log2(counts.cpu().numpy())).sum(axis=0)  # (n,)
         for index, span in _spans(lanes):
             bits[index][lanes.row[span], lanes.column[span]] = costs[span]
     return bits
@@ -65,15 +68,15 @@ def _measure_batch(network: IntegerNetwork, device: torch.device, tiles: Sequenc
 
 @torch.inference_mode()
 def _encode_batch(network: IntegerNetwork, device: torch.device, tiles: Sequence[Tile]) -> list[bytes]:
-    parts: list[list[tuple[Intervals, Intervals]]] = [[] for _ in tiles]
-    for lanes, left, counts in _intervals(network, tiles, device):
-        for index, span in _spans(lanes):
-            parts[index].append((left[:, span].ravel(), counts[:, span].ravel()))
-    streams = []
-    for tile, part in zip(tiles, parts, strict=True):
-        left, counts = (np.concatenate(arrays) for arrays in zip(*part, strict=True))
-        streams.append(tile.encode(left, counts))
-    return streams
+    order = StreamOrder([tile.pixels.shape for tile in tiles])
+    left = torch.empty(order.num_symbols, dtype=torch.int32, device=device)
+    counts = torch.empty_like(left)
+    for lanes, *step in _intervals(network, tiles, device):
+        places = torch.from_numpy(order.next_places(lanes).ravel()).to(device)
+        for whole, part in zip((left, counts), step, strict=True):
+            whole.index_copy_(0, places, part.view(-1))
+    lefts, all_counts = (np.split(whole.cpu().numpy(), order.first[1:]) for whole in (left, counts))
+    return [tile.encode(*intervals) for tile, *intervals in zip(tiles, lefts, all_counts, strict=True)]
 
 
 def _decode_batch(
@@ -109,16 +112,11 @@ def fill(
     predictor: Predictor, sources: Sequence[Symbols], shapes: Sequence[tuple[int, int, int]]
 ) -> list[NDArray[np.uint8]]:
     """Return tiles of the given shapes, all with as many channels, whose symbols come from ``sources``."""
-    tiles = [np.zeros(shape, dtype=np.uint8) for shape in shapes]
+    num_channels = shapes[0][2]
     for lanes, distribution in _walk(predictor):
-        spans = _spans(lanes)
-        levels = _decode_step(distribution, shapes[0][2], [(sources[index], span) for index, span in spans])
-        predictor.pixels.store(lanes, levels.t())
-        on_host = levels.cpu().numpy().astype(np.uint8)  # (3, n)
-        for index, span in spans:
-            pixels = tiles[index]
-            pixels[lanes.row[span], lanes.column[span]] = on_host[: pixels.shape[2], span].T
-    return tiles
+        spans = [(sources[index], span) for index, span in _spans(lanes)]
+        predictor.pixels.store(lanes, _decode_step(distribution, num_channels, spans).t())
+    return [np.ascontiguousarray(tile[..., :num_channels]) for tile in predictor.pixels.tiles()]
 
 
 def _checked(tile: CodedTile, decoder: Decoder, pixels: Pixels) -> Pixels | CorruptFile:
@@ -149,8 +147,8 @@ def _decode_nibble(counts: Tensor, spans: Sequence[tuple[Symbols, slice]]) -> Te
 
 def _intervals(
     network: IntegerNetwork, tiles: Sequence[Tile], device: torch.device
-) -> Iterator[tuple[Lanes, Intervals, Intervals]]:
-    """Yield each step's left cumulatives and counts, (2 * channels, n): high and low nibble of each channel."""
+) -> Iterator[tuple[Lanes, Tensor, Tensor]]:
+    """Yield each step's left cumulatives and counts, (2 * channels, n) int32: high and low nibble of each channel."""
     shapes = [(tile.pixels.shape[0], tile.pixels.shape[1]) for tile in tiles]
     predictor = Predictor(network, shapes, device, [tile.origin for tile in tiles])
     predictor.pixels.load(
@@ -163,7 +161,7 @@ def _intervals(
         for channel in range(num_channels):
             pairs.append(distribution.intervals(levels[channel]))
             distribution.observe(levels[channel], is_last=channel == num_channels - 1)
-        left, counts = (torch.cat(parts).cpu().numpy() for parts in zip(*pairs, strict=True))
+        left, counts = (torch.cat(parts) for parts in zip(*pairs, strict=True))
         yield lanes, left, counts
 
 

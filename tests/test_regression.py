@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from conftest import exported, smooth_image
 from hypothesis import given
 from hypothesis import strategies as st
@@ -94,10 +95,11 @@ def test_solutions_equal_the_definition_to_the_last_bit(count: int, num_pixels: 
     values = np.random.default_rng(seed).integers(-127, 128, (num_pixels, count + 1))
     sums = values.T @ values
     products, with_error = sums[:-1, :-1], sums[:-1, -1]
-    found = regression._solution(products[None].astype(np.float64), with_error[None].astype(np.float64))
+    equations = torch.from_numpy(products[None]).double(), torch.from_numpy(with_error[None]).double()
+    found = regression._solution(*equations)
     assert found[0].tolist() == solved(products.tolist(), with_error.tolist())
 
 
 def test_without_evidence_weights_are_zero() -> None:
-    found = regression._solution(np.zeros((2, 5, 5)), np.zeros((2, 5)))
+    found = regression._solution(torch.zeros(2, 5, 5).double(), torch.zeros(2, 5).double())
     assert found.tolist() == [[0.0] * 5] * 2
