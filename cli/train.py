@@ -14,7 +14,7 @@ from pixelzip.cli.batch import num_threads
 
 if TYPE_CHECKING:
     from pixelzip.models.integer import Config
-    from pixelzip.models.train import TrainingConfig
+    from pixelzip.models.start import TrainingConfig
 
 
 @click.command()
@@ -87,7 +87,7 @@ def train(
     threads: int,
 ) -> None:
     """Train a network on the images in FOLDERs and export it in exact integers."""
-    from pixelzip.models.train import TrainingConfig  # seconds to import: not for --help
+    from pixelzip.models.start import TrainingConfig  # seconds to import: not for --help
 
     try:
         _check(small_images, planes or cifar10, initial)

@@ -29,7 +29,8 @@ from pixelzip.models import data
 from pixelzip.models.config import CONE, CONTEXT, ConeConfig
 from pixelzip.models.export import export_network
 from pixelzip.models.layers import FEATURES, Layer
-from pixelzip.models.train import Progress, Trainer, TrainingConfig
+from pixelzip.models.start import TrainingConfig
+from pixelzip.models.train import Progress, Trainer
 
 Kept = Callable[[Layer, Tensor], Tensor]
 """Maps a layer and its weights, (out, taps, in), to ones where a weight may be other than zero."""

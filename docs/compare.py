@@ -18,7 +18,8 @@ from pixelzip.models.export import export_network
 from pixelzip.models.integer import Config, load_network
 from pixelzip.models.mixture import continuous_bits
 from pixelzip.models.paper import PaperConfig
-from pixelzip.models.train import Progress, Trainer, TrainingConfig
+from pixelzip.models.start import TrainingConfig
+from pixelzip.models.train import Progress, Trainer
 from pixelzip.wavefront import Tile, measure_tiles
 
 NUM_CODED = 20

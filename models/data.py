@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -11,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
 
 SUFFIXES = frozenset({".png", ".webp", ".tif", ".tiff", ".bmp", ".ppm"})
 """Formats that can hold an image without loss."""
@@ -152,6 +154,24 @@ class Alternating:
         while True:
             self.position += 1
             yield next(second if self.position % 3 == 0 else first)
+
+
+def prefetched(source: Crops | SmallImages | Alternating, num_processes: int) -> Iterator[Batch]:
+    """Yield what ``source`` would, made by so many processes beside this one."""
+    positions = itertools.count(source.position)
+    loader: DataLoader[Batch] = DataLoader(
+        _ByPosition(source), batch_size=None, sampler=positions, num_workers=num_processes, prefetch_factor=8
+    )
+    return iter(loader)
+
+
+class _ByPosition(Dataset[Batch]):
+    def __init__(self, source: Crops | SmallImages | Alternating) -> None:
+        self.source = source
+
+    def __getitem__(self, position: int) -> Batch:
+        self.source.position = position
+        return next(iter(self.source))
 
 
 def softened(crop: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:

@@ -1,10 +1,11 @@
-"""How a run starts: its network, its first weights, its data."""
+"""How a run starts: its settings, its network, its first weights, its data."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -19,8 +20,31 @@ from pixelzip.models.pixelcnn import ConePixelCNN
 from pixelzip.models.planes import PlaneCrops
 from pixelzip.models.two_stream import PaperPixelCNN
 
-if TYPE_CHECKING:
-    from pixelzip.models.train import TrainingConfig
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """Everything a run depends on besides the network: saved beside the weights and printed in the model card."""
+
+    data: tuple[str, ...]
+    num_held_out: int = 40
+    num_steps: int = 6000
+    quantise_from_step: int = 4500
+    num_warmup_steps: int = 200
+    batch_size: int = 16
+    crop_size: int = 80
+    learning_rate: float = 2e-3
+    weight_decay: float = 1e-4
+    averaging: float = 0.999
+    seed: int = 0
+    num_steps_between_checkpoints: int = 250
+    device: str = "cpu"
+    cifar10: bool = False
+    """The one data folder is CIFAR-10: whole 32x32 images instead of crops."""
+    small_images: str | None = None
+    """CIFAR-10 as well: every third batch is of whole images, as many pixels as in a batch of crops."""
+    initial: tuple[str, ...] = ()
+    """A model file or the folder of an earlier run: this one starts from its (averaged) weights. Of two, from both side
+    by side."""
 
 
 def build(config: Config) -> Network:

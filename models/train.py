@@ -14,7 +14,7 @@ import math
 import os
 import pickle
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -23,41 +23,15 @@ import torch
 from torch import Tensor, distributed, nn
 from torch.optim.swa_utils import AveragedModel
 
-from pixelzip.models.data import Batch
+from pixelzip.models.data import Batch, prefetched
 from pixelzip.models.export import Network, replacing
 from pixelzip.models.integer import Config
 from pixelzip.models.muon import Optimizers
 from pixelzip.models.pixelcnn import ConePixelCNN
-from pixelzip.models.start import build, initial_weights, training_data
+from pixelzip.models.start import TrainingConfig, build, initial_weights, training_data
 from pixelzip.models.two_stream import PaperPixelCNN
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class TrainingConfig:
-    """Everything a run depends on besides the network: saved beside the weights and printed in the model card."""
-
-    data: tuple[str, ...]
-    num_held_out: int = 40
-    num_steps: int = 6000
-    quantise_from_step: int = 4500
-    num_warmup_steps: int = 200
-    batch_size: int = 16
-    crop_size: int = 80
-    learning_rate: float = 2e-3
-    weight_decay: float = 1e-4
-    averaging: float = 0.999
-    seed: int = 0
-    num_steps_between_checkpoints: int = 250
-    device: str = "cpu"
-    cifar10: bool = False
-    """The one data folder is CIFAR-10: whole 32x32 images instead of crops."""
-    small_images: str | None = None
-    """CIFAR-10 as well: every third batch is of whole images, as many pixels as in a batch of crops."""
-    initial: tuple[str, ...] = ()
-    """A model file or the folder of an earlier run: this one starts from its (averaged) weights. Of two, from both side
-    by side."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +66,8 @@ class Trainer:
         self.network = self.network.to(self.device)
         self.average = AveragedModel(self.network, multi_avg_fn=_moving_average(config.averaging))
         self.optimizer = Optimizers(self.network, config.weight_decay)
+        is_gpu = self.device.type == "cuda"
+        self._bits = torch.compile(self.network.bits) if is_gpu else self.network.bits
         self.folder.mkdir(parents=True, exist_ok=True)
         if self._checkpoint.exists():
             self._resume()
@@ -112,7 +88,7 @@ class Trainer:
         forward = self._compiled()
         losses: list[Tensor] = []
         started = time.monotonic()
-        for batch in self.batches:
+        for batch in self._coming_batches():
             if self.step >= last:
                 return
             losses.append(self._train_step(forward, batch))
@@ -123,6 +99,11 @@ class Trainer:
                 if self.rank == 0:
                     self._record(Progress(self.step, time.monotonic() - started, mean, held_out), report)
                     self._save()
+
+    def _coming_batches(self) -> Iterator[Batch]:
+        """Return the training batches, made beside the steps where a GPU would wait for them."""
+        is_gpu = self.device.type == "cuda"
+        return prefetched(self.batches, torch.get_num_threads()) if is_gpu else iter(self.batches)
 
     def _train_step(self, forward: nn.Module, batch: Batch) -> Tensor:
         self.network.quantised = self.step >= self.config.quantise_from_step
@@ -158,7 +139,7 @@ class Trainer:
         classes = () if batch.classes is None else (batch.classes.to(self.device),)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=_multiplies_bfloat16(self.device)):
             raw, guess = forward(pixels, *classes)
-        return self.network.bits(raw, guess, pixels).mean() / 3
+        return self._bits(raw, guess, pixels).mean() / 3
 
     def leave(self) -> None:
         """Part from the other processes after the last step: one that ends while connected may abort them all."""

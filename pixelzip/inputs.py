@@ -60,7 +60,7 @@ class Pixels:
     def _views(self, stored: Tensor) -> list[Tensor]:
         """View what is stored of each tile, with margins: (h + _TOP, w + _LEFT + _RIGHT, values)."""
         shapes = list(zip((self._heights + _TOP).tolist(), self._pitch.tolist(), strict=True))
-        parts = stored.split([height * pitch for height, pitch in shapes])
+        parts = torch.split(stored, [height * pitch for height, pitch in shapes])
         return [part.view(*shape, -1) for part, shape in zip(parts, shapes, strict=True)]
 
     def store(self, lanes: Lanes, levels: Tensor) -> None:

@@ -13,7 +13,7 @@ from pixelzip.models.config import CONTEXT, ConeConfig
 from pixelzip.models.export import export_network, float_network
 from pixelzip.models.integer import load_network
 from pixelzip.models.mixture import bits, log_bin_mass
-from pixelzip.models.pixelcnn import ConePixelCNN
+from pixelzip.models.pixelcnn import ConeLayer, ConePixelCNN, sum_of_shifts
 
 ALL_CONFIGS = (*CONFIGS, ConeConfig(), ConeConfig(channels=8, blocks=(1,), mixtures=1, dropout=0.5))
 
@@ -33,6 +33,15 @@ def test_a_pixel_changes_only_later_wavefronts(config: ConeConfig, place: tuple[
         assert torch.equal(first[..., not_later], second[..., not_later])
     if place != (7, 0):
         assert not torch.equal(before[0], after[0])
+
+
+def test_shifts_are_the_convolution() -> None:
+    config = ConeConfig(channels=6, blocks=(1,), mixtures=2, depthwise=True)
+    module = next(layer for layer in ConePixelCNN(config).layers if layer.layer.depthwise)
+    assert isinstance(module, ConeLayer)
+    source = torch.randn(2, 6, 5, 7)
+    wanted = module.product(source, module.weight, (5, 7))
+    assert torch.allclose(sum_of_shifts(source, module.weight, module.bias), wanted, atol=1e-6)
 
 
 def test_context_lies_in_the_cone() -> None:

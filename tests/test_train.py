@@ -20,13 +20,22 @@ from PIL import Image
 import pixelzip
 from pixelzip import cli
 from pixelzip.models.config import ConeConfig
-from pixelzip.models.data import Alternating, Crops, SmallImages, chroma_halved, find_images, softened, split_held_out
+from pixelzip.models.data import (
+    Alternating,
+    Crops,
+    SmallImages,
+    chroma_halved,
+    find_images,
+    prefetched,
+    softened,
+    split_held_out,
+)
 from pixelzip.models.export import export_network, float_network
 from pixelzip.models.integer import load_network
 from pixelzip.models.paper import PaperConfig
 from pixelzip.models.pixelcnn import ConePixelCNN
-from pixelzip.models.start import build, initial_weights, training_data
-from pixelzip.models.train import Progress, Trainer, TrainingConfig, _moving_average
+from pixelzip.models.start import TrainingConfig, build, initial_weights, training_data
+from pixelzip.models.train import Progress, Trainer, _moving_average
 
 NETWORK = ConeConfig(channels=8, blocks=(1,), mixtures=2)
 
@@ -101,6 +110,16 @@ def test_crops(folder: Path) -> None:
     assert batches[0].pixels.dtype == torch.uint8
     with pytest.raises(ValueError, match="as large as a crop"):
         Crops(files, 64, 3, seed=1)
+
+
+def test_batches_made_by_other_processes_are_the_same(folder: Path) -> None:
+    files, images = find_images([folder]), np.stack([smooth_image(8, 8)] * 9)
+    mixed = Alternating(Crops(files, 16, 3, seed=1), SmallImages(images, None, 4, seed=1))
+    mixed.position = 2
+    wanted = [batch.pixels for batch, _ in zip(mixed, range(5), strict=False)]
+    mixed.position = 2
+    made = [batch.pixels for batch, _ in zip(prefetched(mixed, 1), range(5), strict=False)]
+    assert all(map(torch.equal, made, wanted))
 
 
 def test_degradations_keep_size() -> None:
