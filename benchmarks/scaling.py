@@ -58,64 +58,74 @@ class Measured(NamedTuple):
     decompress_memory: float
 
 
+class Source(NamedTuple):
+    """The photograph that images are made of, and the device that works on them."""
+
+    photograph: str
+    device: str
+
+
 def main() -> None:
     """Measure everything, print the tables, draw the chart."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("photograph")
     parser.add_argument("--plot", help="draw a chart into this file")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda; memory is the CPU's")
     parser.add_argument("--measure", nargs=6, help=argparse.SUPPRESS)
     options = parser.parse_args()
+    source = Source(options.photograph, options.device)
     if options.measure:
         way, file, *numbers = options.measure
-        print(json.dumps(measure(way, options.photograph, file, *map(int, numbers))))
+        print(json.dumps(measure(way, source, file, *map(int, numbers))))
         return
     num_threads = os.cpu_count() or 1
-    sizes = table(options.photograph, [(*size, 1, num_threads) for size in SIZES])
-    batches = table(options.photograph, [(SIDE, SIDE, num_images, num_threads) for num_images in BATCHES])
-    table(options.photograph, [(*LARGE, 1, count) for count in range(1, num_threads + 1)])
+    sizes = table(source, [(*size, 1, num_threads) for size in SIZES])
+    batches = table(source, [(SIDE, SIDE, num_images, num_threads) for num_images in BATCHES])
+    table(source, [(*LARGE, 1, count) for count in range(1, num_threads + 1)])
     if options.plot:
         draw(sizes, batches, options.plot)
 
 
-def table(photograph: str, work: list[tuple[int, int, int, int]]) -> list[Measured]:
+def table(source: Source, work: list[tuple[int, int, int, int]]) -> list[Measured]:
     """Measure work of some widths, heights, numbers of images and of threads, and print it."""
     print("\n| image | images | threads | compress kpixel/s | decompress kpixel/s | compress MB | decompress MB |")
     print("|---|---|---|---|---|---|---|")
     rows = []
     for width, height, num_images, num_threads in work:
-        rows.append(measure_both(photograph, width, height, num_images, num_threads))
+        rows.append(measure_both(source, width, height, num_images, num_threads))
         figures = " | ".join(f"{figure:,.0f}" for figure in rows[-1][4:])
         print(f"| {width} x {height} | {num_images:,} | {num_threads} | {figures} |", flush=True)
     return rows
 
 
-def measure_both(photograph: str, *numbers: int) -> Measured:
+def measure_both(source: Source, *numbers: int) -> Measured:
     """Measure both directions, each in a process of its own."""
     with tempfile.TemporaryDirectory() as folder:
         file = f"{folder}/file"
-        packed, unpacked = (run(way, photograph, file, numbers) for way in ("compress", "decompress"))
+        packed, unpacked = (run(way, source, file, numbers) for way in ("compress", "decompress"))
     return Measured(*numbers, packed["speed"], unpacked["speed"], packed["memory"], unpacked["memory"])
 
 
-def run(way: str, photograph: str, file: str, numbers: tuple[int, ...]) -> dict[str, float]:
+def run(way: str, source: Source, file: str, numbers: tuple[int, ...]) -> dict[str, float]:
     """Measure one direction in a new process."""
-    command = [sys.executable, __file__, photograph, "--measure", way, file, *map(str, numbers)]
+    options = ["--device", source.device, "--measure", way, file, *map(str, numbers)]
+    command = [sys.executable, __file__, source.photograph, *options]
     result: dict[str, float] = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
     return result
 
 
 def measure(
-    way: str, photograph: str, file: str, width: int, height: int, num_images: int, num_threads: int
+    way: str, source: Source, file: str, width: int, height: int, num_images: int, num_threads: int
 ) -> dict[str, float]:
     """Return kpixel/s of one direction, small work repeated, and the most megabytes that this process held."""
     if way == "compress":
-        images = cut(np.asarray(Image.open(photograph).convert("RGB")), width, height, num_images)
-        compress([images[0][:8, :8]], num_threads)
-        seconds = repeated(lambda: Path(file).write_bytes(compress(images, num_threads)))
+        images = cut(np.asarray(Image.open(source.photograph).convert("RGB")), width, height, num_images)
+        compress([images[0][:8, :8]], num_threads, source.device)
+        seconds = repeated(lambda: Path(file).write_bytes(compress(images, num_threads, source.device)))
     else:
         data = Path(file).read_bytes()
-        decompress(compress([np.zeros((8, 8, 3), dtype=np.uint8)], num_threads), num_threads)
-        seconds = repeated(lambda: decompress(data, num_threads))
+        decompress(compress([np.zeros((8, 8, 3), dtype=np.uint8)], num_threads, "cpu"), num_threads, source.device)
+        seconds = repeated(lambda: decompress(data, num_threads, source.device))
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return {"speed": num_images * width * height / seconds / 1e3, "memory": most}
 
@@ -129,20 +139,20 @@ def repeated(work: Callable[[], object]) -> float:
     return (time.perf_counter() - started) / count
 
 
-def compress(images: list[NDArray[np.uint8]], num_threads: int) -> bytes:
+def compress(images: list[NDArray[np.uint8]], num_threads: int, device: str) -> bytes:
     """Return the file of one image, the pack of several."""
     if len(images) == 1:
-        return pixelzip.compress(images[0], num_threads=num_threads)
-    return pack(images, num_threads=num_threads)
+        return pixelzip.compress(images[0], num_threads=num_threads, device=device)
+    return pack(images, num_threads=num_threads, device=device)
 
 
-def decompress(data: bytes, num_threads: int) -> None:
+def decompress(data: bytes, num_threads: int, device: str) -> None:
     """Decode what ``compress`` has made."""
     if data.startswith(container.PACK_SIGNATURE):
-        images = Pack(data, num_threads=num_threads)
+        images = Pack(data, num_threads=num_threads, device=device)
         images.read(range(len(images)))
     else:
-        pixelzip.decompress_array(data, num_threads=num_threads)
+        pixelzip.decompress_array(data, num_threads=num_threads, device=device)
 
 
 def cut(photograph: NDArray[np.uint8], width: int, height: int, num_images: int) -> list[NDArray[np.uint8]]:

@@ -74,6 +74,9 @@ MODELS: Final = (
     Model("cifar10", "cifar10-5.safetensors", "78c01783117761b4b045cbdf27c1cdd637794e9c3f4d2683a60f92b0f8b344d2"),
     Model("photo-fast", "photo-fast-4.safetensors", "4eed8c99a0d5f7b30236e1902e617abc18f2c050cb164a8c27211dbebc8e6be3"),
     Model("photo-max", "photo-max-5.safetensors", "5d7ee680435a1fe6e8579da02a77c4dc95e31cfedfa5201b68463f8ad0d9ca76"),
+    Model("photo", "photo-7.safetensors", "f85deef663db21514886ed89d6442043a4d2eaf771d50e1a981bac2344e8fe25"),
+    Model("photo-fast", "photo-fast-5.safetensors", "90e4bc916582b8f1cd3f8bc897ede5377f82e527dc255a60c9b081d4ee0fcfec"),
+    Model("photo-max", "photo-max-6.safetensors", "6bfacc7ea898707b003cc635145c0e490594531c574ffdd0fed30cf338c6c1d0"),
 )
 """Append-only: what has shipped stays readable. Of entries with one name the last is what new files are made with."""
 
