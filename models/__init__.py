@@ -77,6 +77,10 @@ MODELS: Final = (
     Model("photo", "photo-7.safetensors", "f85deef663db21514886ed89d6442043a4d2eaf771d50e1a981bac2344e8fe25"),
     Model("photo-fast", "photo-fast-5.safetensors", "90e4bc916582b8f1cd3f8bc897ede5377f82e527dc255a60c9b081d4ee0fcfec"),
     Model("photo-max", "photo-max-6.safetensors", "6bfacc7ea898707b003cc635145c0e490594531c574ffdd0fed30cf338c6c1d0"),
+    Model(
+        "photo-planes", "photo-planes-5.safetensors", "2c637f1836e4c1cccba18f86d2f1416020259df79bf793422c52b405f607ef04"
+    ),
+    Model("cifar10", "cifar10-6.safetensors", "6c3eb5d48f59ba253f4a694749e26799aa0cce5011ca007233b6c0e49062637a"),
 )
 """Append-only: what has shipped stays readable. Of entries with one name the last is what new files are made with."""
 
