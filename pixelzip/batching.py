@@ -12,7 +12,7 @@ MAX_BATCH_ROWS: Final = 2**11
 """Rows, and so lanes of a wavefront, of one batch on a CPU: bounds memory, and more gain little speed."""
 
 MAX_BATCH_ROWS_ON_GPU: Final = 2**16
-"""The same on a GPU, where a step takes as long whether its lanes are few or many: some 3 GB at most in our networks."""
+"""The same on a GPU, where a step takes as long whether its lanes are few or many."""
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
