@@ -1,6 +1,7 @@
 """Time and memory of pixelzip against the number of pixels, threads and images of a batch: Markdown tables, a chart.
 
     python benchmarks/scaling.py PHOTOGRAPH --plot scaling.png
+    python benchmarks/scaling.py PHOTOGRAPH --device cuda
 
 Every figure comes from a process of its own. Images are made of the photograph and its mirror images, so that all sizes
 are alike; a batch holds different parts of it. Speeds are those of the functions, after imports; memory is the most

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import torch
@@ -156,7 +156,10 @@ class Alternating:
             yield next(second if self.position % 3 == 0 else first)
 
 
-def prefetched(source: Crops | SmallImages | Alternating, num_processes: int) -> Iterator[Batch]:
+Source: TypeAlias = Crops | SmallImages | Alternating
+
+
+def prefetched(source: Source, num_processes: int) -> Iterator[Batch]:
     """Yield what ``source`` would, made by so many processes beside this one."""
     positions = itertools.count(source.position)
     loader: DataLoader[Batch] = DataLoader(
@@ -166,7 +169,7 @@ def prefetched(source: Crops | SmallImages | Alternating, num_processes: int) ->
 
 
 class _ByPosition(Dataset[Batch]):
-    def __init__(self, source: Crops | SmallImages | Alternating) -> None:
+    def __init__(self, source: Source) -> None:
         self.source = source
 
     def __getitem__(self, position: int) -> Batch:

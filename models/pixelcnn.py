@@ -132,7 +132,7 @@ class ConeLayer(nn.Module):
 
 
 def sum_of_shifts(source: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """Return what a depthwise convolution at CONE gives, of (batch, C, H, W) values and (C, taps, 1) weights.
+    """Convolve (batch, C, H, W) depthwise at CONE with (C, taps, 1) weights, and add the (C,) bias; the same shape.
 
     Compiled, it is one kernel on a GPU, and much faster than cuDNN's convolution.
     """

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from pixelzip.models.cifar10 import read_cifar10
-from pixelzip.models.data import Alternating, Batch, Crops, SmallImages, as_batch, find_images, split_held_out
+from pixelzip.models.data import Alternating, Batch, Crops, SmallImages, Source, as_batch, find_images, split_held_out
 from pixelzip.models.export import Network, float_network
 from pixelzip.models.growing import grown, side_by_side, with_places
 from pixelzip.models.integer import Config, load_network
@@ -81,9 +81,7 @@ def _weights(path: Path) -> dict[str, Tensor]:
     return averaged_weights(path) if path.is_dir() else float_network(load_network(path)).state_dict()
 
 
-def training_data(
-    network: Config, config: TrainingConfig, seed: int, skip: int
-) -> tuple[SmallImages | Crops | Alternating, list[Batch]]:
+def training_data(network: Config, config: TrainingConfig, seed: int, skip: int) -> tuple[Source, list[Batch]]:
     """Return endless training batches, and held-out batches.
 
     Raises:

@@ -66,8 +66,7 @@ class Trainer:
         self.network = self.network.to(self.device)
         self.average = AveragedModel(self.network, multi_avg_fn=_moving_average(config.averaging))
         self.optimizer = Optimizers(self.network, config.weight_decay)
-        is_gpu = self.device.type == "cuda"
-        self._bits = torch.compile(self.network.bits) if is_gpu else self.network.bits
+        self._bits = torch.compile(self.network.bits) if self._is_on_gpu else self.network.bits
         self.folder.mkdir(parents=True, exist_ok=True)
         if self._checkpoint.exists():
             self._resume()
@@ -77,6 +76,10 @@ class Trainer:
         if self.rank == 0:
             with replacing(folder / "config.json") as temporary:
                 temporary.write_text(json.dumps(settings, indent=2) + "\n")
+
+    @property
+    def _is_on_gpu(self) -> bool:
+        return self.device.type == "cuda"
 
     @property
     def _checkpoint(self) -> Path:
@@ -102,8 +105,7 @@ class Trainer:
 
     def _coming_batches(self) -> Iterator[Batch]:
         """Return the training batches, made beside the steps where a GPU would wait for them."""
-        is_gpu = self.device.type == "cuda"
-        return prefetched(self.batches, torch.get_num_threads()) if is_gpu else iter(self.batches)
+        return prefetched(self.batches, torch.get_num_threads()) if self._is_on_gpu else iter(self.batches)
 
     def _train_step(self, forward: nn.Module, batch: Batch) -> Tensor:
         self.network.quantised = self.step >= self.config.quantise_from_step
@@ -119,7 +121,7 @@ class Trainer:
         module: nn.Module = self.network
         if self.world_size > 1:
             module = nn.parallel.DistributedDataParallel(module)
-        if self.device.type == "cuda":
+        if self._is_on_gpu:
             module = torch.compile(module)  # type: ignore[assignment]
         return module
 

@@ -22,12 +22,12 @@ def in_batches(
     work: Callable[[Sequence[Item]], list[Result]],
     items: Sequence[Item],
     shapes: Sequence[tuple[int, ...]],
-    device: torch.device,
+    device: str,
     num_threads: int | None,
 ) -> list[Result]:
     """Apply ``work`` to batches of tiles with the same number of channels; results come in the order of ``items``."""
     results: dict[int, Result] = {}
-    max_rows = MAX_BATCH_ROWS if device.type == "cpu" else MAX_BATCH_ROWS_ON_GPU
+    max_rows = MAX_BATCH_ROWS if torch.device(device).type == "cpu" else MAX_BATCH_ROWS_ON_GPU
     with _torch_threads(num_threads):
         for batch in _batches(shapes, max_rows):
             results.update(zip(batch, work([items[index] for index in batch]), strict=True))

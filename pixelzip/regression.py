@@ -173,7 +173,7 @@ def _scaled(difference: Tensor, inverse_scale: Tensor) -> Tensor:
 
 
 def _solution(products: Tensor, with_error: Tensor) -> Tensor:
-    """Solve (bands, k, k) equations for (bands, k) weights by elimination without exchanges.
+    """Solve (bands, k, k) equations for (bands, k) weights, float64, by elimination without exchanges.
 
     Only the upper triangle is read. Every operation is rounded by itself, a product before it is subtracted. No pivot
     is below the ridge, but for rounding.

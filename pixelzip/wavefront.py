@@ -33,27 +33,24 @@ class Symbols(Protocol):
 
 def encode_tiles(network: IntegerNetwork, tiles: Sequence[Tile], device: str, num_threads: int | None) -> list[bytes]:
     """Code tiles into one stream each."""
-    place = torch.device(device)
-    encode = functools.partial(_encode_batch, network, place)
-    return in_batches(encode, tiles, [tile.pixels.shape for tile in tiles], place, num_threads)
+    encode = functools.partial(_encode_batch, network, torch.device(device))
+    return in_batches(encode, tiles, [tile.pixels.shape for tile in tiles], device, num_threads)
 
 
 def decode_tiles(
     network: IntegerNetwork, tiles: Sequence[CodedTile], device: str, num_threads: int | None
 ) -> list[Pixels | CorruptFile]:
     """Undo ``encode_tiles``; a tile whose checksum does not match gives the error in its place."""
-    place = torch.device(device)
-    decode = functools.partial(_decode_batch, network, place)
-    return in_batches(decode, tiles, [tile.shape for tile in tiles], place, num_threads)
+    decode = functools.partial(_decode_batch, network, torch.device(device))
+    return in_batches(decode, tiles, [tile.shape for tile in tiles], device, num_threads)
 
 
 def measure_tiles(
     network: IntegerNetwork, tiles: Sequence[Tile], device: str, num_threads: int | None
 ) -> list[NDArray[np.float64]]:
     """Return the bits that each pixel of every tile costs by its integer counts, (h, w) float64; nothing is coded."""
-    place = torch.device(device)
-    measure = functools.partial(_measure_batch, network, place)
-    return in_batches(measure, tiles, [tile.pixels.shape for tile in tiles], place, num_threads)
+    measure = functools.partial(_measure_batch, network, torch.device(device))
+    return in_batches(measure, tiles, [tile.pixels.shape for tile in tiles], device, num_threads)
 
 
 @torch.inference_mode()
@@ -69,14 +66,12 @@ def _measure_batch(network: IntegerNetwork, device: torch.device, tiles: Sequenc
 @torch.inference_mode()
 def _encode_batch(network: IntegerNetwork, device: torch.device, tiles: Sequence[Tile]) -> list[bytes]:
     order = StreamOrder([tile.pixels.shape for tile in tiles])
-    left = torch.empty(order.num_symbols, dtype=torch.int32, device=device)
-    counts = torch.empty_like(left)
-    for lanes, *step in _intervals(network, tiles, device):
+    intervals = torch.empty((2, order.num_symbols), dtype=torch.int32, device=device)  # left cumulatives, counts
+    for lanes, left, counts in _intervals(network, tiles, device):
         places = torch.from_numpy(order.next_places(lanes).ravel()).to(device)
-        for whole, part in zip((left, counts), step, strict=True):
-            whole.index_copy_(0, places, part.view(-1))
-    lefts, all_counts = (np.split(whole.cpu().numpy(), order.first[1:]) for whole in (left, counts))
-    return [tile.encode(*intervals) for tile, *intervals in zip(tiles, lefts, all_counts, strict=True)]
+        intervals.index_copy_(1, places, torch.stack((left, counts)).flatten(1))
+    streams = np.split(intervals.cpu().numpy(), order.first[1:], axis=1)
+    return [tile.encode(left, counts) for tile, (left, counts) in zip(tiles, streams, strict=True)]
 
 
 def _decode_batch(
