@@ -37,6 +37,9 @@ LOGISTIC_LENGTH: Final = 2**15
 
 LOGISTIC_SPAN: Final = 24
 
+EXPONENTIAL_LENGTH: Final = 12 * LOGIT_STEPS + 1
+"""Entries of the table of exponentials, of arguments from 0 to -12."""
+
 INVERSE_SCALE_BITS: Final = 6
 """Fractional bits of an inverse scale, which maps sixteenths of a level to entries of the logistic table."""
 
@@ -92,9 +95,7 @@ def _logistic() -> NDArray[np.int32]:
 
 
 def _exponential() -> NDArray[np.int32]:
-    values = [
-        _rounded(PROBABILITY_ONE * (-Decimal(index) / LOGIT_STEPS).exp()) for index in range(12 * LOGIT_STEPS + 1)
-    ]
+    values = [_rounded(PROBABILITY_ONE * (-Decimal(index) / LOGIT_STEPS).exp()) for index in range(EXPONENTIAL_LENGTH)]
     return np.array(values, dtype=np.int32)
 
 

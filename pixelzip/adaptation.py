@@ -45,8 +45,8 @@ MIDDLE: Final = 128
 PREVIOUS_LIMITS: Final = (48, 104, 152, 208)
 NO_PREVIOUS: Final = 2
 
-_SPREAD_LOW: Final = 32
-_SPREAD_SHIFT: Final = 3
+SPREAD_LOW: Final = 32
+SPREAD_SHIFT: Final = 3
 
 
 class Adaptation:
@@ -94,7 +94,7 @@ class Adaptation:
         self._counts.index_copy_(0, self._rows, torch.where(is_full, counts >> 1, counts))
 
     def _contexts(self, channel: int, log_scale: Tensor) -> Tensor:
-        spread = ((log_scale - _SPREAD_LOW) >> _SPREAD_SHIFT).clamp_(0, NUM_SPREADS - 1)
+        spread = ((log_scale - SPREAD_LOW) >> SPREAD_SHIFT).clamp_(0, NUM_SPREADS - 1)
         west, north, northeast, northwest = self._quantiles[channel][self._around]
         error = 2 * west + 2 * north + northeast + northwest - 6 * MIDDLE
         direction = 1 + (error > ERROR_LIMIT).int() - (error < -ERROR_LIMIT).int()

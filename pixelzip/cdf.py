@@ -32,15 +32,15 @@ COUNT_TOTAL: Final = 2**24
 LEVELS: Final = 256
 NIBBLE: Final = 16
 
-_WEIGHT_BITS: Final = 14
-_WEIGHT_ONE: Final = 1 << _WEIGHT_BITS
-_MEAN_LOW: Final = -(2**12)
-_MEAN_HIGH: Final = 2**13 - 1
-_TABLE_ORIGIN: Final = LOGISTIC_LENGTH // 2 << INVERSE_SCALE_BITS
-_COUPLING_SHIFT: Final = (COUPLING_STEPS // MEAN_STEPS).bit_length() - 1
-_COUNT_SHIFT: Final = 6
-_FLOOR_SHIFT: Final = 20
-_FLOOR: Final = COUNT_TOTAL >> (_FLOOR_SHIFT - _COUNT_SHIFT + 8)
+WEIGHT_BITS: Final = 14
+WEIGHT_ONE: Final = 1 << WEIGHT_BITS
+MEAN_LOW: Final = -(2**12)
+MEAN_HIGH: Final = 2**13 - 1
+TABLE_ORIGIN: Final = LOGISTIC_LENGTH // 2 << INVERSE_SCALE_BITS
+COUPLING_SHIFT: Final = (COUPLING_STEPS // MEAN_STEPS).bit_length() - 1
+COUNT_SHIFT: Final = 6
+FLOOR_SHIFT: Final = 20
+FLOOR: Final = COUNT_TOTAL >> (FLOOR_SHIFT - COUNT_SHIFT + 8)
 """Least count of a level: the levels share the 2^-14 of the total that ``_counts_below`` sets aside."""
 
 
@@ -132,9 +132,9 @@ class Distribution:
         self._weights = _normalised(self._weights * (below[1] - below[0] + 1))
         residual = levels - self._guess[self._channel]
         if self._channel == 0:
-            self._means[1:] += (self._coupling[:2] * residual) >> _COUPLING_SHIFT
+            self._means[1:] += (self._coupling[:2] * residual) >> COUPLING_SHIFT
         else:
-            self._means[2] += (self._coupling[2] * residual) >> _COUPLING_SHIFT
+            self._means[2] += (self._coupling[2] * residual) >> COUPLING_SHIFT
         self._start(self._channel + 1)
 
     def _start(self, channel: int) -> None:
@@ -142,24 +142,24 @@ class Distribution:
         self._channel = channel
         log_scale = self._weighted_mean(self._log_scales[channel])
         if self._regression is not None:
-            means = self._means[channel].clamp_(_MEAN_LOW, _MEAN_HIGH)
+            means = self._means[channel].clamp_(MEAN_LOW, MEAN_HIGH)
             inverse_scale = _look_up(self._inverse_scale, log_scale)
             means += self._regression.shift(channel, self._weighted_mean(means), inverse_scale)
-        means = self._means[channel].clamp(_MEAN_LOW, _MEAN_HIGH).add_(MEAN_STEPS // 2)
-        self._origins = means.mul_(self._inverse_scales[channel]).neg_().add_(_TABLE_ORIGIN)
+        means = self._means[channel].clamp(MEAN_LOW, MEAN_HIGH).add_(MEAN_STEPS // 2)
+        self._origins = means.mul_(self._inverse_scales[channel]).neg_().add_(TABLE_ORIGIN)
         if self._adaptation is not None:
-            self._bin_ends = self._adaptation.ends(channel, log_scale, COUNT_TOTAL - _FLOOR * LEVELS)  # (17, n)
+            self._bin_ends = self._adaptation.ends(channel, log_scale, COUNT_TOTAL - FLOOR * LEVELS)  # (17, n)
 
     def _weighted_mean(self, values: Tensor) -> Tensor:
         """Return the components' mean of (mixtures, n) int32 values, (n,) int32."""
-        return (self._weights * values).sum(dim=0, dtype=torch.int32) >> _WEIGHT_BITS
+        return (self._weights * values).sum(dim=0, dtype=torch.int32) >> WEIGHT_BITS
 
     def _counts_below(self, boundaries: Tensor) -> Tensor:
         """Return (m, n) int32 counts of the levels below (m, n) int32 boundaries in 1..255, after adaptation."""
         below = self._mixed(self._component_cumulative(boundaries), boundaries)
         if self._adaptation is None:
             return below
-        return adapted(self._bin_ends, below.clamp_(max=COUNT_TOTAL - 1)).add_(boundaries, alpha=_FLOOR)
+        return adapted(self._bin_ends, below.clamp_(max=COUNT_TOTAL - 1)).add_(boundaries, alpha=FLOOR)
 
     def _mixed(self, below: Tensor, boundaries: Tensor) -> Tensor:
         """Return (m, n) int32 counts that the mixture gives, from (m, mixtures, n) cumulatives of its components.
@@ -168,7 +168,7 @@ class Distribution:
         to give every level a count of at least 4.
         """
         mixed = (below * self._weights).sum(dim=1, dtype=torch.int32)  # (m, n), 0..2^30
-        return (mixed >> _COUNT_SHIFT).sub_(mixed >> _FLOOR_SHIFT).add_(boundaries, alpha=_FLOOR)
+        return (mixed >> COUNT_SHIFT).sub_(mixed >> FLOOR_SHIFT).add_(boundaries, alpha=FLOOR)
 
     def _component_cumulative(self, boundaries: Tensor) -> Tensor:
         """Return (m, mixtures, n) int32: each logistic below each boundary (less half a level), 0..2^16.
@@ -195,7 +195,7 @@ def _normalised(shares: Tensor) -> Tensor:
     As above, floor is exact: dividend < 2^45, divisor < 2^31.
     """
     cumulative = shares.cumsum(dim=0, dtype=torch.float64)  # (mixtures, n), whole numbers below 2^31
-    scaled = (cumulative * _WEIGHT_ONE).div_(cumulative[-1]).floor_().int()
+    scaled = (cumulative * WEIGHT_ONE).div_(cumulative[-1]).floor_().int()
     scaled[1:] -= scaled[:-1].clone()
     return scaled
 

@@ -50,8 +50,8 @@ RIDGE: Final = 2.0**18
 """Added to the sums of squares: without evidence weights are zero."""
 
 STEPS_BETWEEN_SOLUTIONS: Final = 8
-FORGOTTEN: Final = 0.125
-"""Share of the sums that is forgotten at each solution."""
+FORGET_SHIFT: Final = 3
+"""2^-3 of the sums is forgotten at each solution."""
 
 SHARE_OF_ALL: Final = 0.125
 """Of the sums of all bands of a tile, in the equations of each."""
@@ -135,7 +135,7 @@ class Regression:
             products, with_error = (self._shared_evidence(sums) for sums in (equations.products, equations.with_error))
             equations.weights = _rounded(_solution(products, with_error))
             for sums in (equations.products, equations.with_error):
-                sums -= (sums * FORGOTTEN).floor_()
+                sums -= (sums * 2.0**-FORGET_SHIFT).floor_()
 
     def _shared_evidence(self, sums: Tensor) -> Tensor:
         """Add to the sums of each band, (bands, ...), a share of those of its tile; exact, for the share is 2^-3."""

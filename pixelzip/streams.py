@@ -1,4 +1,4 @@
-"""Stages 4 to 6 as one: tiles (h, w, C) <-> streams, in C where that is possible, else with torch. The same bytes."""
+"""Stages 4 to 6 as one: tiles (h, w, C) <-> streams, in C, with kernels on a GPU, or with torch. The same bytes."""
 
 from __future__ import annotations
 
@@ -72,7 +72,12 @@ def encode_tiles(network: IntegerNetwork, tiles: Sequence[Tile], device: str, nu
     if native.runs(network, device):
         return in_threads(functools.partial(_encode, network), tiles, num_threads)
     from pixelzip import wavefront  # torch takes seconds to import
+    from pixelzip.gpu import proof
 
+    if proof.runs(network, device):
+        from pixelzip.gpu import tiles as kernels
+
+        return kernels.encode_tiles(network, tiles, device, num_threads)
     return wavefront.encode_tiles(network, tiles, device, num_threads)
 
 
@@ -90,7 +95,12 @@ def salvage_tiles(
     if native.runs(network, device):
         return in_threads(functools.partial(_decode, network), tiles, num_threads)
     from pixelzip import wavefront  # as in encode_tiles
+    from pixelzip.gpu import proof
 
+    if proof.runs(network, device):
+        from pixelzip.gpu import tiles as kernels
+
+        return kernels.decode_tiles(network, tiles, device, num_threads)
     return wavefront.decode_tiles(network, tiles, device, num_threads)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,9 @@ from pixelzip.models.paper import PaperConfig
 from pixelzip.models.pixelcnn import ConePixelCNN
 from pixelzip.models.two_stream import PaperPixelCNN
 from pixelzip.tiles import Tiling
+
+if not torch.cuda.is_available():
+    os.environ["TRITON_INTERPRET"] = "1"  # before anything imports Triton's kernels
 
 CONFIGS = (
     ConeConfig(channels=16, blocks=(2,), mixtures=3),

@@ -1,0 +1,103 @@
+"""Stage 6 on a GPU: a stream -> the nibbles of a wavefront, one after another. Mirrors native/decoder.h."""
+
+from __future__ import annotations
+
+from typing import Any, Final, NamedTuple
+
+import triton
+import triton.language as tl
+
+from pixelzip import ans, cdf
+
+NIBBLE: Final = tl.constexpr(cdf.NIBBLE)
+_COUNT_TOTAL: Final = tl.constexpr(ans.COUNT_TOTAL)
+_COUNT_BITS: Final = tl.constexpr(24)
+_LAST_BITS: Final = tl.constexpr(12)
+_LAST_SCALE: Final = tl.constexpr((1 << 12) - cdf.NIBBLE)
+
+
+class Streams(NamedTuple):
+    """``words`` int32 of all streams; of each tile four int64: the state, low and high 64 bits, words that are left,
+    and where its words begin.
+    """
+
+    words: Any
+    states: Any
+
+
+class Coder(NamedTuple):
+    """The state of a stream, ``high << 64 | low`` (uint64), and how many words are left."""
+
+    low: Any
+    high: Any
+    num_words: Any
+
+
+class Nibbles(NamedTuple):
+    """``ends`` (rows, 16), the symbols' left cumulatives, and ``found`` (rows,), the symbols; both int32."""
+
+    ends: Any
+    found: Any
+
+
+@triton.jit
+def open_coder(streams, tile, is_last):
+    """Go on reading a tile's stream; for the last pixel of a short one take in all words that are left, at most two."""
+    fields = streams.states + tile.index * 4
+    low, high = tl.load(fields).to(tl.uint64, bitcast=True), tl.load(fields + 1).to(tl.uint64, bitcast=True)
+    num_words, words = tl.load(fields + 2), streams.words + tl.load(fields + 3)
+    for _ in tl.static_range(2):
+        takes = is_last & (num_words > 0)
+        word = tl.load(words + num_words - 1, mask=takes, other=0).to(tl.uint32, bitcast=True).to(tl.uint64)
+        high = tl.where(takes, (high << 32) | (low >> 32), high)
+        low = tl.where(takes, (low << 32) | word, low)
+        num_words -= takes.to(tl.int64)
+    return Coder(low=low, high=high, num_words=num_words)
+
+
+@triton.jit
+def close_coder(streams, tile, coder):
+    """Note how far a stream has been read."""
+    fields = streams.states + tile.index * 4
+    tl.store(fields, coder.low.to(tl.int64, bitcast=True))
+    tl.store(fields + 1, coder.high.to(tl.int64, bitcast=True))
+    tl.store(fields + 2, coder.num_words)
+
+
+@triton.jit
+def pop_nibbles(streams, coder, nibbles, tile, wave, is_last):
+    """Take one nibble of every lane off the stream, with counts of 12 bits if ``is_last``; return the coder."""
+    words = streams.words + tl.load(streams.states + tile.index * 4 + 3)
+    symbols = tl.arange(0, NIBBLE)
+    first_place = tile.first_row + wave.first_row
+    bits = tl.where(is_last, _LAST_BITS, _COUNT_BITS).to(tl.uint64)
+    total = (tl.full((), 1, tl.uint64) << bits).to(tl.int32)
+    low, high, num_words = coder.low, coder.high, coder.num_words
+    for lane in range(wave.num_lanes):
+        whole_ends = tl.load(nibbles.ends + (first_place + lane) * NIBBLE + symbols)
+        few_ends = (whole_ends.to(tl.int64) * _LAST_SCALE >> _COUNT_BITS).to(tl.int32) + symbols
+        ends = tl.where(is_last, few_ends, whole_ends)
+        quantile = low.to(tl.int32) & (total - 1)
+        is_below = ends <= quantile
+        first = tl.max(tl.where(is_below, ends, 0), axis=0)
+        last = tl.min(tl.where(is_below, total, ends), axis=0)
+        tl.store(nibbles.found + first_place + lane, tl.sum(is_below.to(tl.int32), axis=0) - 1)
+        count = (last - first).to(tl.uint64)
+        rest_low, rest_high = (low >> bits) | ((high << 1) << (63 - bits)), high >> bits
+        low = rest_low * count
+        high = rest_high * count + tl.umulhi(rest_low, count)
+        within = (quantile - first).to(tl.uint64)
+        low += within
+        high += (low < within).to(tl.uint64)
+        takes = ((low >> 32) == 0) & (num_words > 0) & (is_last == 0)
+        word = tl.load(words + num_words - 1, mask=takes, other=0).to(tl.uint32, bitcast=True).to(tl.uint64)
+        low = tl.where(takes, (low << 32) | word, low)
+        num_words -= takes.to(tl.int64)
+    return Coder(low=low, high=high, num_words=num_words)
+
+
+@triton.jit
+def symbol_end(nibbles, wave, symbol):
+    """Return left cumulatives of (lanes,) symbols in 0..16."""
+    place = nibbles.ends + wave.place * NIBBLE + symbol
+    return tl.load(place, mask=wave.is_lane & (symbol < NIBBLE), other=_COUNT_TOTAL)

@@ -1,0 +1,123 @@
+"""A network's integers on a GPU, padded for the kernels of ``pixelzip.gpu.layers``, and the activations of a batch."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pixelzip.gpu import layers
+from pixelzip.gpu.batch import Batch
+from pixelzip.models.config import CONTEXT, ConeConfig
+from pixelzip.models.integer import IntegerLayer, IntegerNetwork
+from pixelzip.models.layers import FEATURES, ZERO_POINT
+
+LANES: Final = 32
+"""Lanes that a program computes."""
+
+_BLOCK_WARPS: Final = 8
+_BLOCK: Final[int] = layers.CHANNEL_BLOCK.value
+_LEAST_INPUTS: Final = 64
+
+
+@dataclass(frozen=True, eq=False)
+class _Integers:
+    """Of a layer: weight (channels, inputs) int8 or, depthwise, (taps, channels); bias int32, multiplier float32."""
+
+    weight: Tensor
+    bias: Tensor
+    multiplier: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Ported:
+    """A network on a device: layers and tables."""
+
+    config: ConeConfig
+    layers: tuple[_Integers, ...]
+    tables: dict[str, Tensor]
+    taps: Tensor
+
+    @property
+    def num_channels(self) -> int:
+        """Channels of activations, padded."""
+        return self.layers[0].bias.shape[0]
+
+    @property
+    def num_parameters(self) -> int:
+        """Outputs of the head, padded."""
+        return self.layers[-1].bias.shape[0]
+
+
+@functools.lru_cache(maxsize=8)
+def port(network: IntegerNetwork, device: torch.device) -> Ported:
+    """Copy a network to a device."""
+    assert isinstance(network.config, ConeConfig)
+    num_inputs = max(_LEAST_INPUTS, 1 << (network.config.num_features - 1).bit_length())
+    taps = np.zeros((2, num_inputs), dtype=np.int32)
+    taps[:, : 3 * len(CONTEXT)] = np.repeat(np.array(CONTEXT).T, 3, axis=1)
+    return Ported(
+        network.config,
+        tuple(_ported(integers, num_inputs, device) for integers in network.layers),
+        {name: torch.from_numpy(table).to(device) for name, table in network.tables.items()},
+        torch.from_numpy(taps).to(device),
+    )
+
+
+def _ported(integers: IntegerLayer, num_inputs: int, device: torch.device) -> _Integers:
+    layer, weight = integers.layer, integers.weight  # (channels, inputs)
+    inputs = (
+        num_inputs if layer.source == FEATURES else weight.shape[1] if layer.depthwise else _padded(weight.shape[1])
+    )
+    missing = (0, _padded(len(weight)) - len(weight))
+    padded = np.pad(weight, (missing, (0, inputs - weight.shape[1])))
+    parts: tuple[NDArray[Any], ...] = (
+        padded.T if layer.depthwise else padded,
+        np.pad(integers.bias, missing),
+        np.pad(integers.multiplier, missing),
+    )
+    return _Integers(*(torch.from_numpy(np.ascontiguousarray(part)).to(device) for part in parts))
+
+
+def _padded(channels: int) -> int:
+    return -(-channels // _BLOCK) * _BLOCK
+
+
+class Activations:
+    """What a network has made of the last wavefronts of a batch of tiles with ``num_rows`` rows in all."""
+
+    def __init__(self, ported: Ported, num_rows: int, device: torch.device) -> None:
+        self._ported = ported
+        num_kept = 1 + (len(ported.layers) - 2) // 2
+        shape = (num_kept, layers.NUM_WAVES.value, num_rows, ported.num_channels)
+        self._kept = torch.full(shape, ZERO_POINT, dtype=torch.int8, device=device)
+        self.parameters = torch.zeros((num_rows, ported.num_parameters), dtype=torch.int32, device=device)
+        self.guesses = torch.zeros((num_rows, 3), dtype=torch.int32, device=device)
+
+    def compute(self, batch: Batch, step: int) -> None:
+        """Compute all layers at the lanes of a step."""
+        ported, channels = self._ported, self._ported.num_channels
+        place = {"tiles": batch.table, "num_rows": batch.num_rows, "step": step, "LANES": LANES}
+        place["enable_fp_fusion"] = False
+        grid = (len(batch), -(-batch.most_lanes // LANES), channels // _BLOCK)
+        stem, *blocks, head = ported.layers
+        layers.stem[grid](
+            self._kept[0], batch.levels, ported.taps, self.guesses, stem.weight, stem.bias, stem.multiplier,
+            PERIOD=ported.config.period, NUM_INPUTS=stem.weight.shape[1], NUM_CHANNELS=channels, **place,
+        )  # fmt: skip
+        for index in range(len(blocks) // 2):
+            mix, add = blocks[2 * index : 2 * index + 2]
+            layers.block[grid](
+                self._kept[index + 1], self._kept[index], mix.weight, mix.bias, mix.multiplier,
+                add.weight, add.bias, add.multiplier, NUM_CHANNELS=channels, num_warps=_BLOCK_WARPS, **place,
+            )  # fmt: skip
+        grid = (*grid[:2], ported.num_parameters // _BLOCK)
+        layers.head[grid](
+            self.parameters, self._kept[-1], head.weight, head.bias, head.multiplier,
+            NUM_CHANNELS=channels, NUM_PARAMETERS=ported.num_parameters, **place,
+        )  # fmt: skip

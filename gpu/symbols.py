@@ -1,0 +1,173 @@
+"""Stages 5 and 6 of one step of all tiles on a GPU, a program for each tile: the one path from mixture parameters to
+counts, for both directions. Mirrors native/tile.c.
+
+A program's threads see what others of them wrote after ``tl.debug_barrier()`` only.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import triton
+import triton.language as tl
+
+from pixelzip.gpu.adaptation import Histograms, adapted, add_symbols, contexts_of, note_ends
+from pixelzip.gpu.coder import NIBBLE, close_coder, open_coder, pop_nibbles, symbol_end
+from pixelzip.gpu.mixture import (
+    LEVEL_FLOOR,
+    Parameters,
+    bounded_means,
+    components_of,
+    counts_of,
+    cumulatives,
+    first_weights,
+    guess_of,
+    inverse_scale_of,
+    log_scales_of,
+    means_of,
+    normalised,
+    weighted_mean,
+)
+from pixelzip.gpu.regression import Regressions, learn, note_errors, note_regressors, noted_shift
+from pixelzip.gpu.waves import PLACE, level_at, tile_at, wave_of
+
+_COUNT_TOTAL = tl.constexpr(2**24)
+_LEVELS = tl.constexpr(256)
+
+
+class Sources(NamedTuple):
+    """What distributions depend on."""
+
+    parameters: Parameters
+    histograms: Histograms
+    regressions: Regressions
+
+
+class Channel(NamedTuple):
+    """What the distributions of a channel depend on: of lanes."""
+
+    weights: Any
+    components: Any
+
+
+@triton.jit
+def _counts_below(sources, wave, channel, boundary, ADAPTIVE: tl.constexpr):
+    """Return counts of the levels below (lanes,) boundaries in 0..256, 0 to 2^24."""
+    below = cumulatives(sources.parameters, channel.components, boundary)
+    counts = counts_of(channel.weights, below, boundary)
+    if ADAPTIVE:
+        counts = adapted(sources.histograms, wave, counts) + boundary * LEVEL_FLOOR
+    return tl.where(boundary == _LEVELS, _COUNT_TOTAL, counts)
+
+
+@triton.jit
+def _conditional(below, first, last):
+    """Rescale counts in first..last to 0..2^24 - 16, which leaves one count for each of 16 symbols."""
+    return ((below - first).to(tl.int64) * (_COUNT_TOTAL - NIBBLE) // tl.maximum(last - first, 1)).to(tl.int32)
+
+
+@triton.jit
+def _note_intervals(sources, intervals, first_symbol, num_symbols, wave, channel, levels, ADAPTIVE: tl.constexpr):
+    """Write left cumulatives and counts, ``intervals`` (2, num_symbols), of the high and then the low nibbles."""
+    high = levels // NIBBLE
+    low = levels - high * NIBBLE
+    first = _counts_below(sources, wave, channel, high * NIBBLE, ADAPTIVE)
+    last = _counts_below(sources, wave, channel, high * NIBBLE + NIBBLE, ADAPTIVE)
+    left = _conditional(_counts_below(sources, wave, channel, levels, ADAPTIVE), first, last) + low
+    right = _conditional(_counts_below(sources, wave, channel, levels + 1, ADAPTIVE), first, last) + low + 1
+    place = intervals + first_symbol + wave.lane
+    tl.store(place, first, mask=wave.is_lane)
+    tl.store(place + num_symbols, last - first, mask=wave.is_lane)
+    tl.store(place + wave.num_lanes, left, mask=wave.is_lane)
+    tl.store(place + num_symbols + wave.num_lanes, right - left, mask=wave.is_lane)
+
+
+@triton.jit
+def _decode(sources, streams, nibbles, coder, tile, wave, channel, is_last, ADAPTIVE: tl.constexpr):
+    """Return (lanes,) levels and the coder."""
+    ends, zero = nibbles.ends + wave.place * NIBBLE, tl.zeros_like(wave.row)
+    tl.store(ends, zero, mask=wave.is_lane)
+    for symbol in range(1, NIBBLE):
+        end = _counts_below(sources, wave, channel, zero + symbol * NIBBLE, ADAPTIVE)
+        tl.store(ends + symbol, end, mask=wave.is_lane)
+    tl.debug_barrier()
+    coder = pop_nibbles(streams, coder, nibbles, tile, wave, is_last)
+    tl.debug_barrier()
+    high = tl.load(nibbles.found + wave.place, mask=wave.is_lane, other=0)
+    first, last = symbol_end(nibbles, wave, high), symbol_end(nibbles, wave, high + 1)
+    tl.debug_barrier()
+    for symbol in range(1, NIBBLE):
+        below = _counts_below(sources, wave, channel, high * NIBBLE + symbol, ADAPTIVE)
+        tl.store(ends + symbol, _conditional(below, first, last) + symbol, mask=wave.is_lane)
+    tl.debug_barrier()
+    coder = pop_nibbles(streams, coder, nibbles, tile, wave, is_last)
+    tl.debug_barrier()
+    return high * NIBBLE + tl.load(nibbles.found + wave.place, mask=wave.is_lane, other=0), coder
+
+
+@triton.jit(do_not_specialize=(*PLACE, "num_symbols", "num_channels", "band_rows", "num_bands"))
+def code(
+    sources, pixels, intervals, first_symbols, num_symbols, streams, nibbles, tiles, num_channels, band_rows, num_bands,
+    num_rows, step, DECODES: tl.constexpr, MIXTURES: tl.constexpr, SLOTS: tl.constexpr, NUM_PARAMETERS: tl.constexpr,
+    ADAPTIVE: tl.constexpr, REGRESSIVE: tl.constexpr, LANES: tl.constexpr,
+):  # fmt: skip
+    """Code one step of one tile: levels -> intervals in the order of streams, or streams -> levels; learn from it.
+
+    ``pixels`` (pixels, 3) uint8 holds the levels; ``first_symbols`` (tiles,) int64 where the step's symbols begin.
+    """
+    tile = tile_at(tiles, tl.program_id(0))
+    wave = wave_of(tile, step, 0, LANES)
+    parameters, histograms, regressions = sources.parameters, sources.histograms, sources.regressions
+    if wave.num_lanes > 0:
+        is_last = (tile.is_short != 0) & (step == tile.width - 1 + 2 * (tile.height - 1))
+        first_symbol = tl.load(first_symbols + tile.index)
+        coder = open_coder(streams, tile, is_last)
+        tl.debug_barrier()
+        weights = first_weights(parameters, wave, MIXTURES, SLOTS, NUM_PARAMETERS)
+        red, green = tl.zeros_like(wave.row), tl.zeros_like(wave.row)
+        for channel in range(num_channels):
+            log_scales = log_scales_of(parameters, wave, channel, MIXTURES, SLOTS, NUM_PARAMETERS)
+            means = means_of(parameters, wave, channel, red, green, MIXTURES, SLOTS, NUM_PARAMETERS)
+            log_scale = weighted_mean(weights, log_scales)
+            if REGRESSIVE:
+                means = bounded_means(means)
+                mean, unit = weighted_mean(weights, means), inverse_scale_of(parameters, log_scale)
+                note_regressors(
+                    regressions, pixels, tile, step, num_rows, wave, channel, mean, unit, band_rows, num_bands, LANES
+                )
+                means += noted_shift(regressions, wave)[:, None]
+            distributions = Channel(weights=weights, components=components_of(parameters, means, log_scales))
+            if ADAPTIVE:
+                contexts = contexts_of(histograms, tile, wave, num_rows, log_scale, channel)
+                note_ends(histograms, wave, contexts, _COUNT_TOTAL - LEVEL_FLOOR * _LEVELS)
+                tl.debug_barrier()
+            if DECODES:
+                levels, coder = _decode(sources, streams, nibbles, coder, tile, wave, distributions, is_last, ADAPTIVE)
+                _store(pixels, tile, wave, levels, channel, num_channels)
+            else:
+                levels = level_at(pixels, tile, wave.row, wave.column, channel, wave.is_lane, 0)
+                _note_intervals(sources, intervals, first_symbol, num_symbols, wave, distributions, levels, ADAPTIVE)
+                first_symbol += 2 * wave.num_lanes
+            below = cumulatives(parameters, distributions.components, levels)
+            up_to = cumulatives(parameters, distributions.components, levels + 1)
+            tl.debug_barrier()
+            if ADAPTIVE:
+                left, right = counts_of(weights, below, levels), counts_of(weights, up_to, levels + 1)
+                add_symbols(histograms, wave, num_rows, contexts, left, right, channel)
+            if REGRESSIVE:
+                note_errors(regressions, wave, num_rows, channel, levels, mean, unit)
+                learn(regressions, tile, step, channel, band_rows, num_bands, LANES)
+            weights = normalised(weights * (up_to - below + 1))
+            residual = levels - guess_of(parameters, wave, channel)
+            red, green = tl.where(channel == 0, residual, red), tl.where(channel == 1, residual, green)
+        close_coder(streams, tile, coder)
+        tl.store(first_symbols + tile.index, first_symbol)
+
+
+@triton.jit
+def _store(pixels, tile, wave, levels, channel, num_channels):
+    """Write the levels of a channel; a grey level is that of all three."""
+    place = pixels + tile.first_pixel + (wave.row * tile.width + wave.column) * 3
+    for copy in tl.static_range(3):
+        target = tl.where(num_channels == 1, copy, channel)
+        tl.store(place + target, levels.to(tl.uint8), mask=wave.is_lane)

@@ -1,0 +1,107 @@
+"""Stages 4 to 6 on a GPU: the steps of a batch of tiles, one after another. Mirrors the walk of pixelzip/wavefront.py.
+
+Nothing is decided on the CPU: the launches of all steps follow one another without waiting for a result.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, Final
+
+import torch
+from torch import Tensor
+
+from pixelzip import adaptation, cdf, regression
+from pixelzip.gpu import symbols
+from pixelzip.gpu.adaptation import NUM_WAVES as QUANTILE_WAVES
+from pixelzip.gpu.adaptation import Histograms
+from pixelzip.gpu.batch import Batch
+from pixelzip.gpu.coder import Nibbles, Streams
+from pixelzip.gpu.mixture import Parameters
+from pixelzip.gpu.network import Activations, Ported
+from pixelzip.gpu.regression import NUM_WAVES as ERROR_WAVES
+from pixelzip.gpu.regression import REGRESSORS, Regressions, describe_columns, solve
+from pixelzip.models.config import ConeConfig
+
+_LANES: Final = (32, 256, 1024)
+"""Sizes that ``symbols.code`` is compiled for: the least that holds a wavefront is taken. No tile has more lanes."""
+
+_LEAST_WARPS: Final = 4
+_LANES_PER_WARP: Final = 32
+
+
+def walk(network: Ported, batch: Batch, intervals: Tensor, streams: Streams, is_decoding: bool) -> None:
+    """Turn levels into ``intervals`` (2, symbols) int32, left cumulatives and counts, or ``streams`` into levels."""
+    activations, regressions = Activations(network, batch.num_rows, batch.device), _regressions(network.config, batch)
+    tables = (network.tables[name] for name in ("exponential", "inverse_scale", "logistic"))
+    parameters = Parameters(activations.parameters, activations.guesses, *tables)
+    sources = symbols.Sources(parameters, _histograms(network.config, batch), regressions)
+    nibbles = Nibbles(batch.integers(batch.num_rows, cdf.NIBBLE), batch.integers(batch.num_rows))
+    bands = _band_rows(network.config, batch), _num_bands(network.config, batch)
+    first_symbols, settings = torch.tensor(batch.first_symbols, device=batch.device), _settings(network, batch)
+    with _launching_on(batch.device):
+        for step in range(batch.num_steps):
+            activations.compute(batch, step)
+            symbols.code[len(batch),](
+                sources, batch.levels, intervals, first_symbols, batch.num_symbols, streams, nibbles, batch.table,
+                batch.num_channels, *bands, batch.num_rows, step, DECODES=is_decoding, **settings,
+            )  # fmt: skip
+            if network.config.regression and (step + 1) % regression.STEPS_BETWEEN_SOLUTIONS == 0:
+                _solve(regressions, bands[1] if network.config.regression_rows else 0)
+
+
+def _launching_on(device: torch.device) -> AbstractContextManager[Any]:
+    """Triton launches on the current device, not on that of a kernel's arguments."""
+    return torch.cuda.device(device) if device.type == "cuda" else nullcontext()
+
+
+def _settings(network: Ported, batch: Batch) -> dict[str, Any]:
+    config, lanes = network.config, next(lanes for lanes in _LANES if lanes >= batch.most_lanes)
+    return {
+        "MIXTURES": config.mixtures,
+        "SLOTS": 1 << (config.mixtures - 1).bit_length(),
+        "NUM_PARAMETERS": network.num_parameters,
+        "ADAPTIVE": config.adaptive,
+        "REGRESSIVE": config.regression,
+        "LANES": lanes,
+        "num_warps": max(_LEAST_WARPS, lanes // _LANES_PER_WARP),
+        "enable_fp_fusion": False,
+    }
+
+
+def _histograms(config: ConeConfig, batch: Batch) -> Histograms:
+    num_contexts = 3 * len(batch) * adaptation.NUM_CONTEXTS if config.adaptive else 1
+    return Histograms(
+        counts=batch.integers(num_contexts, adaptation.NUM_BINS, value=adaptation.FIRST_COUNT),
+        quantiles=batch.integers(3, QUANTILE_WAVES.value, batch.num_rows, value=adaptation.MIDDLE),
+        ends=batch.integers(batch.num_rows, adaptation.NUM_BINS),
+    )
+
+
+def _band_rows(config: ConeConfig, batch: Batch) -> int:
+    return config.regression_rows or batch.most_rows
+
+
+def _num_bands(config: ConeConfig, batch: Batch) -> int:
+    """Return the bands of each tile, as many as the highest has."""
+    return -(-batch.most_rows // _band_rows(config, batch))
+
+
+def _regressions(config: ConeConfig, batch: Batch) -> Regressions:
+    num_bands = len(batch) * _num_bands(config, batch) if config.regression else 1
+    size = REGRESSORS.value
+    return Regressions(
+        columns=describe_columns(batch.device),
+        errors=batch.integers(3, ERROR_WAVES.value, batch.num_rows),
+        noted=batch.integers(batch.num_rows, 3),
+        regressors=batch.integers(batch.num_rows, size).to(torch.int8),
+        products=batch.integers(num_bands, 3, size, size),
+        weights=batch.integers(num_bands, 3, size),
+    )
+
+
+def _solve(regressions: Regressions, num_bands: int) -> None:
+    """Find new weights, and forget; ``num_bands`` is how many bands of a tile learn from one another."""
+    grid = (len(regressions.weights), 3)
+    solve[grid](regressions.products, regressions.weights, num_bands=num_bands, enable_fp_fusion=False)
+    regressions.products.sub_(regressions.products >> regression.FORGET_SHIFT)

@@ -1,0 +1,125 @@
+"""Kernels give what the extension and torch give: on the GPU, or interpreted on the CPU where there is none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import exported, smooth_image
+
+from pixelzip import models, streams, wavefront
+from pixelzip.errors import CorruptFile
+from pixelzip.gpu import proof
+from pixelzip.models.config import ConeConfig
+from pixelzip.models.integer import IntegerNetwork
+from pixelzip.streams import CodedTile, Pixels, Tile
+
+pytest.importorskip("triton")
+kernels = pytest.importorskip("pixelzip.gpu.tiles")
+
+interpreted = pytest.mark.skipif(torch.cuda.is_available(), reason="kernels are compiled where there is a GPU")
+on_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+
+LEARNING = ConeConfig(
+    channels=9, blocks=(1,), mixtures=2, depthwise=True, adaptive=True, regression=True, regression_rows=8
+)
+PLAIN = ConeConfig(channels=70, blocks=(2,), mixtures=5, depthwise=True, period=4)
+
+
+def network_of(config: ConeConfig, folder: Path) -> IntegerNetwork:
+    return exported(config, folder / "random.safetensors")
+
+
+def noise(*shape: int) -> Pixels:
+    return np.random.default_rng(1).integers(0, 256, shape, dtype=np.uint8)
+
+
+def coded(tile: Tile, stream: bytes) -> CodedTile:
+    return CodedTile(stream, tile.pixels.shape, tile.seal, tile.origin, tile.is_short)
+
+
+def check(network: IntegerNetwork, tiles: list[Tile], device: str) -> None:
+    expected = streams.encode_tiles(network, tiles, "cpu", None)
+    assert kernels.encode_tiles(network, tiles, device, None) == expected
+    decoded = kernels.decode_tiles(network, list(map(coded, tiles, expected)), device, None)
+    assert all(map(np.array_equal, decoded, [tile.pixels for tile in tiles]))
+
+
+@interpreted
+def test_tiles_that_learn(tmp_path: Path) -> None:
+    check(network_of(LEARNING, tmp_path), [Tile(smooth_image(10, 3), 5)], "cpu")
+
+
+@interpreted
+def test_short_streams_of_grey_tiles_of_several_sizes(tmp_path: Path) -> None:
+    tiles = [Tile(noise(*shape, 1), 7, (3, 2), is_short=True) for shape in ((3, 4), (1, 1), (2, 1))]
+    check(network_of(PLAIN, tmp_path), tiles, "cpu")
+
+
+@interpreted
+@pytest.mark.parametrize("is_short", [False, True])
+def test_damaged_streams_are_refused(tmp_path: Path, is_short: bool) -> None:
+    network, tile = network_of(PLAIN, tmp_path), Tile(noise(1, 2, 3), 7, is_short=is_short)
+    stream = streams.encode_tiles(network, [tile], "cpu", 1)[0]
+    damaged = [bytes([stream[0] ^ 1]) + stream[1:], stream[:-1], b"\x80" * 40, b"\x05", b"", stream]
+    tiles = [coded(tile, data) for data in damaged]
+    *wrong, right = kernels.decode_tiles(network, tiles, "cpu", None)
+    expected = streams.salvage_tiles(network, tiles[:-1], "cpu", 1)
+    assert [(type(one), str(one)) for one in wrong] == [(CorruptFile, str(other)) for other in expected]
+    assert np.array_equal(right, tile.pixels)
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_other_networks_and_devices_are_left_to_torch(tmp_path: Path, device: str) -> None:
+    assert not proof.runs(network_of(ConeConfig(channels=8, blocks=(1,), mixtures=2), tmp_path), device)
+    assert not proof.runs(network_of(PLAIN, tmp_path), "cpu")
+
+
+@interpreted
+@pytest.mark.parametrize("fault", ["other bytes", "other pixels", "no compiler", "nothing"])
+def test_kernels_are_used_only_where_they_are_proved(
+    tmp_path: Path, fault: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    network = network_of(PLAIN, tmp_path)
+
+    def encode(network: IntegerNetwork, tiles: list[Tile], device: str, num_threads: int | None) -> list[bytes]:
+        if fault == "no compiler":
+            raise RuntimeError("no compiler")
+        written = wavefront.encode_tiles(network, tiles, device, num_threads)
+        return written[::-1] if fault == "other bytes" else written
+
+    def decode(network: IntegerNetwork, tiles: list[CodedTile], device: str, num_threads: int | None) -> list[Pixels]:
+        decoded = streams.decode_tiles(network, tiles, device, num_threads)
+        return [255 - pixels for pixels in decoded] if fault == "other pixels" else decoded
+
+    monkeypatch.setattr(kernels, "encode_tiles", encode)
+    monkeypatch.setattr(kernels, "decode_tiles", decode)
+    assert proof._is_exact.__wrapped__(network, "cpu") == (fault == "nothing")
+    assert len(caplog.records) == (fault != "nothing")
+
+
+@pytest.mark.gpu
+@on_gpu
+@pytest.mark.parametrize("model", ["photo", "photo-max", "photo-planes", "cifar10"])
+def test_shipped_networks_on_a_gpu(model: str) -> None:
+    network = models.load(model)
+    assert proof.runs(network, "cuda")
+    shapes = ((256, 512, 3), (300, 260, 3), (255, 31, 1), (32, 32, 3), (1, 1, 3), (7, 600, 3))
+    tiles = [Tile(smooth_image(*shape), 7, (3, 2)) for shape in shapes]
+    check(network, tiles, "cuda")
+    check(network, [Tile(noise(32, 32, 3), index, is_short=True) for index in range(300)], "cuda")
+
+
+@pytest.mark.gpu
+@on_gpu
+@pytest.mark.parametrize("is_short", [False, True])
+def test_damaged_streams_on_a_gpu(is_short: bool) -> None:
+    network, generator = models.load("photo-fast"), np.random.default_rng(2)
+    tile = Tile(smooth_image(40, 30), 7, is_short=is_short)
+    stream = streams.encode_tiles(network, [tile], "cpu", 1)[0]
+    tiles = [coded(tile, generator.bytes(int(length))) for length in generator.integers(0, 2 * len(stream), 200)]
+    decoded = kernels.decode_tiles(network, [*tiles, coded(tile, stream)], "cuda", None)
+    assert all(isinstance(pixels, CorruptFile) for pixels in decoded[:-1])
+    assert np.array_equal(decoded[-1], tile.pixels)
