@@ -128,10 +128,8 @@ def to_pillow(picture: Picture) -> Image.Image:
 
 def split(picture: Picture) -> list[NDArray[np.uint8]]:
     """Split samples into components, in the order of ``Mode.component_channels``."""
-    shifts = range(picture.mode.bit_depth - 8, -1, -8)
-    high_to_low = (
-        [(picture.samples >> shift).astype(np.uint8) for shift in shifts] if shifts.start else [picture.samples]
-    )
+    samples, shifts = picture.samples, range(picture.mode.bit_depth - 8, -1, -8)
+    high_to_low = [(samples >> shift).astype(np.uint8) if shifts.start else samples for shift in shifts]
     channels = picture.mode.component_channels[: len(picture.mode.component_channels) // len(high_to_low)]
     bounds = np.cumsum(channels)[:-1].tolist()
     return [np.ascontiguousarray(part) for bytes_ in high_to_low for part in np.split(bytes_, bounds, axis=2)]
