@@ -111,14 +111,14 @@ def _shift(regressions, wave, channel, band, regressors, unit):
 
 @triton.jit
 def note_regressors(
-    regressions, pixels, tile, step, num_rows, wave, channel, mean, unit, band_rows, num_bands, LANES: tl.constexpr
+    regressions, pixels, tile, wave, num_rows, channel, mean, unit, band_rows, num_bands, LANES: tl.constexpr
 ):
     """Note the regressors of a channel and how far they move its means, some lanes after others."""
     tl.store(regressions.noted + wave.place * 3, mean, mask=wave.is_lane)
     tl.store(regressions.noted + wave.place * 3 + 1, unit, mask=wave.is_lane)
     tl.debug_barrier()
     for first_lane in range(0, LANES, _CHUNK):
-        chunk = wave_of(tile, step, first_lane, _CHUNK)
+        chunk = wave_of(tile, wave.step, first_lane, _CHUNK)
         noted = regressions.noted + chunk.place * 3
         means, units = tl.load(noted, mask=chunk.is_lane, other=0), tl.load(noted + 1, mask=chunk.is_lane, other=1)
         regressors = _regressors(regressions, pixels, tile, chunk, num_rows, channel, means, units)

@@ -105,6 +105,49 @@ def _decode(sources, streams, nibbles, coder, tile, wave, channel, is_last, ADAP
     return high * NIBBLE + tl.load(nibbles.found + wave.place, mask=wave.is_lane, other=0), coder
 
 
+@triton.jit
+def _start_channel(
+    sources, pixels, tile, wave, channel, weights, red, green, band_rows, num_bands, num_rows, MIXTURES: tl.constexpr,
+    SLOTS: tl.constexpr, NUM_PARAMETERS: tl.constexpr, ADAPTIVE: tl.constexpr, REGRESSIVE: tl.constexpr,
+    LANES: tl.constexpr,
+):  # fmt: skip
+    """Return what the channel's distributions depend on, the (lanes,) means and units of regression, and contexts."""
+    parameters = sources.parameters
+    log_scales = log_scales_of(parameters, wave, channel, MIXTURES, SLOTS, NUM_PARAMETERS)
+    means = bounded_means(means_of(parameters, wave, channel, red, green, MIXTURES, SLOTS, NUM_PARAMETERS))
+    log_scale, mean = weighted_mean(weights, log_scales), weighted_mean(weights, means)
+    unit = inverse_scale_of(parameters, log_scale)
+    if REGRESSIVE:
+        note_regressors(
+            sources.regressions, pixels, tile, wave, num_rows, channel, mean, unit, band_rows, num_bands, LANES
+        )
+        means += noted_shift(sources.regressions, wave)[:, None]
+    contexts = contexts_of(sources.histograms, tile, wave, num_rows, log_scale, channel)
+    if ADAPTIVE:
+        note_ends(sources.histograms, wave, contexts, _COUNT_TOTAL - LEVEL_FLOOR * _LEVELS)
+        tl.debug_barrier()
+    return Channel(weights=weights, components=components_of(parameters, means, log_scales)), mean, unit, contexts
+
+
+@triton.jit
+def _learn(
+    sources, tile, wave, channel, distributions, levels, mean, unit, contexts, band_rows, num_bands, num_rows,
+    ADAPTIVE: tl.constexpr, REGRESSIVE: tl.constexpr, LANES: tl.constexpr,
+):  # fmt: skip
+    """Learn from the (lanes,) levels of a channel; return the components' weights for the next one."""
+    weights = distributions.weights
+    below = cumulatives(sources.parameters, distributions.components, levels)
+    up_to = cumulatives(sources.parameters, distributions.components, levels + 1)
+    tl.debug_barrier()
+    if ADAPTIVE:
+        left, right = counts_of(weights, below, levels), counts_of(weights, up_to, levels + 1)
+        add_symbols(sources.histograms, wave, num_rows, contexts, left, right, channel)
+    if REGRESSIVE:
+        note_errors(sources.regressions, wave, num_rows, channel, levels, mean, unit)
+        learn(sources.regressions, tile, wave.step, channel, band_rows, num_bands, LANES)
+    return normalised(weights * (up_to - below + 1))
+
+
 @triton.jit(do_not_specialize=(*PLACE, "num_symbols", "num_channels", "band_rows", "num_bands"))
 def code(
     sources, pixels, intervals, first_symbols, num_symbols, streams, nibbles, tiles, num_channels, band_rows, num_bands,
@@ -117,30 +160,18 @@ def code(
     """
     tile = tile_at(tiles, tl.program_id(0))
     wave = wave_of(tile, step, 0, LANES)
-    parameters, histograms, regressions = sources.parameters, sources.histograms, sources.regressions
     if wave.num_lanes > 0:
         is_last = (tile.is_short != 0) & (step == tile.width - 1 + 2 * (tile.height - 1))
         first_symbol = tl.load(first_symbols + tile.index)
         coder = open_coder(streams, tile, is_last)
         tl.debug_barrier()
-        weights = first_weights(parameters, wave, MIXTURES, SLOTS, NUM_PARAMETERS)
+        weights = first_weights(sources.parameters, wave, MIXTURES, SLOTS, NUM_PARAMETERS)
         red, green = tl.zeros_like(wave.row), tl.zeros_like(wave.row)
         for channel in range(num_channels):
-            log_scales = log_scales_of(parameters, wave, channel, MIXTURES, SLOTS, NUM_PARAMETERS)
-            means = means_of(parameters, wave, channel, red, green, MIXTURES, SLOTS, NUM_PARAMETERS)
-            log_scale = weighted_mean(weights, log_scales)
-            if REGRESSIVE:
-                means = bounded_means(means)
-                mean, unit = weighted_mean(weights, means), inverse_scale_of(parameters, log_scale)
-                note_regressors(
-                    regressions, pixels, tile, step, num_rows, wave, channel, mean, unit, band_rows, num_bands, LANES
-                )
-                means += noted_shift(regressions, wave)[:, None]
-            distributions = Channel(weights=weights, components=components_of(parameters, means, log_scales))
-            if ADAPTIVE:
-                contexts = contexts_of(histograms, tile, wave, num_rows, log_scale, channel)
-                note_ends(histograms, wave, contexts, _COUNT_TOTAL - LEVEL_FLOOR * _LEVELS)
-                tl.debug_barrier()
+            distributions, mean, unit, contexts = _start_channel(
+                sources, pixels, tile, wave, channel, weights, red, green, band_rows, num_bands, num_rows,
+                MIXTURES, SLOTS, NUM_PARAMETERS, ADAPTIVE, REGRESSIVE, LANES,
+            )  # fmt: skip
             if DECODES:
                 levels, coder = _decode(sources, streams, nibbles, coder, tile, wave, distributions, is_last, ADAPTIVE)
                 _store(pixels, tile, wave, levels, channel, num_channels)
@@ -148,17 +179,11 @@ def code(
                 levels = level_at(pixels, tile, wave.row, wave.column, channel, wave.is_lane, 0)
                 _note_intervals(sources, intervals, first_symbol, num_symbols, wave, distributions, levels, ADAPTIVE)
                 first_symbol += 2 * wave.num_lanes
-            below = cumulatives(parameters, distributions.components, levels)
-            up_to = cumulatives(parameters, distributions.components, levels + 1)
-            tl.debug_barrier()
-            if ADAPTIVE:
-                left, right = counts_of(weights, below, levels), counts_of(weights, up_to, levels + 1)
-                add_symbols(histograms, wave, num_rows, contexts, left, right, channel)
-            if REGRESSIVE:
-                note_errors(regressions, wave, num_rows, channel, levels, mean, unit)
-                learn(regressions, tile, step, channel, band_rows, num_bands, LANES)
-            weights = normalised(weights * (up_to - below + 1))
-            residual = levels - guess_of(parameters, wave, channel)
+            weights = _learn(
+                sources, tile, wave, channel, distributions, levels, mean, unit, contexts, band_rows, num_bands,
+                num_rows, ADAPTIVE, REGRESSIVE, LANES,
+            )  # fmt: skip
+            residual = levels - guess_of(sources.parameters, wave, channel)
             red, green = tl.where(channel == 0, residual, red), tl.where(channel == 1, residual, green)
         close_coder(streams, tile, coder)
         tl.store(first_symbols + tile.index, first_symbol)

@@ -33,7 +33,8 @@ _CLOSE: Final = 1.1
 _CLOSE_BYTES: Final = 64
 _SMALL_PIXELS: Final = 64 * 64
 _SAMPLE_ROWS: Final = 16
-_SAMPLE_STEP: Final = 8
+_SAMPLE_STEP: Final = 8 * _SAMPLE_ROWS
+_MAX_SAMPLES: Final = 16
 _STRIP_PIXELS: Final = 2**22
 
 
@@ -42,7 +43,7 @@ def smallest(picture: Picture, coded: bytes | None) -> bytes:
 
     Full effort is spent only where PNG or WebP may win: images of up to 64x64 pixels (256x256 where WebP cannot hold
     them), images in which a quarter of the pixels repeat their left neighbour, and images for which WebP's fastest
-    setting, in strips of 4 megapixels, comes within a tenth and 64 bytes. That is not tried where an eighth of the
+    setting, in strips of 4 megapixels, comes within a tenth and 64 bytes. That is not tried where a sample of the
     rows says that it will not come within a fifth.
     """
     candidates = [] if coded is None else [coded]
@@ -128,11 +129,12 @@ def _is_close(picture: Picture, num_bytes: int) -> bool:
 
 
 def _sampled_bytes(picture: Picture) -> float:
-    """Estimate ``_quick_bytes`` from every eighth group of 16 rows; 0 for images of less than eight groups."""
+    """Estimate ``_quick_bytes`` from groups of rows, one in eight and at most sixteen; 0 for images of few rows."""
     _, height = picture.size
-    tops = range(_SAMPLE_ROWS * _SAMPLE_STEP // 2, height - _SAMPLE_ROWS + 1, _SAMPLE_ROWS * _SAMPLE_STEP)
-    if height < _SAMPLE_ROWS * _SAMPLE_STEP:
+    if height < _SAMPLE_STEP:
         return 0.0
+    step = max(_SAMPLE_STEP, height // _MAX_SAMPLES)
+    tops = range(step // 2, height - _SAMPLE_ROWS + 1, step)
     num_bytes = sum(_quick_bytes(replace(picture, samples=picture.samples[top : top + _SAMPLE_ROWS])) for top in tops)
     return num_bytes * height / (len(tops) * _SAMPLE_ROWS)
 

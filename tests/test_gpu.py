@@ -49,7 +49,7 @@ def check(network: IntegerNetwork, tiles: list[Tile], device: str) -> None:
 
 @interpreted
 def test_tiles_that_learn(tmp_path: Path) -> None:
-    check(network_of(LEARNING, tmp_path), [Tile(smooth_image(10, 3), 5)], "cpu")
+    check(network_of(LEARNING, tmp_path), [Tile(smooth_image(9, 3), 5)], "cpu")
 
 
 @interpreted
