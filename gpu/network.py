@@ -20,7 +20,9 @@ from pixelzip.models.layers import FEATURES, ZERO_POINT
 LANES: Final = 32
 """Lanes that a program computes."""
 
-_BLOCK_WARPS: Final = 8
+_BLOCK_SIZE: Final = {"num_warps": 8, "maxnreg": 128}
+"""Two such programs fit a multiprocessor of 2^16 registers."""
+
 _BLOCK: Final[int] = layers.CHANNEL_BLOCK.value
 _LEAST_INPUTS: Final = 64
 
@@ -114,7 +116,7 @@ class Activations:
             mix, add = blocks[2 * index : 2 * index + 2]
             layers.block[grid](
                 self._kept[index + 1], self._kept[index], mix.weight, mix.bias, mix.multiplier,
-                add.weight, add.bias, add.multiplier, NUM_CHANNELS=channels, num_warps=_BLOCK_WARPS, **place,
+                add.weight, add.bias, add.multiplier, NUM_CHANNELS=channels, **_BLOCK_SIZE, **place,
             )  # fmt: skip
         grid = (*grid[:2], ported.num_parameters // _BLOCK)
         layers.head[grid](

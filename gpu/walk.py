@@ -27,7 +27,12 @@ _LANES: Final = (32, 256, 1024)
 """Sizes that ``symbols.code`` is compiled for: the least that holds a wavefront is taken. No tile has more lanes."""
 
 _LEAST_WARPS: Final = 4
-_LANES_PER_WARP: Final = 32
+_THREADS_PER_WARP: Final = 32
+_NUM_REGISTERS: Final = 2**16
+"""Of a multiprocessor, which two programs or more are to share."""
+
+_MOST_REGISTERS: Final = 128
+_SOLVER_WARPS: Final = 8
 
 
 def walk(network: Ported, batch: Batch, intervals: Tensor, streams: Streams, is_decoding: bool) -> None:
@@ -57,6 +62,7 @@ def _launching_on(device: torch.device) -> AbstractContextManager[Any]:
 
 def _settings(network: Ported, batch: Batch) -> dict[str, Any]:
     config, lanes = network.config, next(lanes for lanes in _LANES if lanes >= batch.most_lanes)
+    num_warps = max(_LEAST_WARPS, lanes // _THREADS_PER_WARP)
     return {
         "MIXTURES": config.mixtures,
         "SLOTS": 1 << (config.mixtures - 1).bit_length(),
@@ -64,7 +70,8 @@ def _settings(network: Ported, batch: Batch) -> dict[str, Any]:
         "ADAPTIVE": config.adaptive,
         "REGRESSIVE": config.regression,
         "LANES": lanes,
-        "num_warps": max(_LEAST_WARPS, lanes // _LANES_PER_WARP),
+        "num_warps": num_warps,
+        "maxnreg": min(_MOST_REGISTERS, _NUM_REGISTERS // (_THREADS_PER_WARP * num_warps)),
         "enable_fp_fusion": False,
     }
 
@@ -103,5 +110,6 @@ def _regressions(config: ConeConfig, batch: Batch) -> Regressions:
 def _solve(regressions: Regressions, num_bands: int) -> None:
     """Find new weights, and forget; ``num_bands`` is how many bands of a tile learn from one another."""
     grid = (len(regressions.weights), 3)
-    solve[grid](regressions.products, regressions.weights, num_bands=num_bands, enable_fp_fusion=False)
+    settings = {"num_warps": _SOLVER_WARPS, "enable_fp_fusion": False}
+    solve[grid](regressions.products, regressions.weights, num_bands=num_bands, **settings)
     regressions.products.sub_(regressions.products >> regression.FORGET_SHIFT)
