@@ -3,12 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from pixelzip.streams import Pixels
+
+LANES: Final = (32, 256, 1024)
+"""Lanes that the kernel for symbols is compiled for. No tile has more."""
+
+
+def most_lanes(shape: Sequence[int]) -> int:
+    """Return the most pixels of a tile (h, w, ...) that belong to one step."""
+    return min(shape[0], (shape[1] + 1) // 2)
+
+
+def lanes_for(shapes: Sequence[Sequence[int]]) -> int:
+    """Return the least of LANES that holds every step of these tiles."""
+    most = max(map(most_lanes, shapes))
+    return next(lanes for lanes in LANES if lanes >= most)
 
 
 class Batch:
@@ -36,7 +51,7 @@ class Batch:
         self.num_symbols, self.num_rows = int(symbols.sum()), int(heights.sum())
         self.num_channels, self.most_rows = int(channels[0]), int(heights.max())
         self.num_steps = int((widths + 2 * (heights - 1)).max())
-        self.most_lanes = int(np.minimum(heights, (widths + 1) // 2).max())
+        self.most_lanes = max(map(most_lanes, shapes))
         first_rows, short = np.cumsum(heights) - heights, np.array(is_short, dtype=np.int64)
         fields = (heights, widths, first_rows, self._first_levels, rows, columns, short, self.first_symbols)
         self.table = torch.from_numpy(np.stack(fields, axis=1)).to(device)

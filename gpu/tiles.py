@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pixelzip import ans, short_stream
 from pixelzip.batching import in_batches
 from pixelzip.errors import CorruptFile
-from pixelzip.gpu.batch import Batch
+from pixelzip.gpu.batch import Batch, lanes_for
 from pixelzip.gpu.coder import Streams
 from pixelzip.gpu.network import port
 from pixelzip.gpu.walk import walk
@@ -23,37 +23,39 @@ from pixelzip.threads import in_threads
 
 def encode_tiles(network: IntegerNetwork, tiles: Sequence[Tile], device: str, num_threads: int | None) -> list[bytes]:
     """Code tiles into one stream each."""
-    encode = functools.partial(_encode_batch, network, torch.device(device), num_threads)
-    return in_batches(encode, tiles, [tile.pixels.shape for tile in tiles], device, num_threads)
+    shapes = [tile.pixels.shape for tile in tiles]
+    encode = functools.partial(_encode_batch, network, torch.device(device), num_threads, lanes_for(shapes))
+    return in_batches(encode, tiles, shapes, device, num_threads)
 
 
 def decode_tiles(
     network: IntegerNetwork, tiles: Sequence[CodedTile], device: str, num_threads: int | None
 ) -> list[Pixels | CorruptFile]:
     """Undo ``encode_tiles``; a tile whose checksum does not match gives the error in its place."""
-    decode = functools.partial(_decode_batch, network, torch.device(device))
-    return in_batches(decode, tiles, [tile.shape for tile in tiles], device, num_threads)
+    shapes = [tile.shape for tile in tiles]
+    decode = functools.partial(_decode_batch, network, torch.device(device), lanes_for(shapes))
+    return in_batches(decode, tiles, shapes, device, num_threads)
 
 
 def _encode_batch(
-    network: IntegerNetwork, device: torch.device, num_threads: int | None, tiles: Sequence[Tile]
+    network: IntegerNetwork, device: torch.device, num_threads: int | None, lanes: int, tiles: Sequence[Tile]
 ) -> list[bytes]:
     never = [False] * len(tiles)  # how the last pixel is coded is for the coder on the CPU
     batch = Batch([tile.pixels.shape for tile in tiles], [tile.origin for tile in tiles], never, device)
     batch.load([tile.pixels for tile in tiles])
     intervals, no_words = batch.integers(2, batch.num_symbols), batch.integers(1)
-    walk(port(network, device), batch, intervals, Streams(no_words, _states([b"\1"] * len(tiles), device)), False)
-    streams = np.split(intervals.cpu().numpy(), batch.first_symbols[1:], axis=1)
-    pairs = list(zip(tiles, streams, strict=True))
+    streams = Streams(no_words, _states([b""] * len(tiles), device))
+    walk(port(network, device), batch, intervals, streams, lanes, is_decoding=False)
+    pairs = list(zip(tiles, np.split(intervals.cpu().numpy(), batch.first_symbols[1:], axis=1), strict=True))
     return in_threads(lambda pair: pair[0].encode(*pair[1]), pairs, num_threads)
 
 
 def _decode_batch(
-    network: IntegerNetwork, device: torch.device, tiles: Sequence[CodedTile]
+    network: IntegerNetwork, device: torch.device, lanes: int, tiles: Sequence[CodedTile]
 ) -> list[Pixels | CorruptFile]:
     opened = [_opened(tile) for tile in tiles]
     whole = [(tile, words) for tile, words in zip(tiles, opened, strict=True) if isinstance(words, bytes)]
-    decoded = iter(_decode_opened(network, device, whole))
+    decoded = iter(_decode_opened(network, device, lanes, whole))
     return [next(decoded) if isinstance(words, bytes) else words for words in opened]
 
 
@@ -66,23 +68,17 @@ def _opened(tile: CodedTile) -> bytes | CorruptFile:
 
 
 def _decode_opened(
-    network: IntegerNetwork, device: torch.device, opened: Sequence[tuple[CodedTile, bytes]]
+    network: IntegerNetwork, device: torch.device, lanes: int, opened: Sequence[tuple[CodedTile, bytes]]
 ) -> list[Pixels | CorruptFile]:
     if not opened:
         return []
-    tiles, streams = zip(*opened, strict=True)
+    tiles, stacks = zip(*opened, strict=True)
     origins, is_short = [tile.origin for tile in tiles], [tile.is_short for tile in tiles]
     batch = Batch([tile.shape for tile in tiles], origins, is_short, device)
-    words = np.frombuffer(b"".join(streams), dtype="<u4").astype(np.uint32)
-    states = _states(streams, device)
-    walk(
-        port(network, device),
-        batch,
-        batch.integers(1),
-        Streams(torch.from_numpy(words.view(np.int32)).to(device), states),
-        is_decoding=True,
-    )
-    rests = [_rest(low, high, words[first : first + left]) for low, high, left, first in states.cpu().tolist()]
+    words = np.frombuffer(b"".join(stacks), dtype="<u4").astype(np.uint32)
+    streams = Streams(torch.from_numpy(words.view(np.int32)).to(device), _states(stacks, device))
+    walk(port(network, device), batch, batch.integers(1), streams, lanes, is_decoding=True)
+    rests = [_rest(low, high, words[first : first + left]) for low, high, left, first in streams.states.cpu().tolist()]
     return [_checked(*parts) for parts in zip(tiles, batch.tiles(), rests, strict=True)]
 
 

@@ -23,9 +23,6 @@ from pixelzip.gpu.regression import NUM_WAVES as ERROR_WAVES
 from pixelzip.gpu.regression import REGRESSORS, Regressions, describe_columns, solve
 from pixelzip.models.config import ConeConfig
 
-_LANES: Final = (32, 256, 1024)
-"""Sizes that ``symbols.code`` is compiled for: the least that holds a wavefront is taken. No tile has more lanes."""
-
 _LEAST_WARPS: Final = 4
 _THREADS_PER_WARP: Final = 32
 _NUM_REGISTERS: Final = 2**16
@@ -35,15 +32,18 @@ _MOST_REGISTERS: Final = 128
 _SOLVER_WARPS: Final = 8
 
 
-def walk(network: Ported, batch: Batch, intervals: Tensor, streams: Streams, is_decoding: bool) -> None:
-    """Turn levels into ``intervals`` (2, symbols) int32, left cumulatives and counts, or ``streams`` into levels."""
+def walk(network: Ported, batch: Batch, intervals: Tensor, streams: Streams, lanes: int, is_decoding: bool) -> None:
+    """Turn levels into ``intervals`` (2, symbols) int32, left cumulatives and counts, or ``streams`` into levels.
+
+    ``lanes`` is one of ``pixelzip.gpu.batch.LANES``, and no step of a tile has more.
+    """
     activations, regressions = Activations(network, batch.num_rows, batch.device), _regressions(network.config, batch)
     tables = (network.tables[name] for name in ("exponential", "inverse_scale", "logistic"))
     parameters = Parameters(activations.parameters, activations.guesses, *tables)
     sources = symbols.Sources(parameters, _histograms(network.config, batch), regressions)
     nibbles = Nibbles(batch.integers(batch.num_rows, cdf.NIBBLE), batch.integers(batch.num_rows))
     bands = _band_rows(network.config, batch), _num_bands(network.config, batch)
-    first_symbols, settings = torch.tensor(batch.first_symbols, device=batch.device), _settings(network, batch)
+    first_symbols, settings = torch.tensor(batch.first_symbols, device=batch.device), _settings(network, lanes)
     with _launching_on(batch.device):
         for step in range(batch.num_steps):
             activations.compute(batch, step)
@@ -60,9 +60,8 @@ def _launching_on(device: torch.device) -> AbstractContextManager[Any]:
     return torch.cuda.device(device) if device.type == "cuda" else nullcontext()
 
 
-def _settings(network: Ported, batch: Batch) -> dict[str, Any]:
-    config, lanes = network.config, next(lanes for lanes in _LANES if lanes >= batch.most_lanes)
-    num_warps = max(_LEAST_WARPS, lanes // _THREADS_PER_WARP)
+def _settings(network: Ported, lanes: int) -> dict[str, Any]:
+    config, num_warps = network.config, max(_LEAST_WARPS, lanes // _THREADS_PER_WARP)
     return {
         "MIXTURES": config.mixtures,
         "SLOTS": 1 << (config.mixtures - 1).bit_length(),

@@ -74,7 +74,7 @@ def encode_tiles(network: IntegerNetwork, tiles: Sequence[Tile], device: str, nu
     from pixelzip import wavefront  # torch takes seconds to import
     from pixelzip.gpu import proof
 
-    if proof.runs(network, device):
+    if proof.runs(network, device, [tile.pixels.shape for tile in tiles]):
         from pixelzip.gpu import tiles as kernels
 
         return kernels.encode_tiles(network, tiles, device, num_threads)
@@ -97,7 +97,7 @@ def salvage_tiles(
     from pixelzip import wavefront  # as in encode_tiles
     from pixelzip.gpu import proof
 
-    if proof.runs(network, device):
+    if proof.runs(network, device, [tile.shape for tile in tiles]):
         from pixelzip.gpu import tiles as kernels
 
         return kernels.decode_tiles(network, tiles, device, num_threads)

@@ -9,9 +9,10 @@ import pytest
 import torch
 from conftest import exported, smooth_image
 
-from pixelzip import models, streams, wavefront
+from pixelzip import models, streams
 from pixelzip.errors import CorruptFile
 from pixelzip.gpu import proof
+from pixelzip.gpu.batch import LANES, lanes_for
 from pixelzip.models.config import ConeConfig
 from pixelzip.models.integer import IntegerNetwork
 from pixelzip.streams import CodedTile, Pixels, Tile
@@ -73,21 +74,23 @@ def test_damaged_streams_are_refused(tmp_path: Path, is_short: bool) -> None:
 
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
 def test_other_networks_and_devices_are_left_to_torch(tmp_path: Path, device: str) -> None:
-    assert not proof.runs(network_of(ConeConfig(channels=8, blocks=(1,), mixtures=2), tmp_path), device)
-    assert not proof.runs(network_of(PLAIN, tmp_path), "cpu")
+    assert not proof.runs(network_of(ConeConfig(channels=8, blocks=(1,), mixtures=2), tmp_path), device, [(8, 8, 3)])
+    assert not proof.runs(network_of(PLAIN, tmp_path), "cpu", [(8, 8, 3)])
 
 
 @interpreted
 @pytest.mark.parametrize("fault", ["other bytes", "other pixels", "no compiler", "nothing"])
+@pytest.mark.parametrize("lanes", LANES)
 def test_kernels_are_used_only_where_they_are_proved(
-    tmp_path: Path, fault: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, lanes: int, fault: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     network = network_of(PLAIN, tmp_path)
 
     def encode(network: IntegerNetwork, tiles: list[Tile], device: str, num_threads: int | None) -> list[bytes]:
         if fault == "no compiler":
             raise RuntimeError("no compiler")
-        written = wavefront.encode_tiles(network, tiles, device, num_threads)
+        assert lanes_for([tile.pixels.shape for tile in tiles]) == lanes
+        written = streams.encode_tiles(network, tiles, device, num_threads)
         return written[::-1] if fault == "other bytes" else written
 
     def decode(network: IntegerNetwork, tiles: list[CodedTile], device: str, num_threads: int | None) -> list[Pixels]:
@@ -96,7 +99,7 @@ def test_kernels_are_used_only_where_they_are_proved(
 
     monkeypatch.setattr(kernels, "encode_tiles", encode)
     monkeypatch.setattr(kernels, "decode_tiles", decode)
-    assert proof._is_exact.__wrapped__(network, "cpu") == (fault == "nothing")
+    assert proof._is_exact.__wrapped__(network, "cpu", lanes) == (fault == "nothing")
     assert len(caplog.records) == (fault != "nothing")
 
 
@@ -105,7 +108,7 @@ def test_kernels_are_used_only_where_they_are_proved(
 @pytest.mark.parametrize("model", ["photo", "photo-max", "photo-planes", "cifar10"])
 def test_shipped_networks_on_a_gpu(model: str) -> None:
     network = models.load(model)
-    assert proof.runs(network, "cuda")
+    assert all(proof.runs(network, "cuda", [shape]) for shape in ((32, 32, 3), (512, 256, 3), (1024, 1024, 3)))
     shapes = ((256, 512, 3), (300, 260, 3), (255, 31, 1), (32, 32, 3), (1, 1, 3), (7, 600, 3))
     tiles = [Tile(smooth_image(*shape), 7, (3, 2)) for shape in shapes]
     check(network, tiles, "cuda")
