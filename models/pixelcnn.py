@@ -111,7 +111,7 @@ class ConeLayer(nn.Module):
             return output
         if residual is not None:
             output = residual + output
-        return activation(output, quantised)
+        return activation(output, quantised or self.training)
 
     def product(self, source: Tensor, weight: Tensor, shape: tuple[int, int]) -> Tensor:
         """Return products and bias, (batch, out_channels, *shape), of (batch, in_channels, H', W')."""
@@ -145,10 +145,10 @@ def sum_of_shifts(source: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     return products.to(source.dtype)
 
 
-def activation(values: Tensor, quantised: bool) -> Tensor:
-    """Clamp to [0, 255/32]; when quantised, round to multiples of 1/32 with a straight-through gradient."""
+def activation(values: Tensor, is_rounded: bool) -> Tensor:
+    """Clamp to [0, 255/32]; perhaps round to multiples of 1/32 with a straight-through gradient."""
     clamped = functional.hardtanh(values, 0, 255 / ACTIVATION_STEPS)
-    if not quantised:
+    if not is_rounded:
         return clamped
     return clamped + ((clamped * ACTIVATION_STEPS).round() / ACTIVATION_STEPS - clamped).detach()
 
@@ -174,6 +174,7 @@ def upsampled(source: Tensor, shape: tuple[int, int]) -> Tensor:
 class ConePixelCNN(nn.Module):
     """The network of one configuration.
 
+    Activations are rounded in training, and lose less then when the network becomes integers (docs/log.md).
     ``quantised`` switches fake quantisation of weights and activations on, after which the float network differs
     from the exported integers only by float rounding.
     """
