@@ -43,6 +43,7 @@ SHIPPED_MODELS = (
     ("photo-max", "photo-max-6.safetensors", "6bfacc7ea898707b003cc635145c0e490594531c574ffdd0fed30cf338c6c1d0"),
     ("photo-planes", "photo-planes-5.safetensors", "2c637f1836e4c1cccba18f86d2f1416020259df79bf793422c52b405f607ef04"),
     ("cifar10", "cifar10-6.safetensors", "6c3eb5d48f59ba253f4a694749e26799aa0cce5011ca007233b6c0e49062637a"),
+    ("photo-planes", "photo-planes-6.safetensors", "2571db571f045364c3dee6faf60c50577bfd7a6a67d2103fb272671c42c87d64"),
 )
 
 SHIPPED_MODES = (
