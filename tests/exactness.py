@@ -31,8 +31,8 @@ from pixelzip.pack import Pack, pack
 from pixelzip.product import int8_products_are_exact
 
 DIGESTS = {
-    "photo": "1203eca131be436cc3c9e2a7ba0a1121b50eeabc59e17ee1d8981fe0ab44218e",
-    "photo-fast": "42ff4dcb4097dc675a43f70a93ff3267a9996956074814108054377e9efbedba",
+    "photo": "1e5e07755c74b1a7f9abd6038dc7291926f24033cd88db710fe3df23851934a4",
+    "photo-fast": "8e09b6c63f07dab3a3d1af16e5f44ef14eb7dac333448c3912b5cf27812cb946",
     "photo-max": "6dab055d3f4d4c921389703998e408aaa283b7eeb636084d4c44fb0826a9633a",
     "cifar10": "9da2a56eee8ff51ef3dca258fb294b4fc3252c105f275bdbeeb66ec8d25e6d4e",
 }
