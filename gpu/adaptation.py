@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 import triton
 import triton.language as tl
 
-from pixelzip import adaptation
+from pixelzip import adaptation, ans
 from pixelzip.gpu.waves import is_inside, kept_place
 
 NUM_WAVES: Final = tl.constexpr(4)
@@ -29,7 +29,7 @@ _LIMITS: Final = tuple(tl.constexpr(limit) for limit in adaptation.PREVIOUS_LIMI
 _FIRST_LIMIT, _SECOND_LIMIT, _THIRD_LIMIT, _FOURTH_LIMIT = _LIMITS
 _SPREAD_LOW: Final = tl.constexpr(adaptation.SPREAD_LOW)
 _SPREAD_SHIFT: Final = tl.constexpr(adaptation.SPREAD_SHIFT)
-_COUNT_TOTAL: Final = tl.constexpr(2**24)
+_COUNT_TOTAL: Final = tl.constexpr(ans.COUNT_TOTAL)
 
 
 class Histograms(NamedTuple):

@@ -33,7 +33,7 @@ class Batch:
         shapes: the tiles'.
         origins: at which row and column of the network's period each starts.
         is_short: whether each one's stream is read as one of ``pixelzip.short_stream``.
-        device: where ``table``, (tiles, 8) int64, see ``pixelzip.gpu.waves``, and ``levels``, (3 * pixels,) uint8, are.
+        device: where ``table``, (tiles, 7) int64, see ``pixelzip.gpu.waves``, and ``levels``, (3 * pixels,) uint8, are.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class Batch:
         self.num_steps = int((widths + 2 * (heights - 1)).max())
         self.most_lanes = max(map(most_lanes, shapes))
         first_rows, short = np.cumsum(heights) - heights, np.array(is_short, dtype=np.int64)
-        fields = (heights, widths, first_rows, self._first_levels, rows, columns, short, self.first_symbols)
+        fields = (heights, widths, first_rows, self._first_levels, rows, columns, short)
         self.table = torch.from_numpy(np.stack(fields, axis=1)).to(device)
         self.levels = torch.zeros(int(levels.sum()), dtype=torch.uint8, device=device)
 

@@ -10,7 +10,6 @@ import triton.language as tl
 from pixelzip import cdf
 from pixelzip.models import tables
 
-_COUNT_TOTAL: Final = tl.constexpr(cdf.COUNT_TOTAL)
 _LEVELS: Final = tl.constexpr(cdf.LEVELS)
 LEVEL_FLOOR: Final = tl.constexpr(cdf.FLOOR)
 _WEIGHT_BITS: Final = tl.constexpr(cdf.WEIGHT_BITS)

@@ -110,14 +110,12 @@ def _shift(regressions, wave, channel, band, regressors, unit):
 
 
 @triton.jit
-def note_regressors(
-    regressions, pixels, tile, wave, num_rows, channel, mean, unit, band_rows, num_bands, LANES: tl.constexpr
-):
+def note_regressors(regressions, pixels, tile, wave, num_rows, channel, mean, unit, band_rows, num_bands):
     """Note the regressors of a channel and how far they move its means, some lanes after others."""
     tl.store(regressions.noted + wave.place * 3, mean, mask=wave.is_lane)
     tl.store(regressions.noted + wave.place * 3 + 1, unit, mask=wave.is_lane)
     tl.debug_barrier()
-    for first_lane in range(0, LANES, _CHUNK):
+    for first_lane in range(0, wave.num_lanes, _CHUNK):
         chunk = wave_of(tile, wave.step, first_lane, _CHUNK)
         noted = regressions.noted + chunk.place * 3
         means, units = tl.load(noted, mask=chunk.is_lane, other=0), tl.load(noted + 1, mask=chunk.is_lane, other=1)
@@ -148,13 +146,14 @@ def note_errors(regressions, wave, num_rows, channel, levels, mean, unit):
 
 
 @triton.jit
-def learn(regressions, tile, step, channel, band_rows, num_bands, LANES: tl.constexpr):
-    """Add the products of the lanes' regressors and errors."""
+def learn(regressions, tile, wave, channel, band_rows, num_bands):
+    """Add the products of the lanes' regressors and errors, band by band."""
     column = tl.arange(0, REGRESSORS)
-    for band in range(num_bands):
+    last_row = wave.first_row + wave.num_lanes - 1
+    for band in range(wave.first_row // band_rows, last_row // band_rows + 1):
         sums = tl.zeros((REGRESSORS, REGRESSORS), dtype=tl.int32)
-        for first_lane in range(0, LANES, _CHUNK):
-            chunk = wave_of(tile, step, first_lane, _CHUNK)
+        for first_lane in range(0, wave.num_lanes, _CHUNK):
+            chunk = wave_of(tile, wave.step, first_lane, _CHUNK)
             is_own = chunk.is_lane & (chunk.row // band_rows == band)
             place = chunk.place[:, None] * REGRESSORS + column[None, :]
             columns = tl.load(regressions.regressors + place, mask=is_own[:, None], other=0)

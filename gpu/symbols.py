@@ -6,11 +6,12 @@ A program's threads see what others of them wrote after ``tl.debug_barrier()`` o
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import triton
 import triton.language as tl
 
+from pixelzip import cdf
 from pixelzip.gpu.adaptation import Histograms, adapted, add_symbols, contexts_of, note_ends
 from pixelzip.gpu.coder import NIBBLE, close_coder, open_coder, pop_nibbles, symbol_end
 from pixelzip.gpu.mixture import (
@@ -31,8 +32,8 @@ from pixelzip.gpu.mixture import (
 from pixelzip.gpu.regression import Regressions, learn, note_errors, note_regressors, noted_shift
 from pixelzip.gpu.waves import PLACE, level_at, tile_at, wave_of
 
-_COUNT_TOTAL = tl.constexpr(2**24)
-_LEVELS = tl.constexpr(256)
+_COUNT_TOTAL: Final = tl.constexpr(cdf.COUNT_TOTAL)
+_LEVELS: Final = tl.constexpr(cdf.LEVELS)
 
 
 class Sources(NamedTuple):
@@ -44,7 +45,7 @@ class Sources(NamedTuple):
 
 
 class Channel(NamedTuple):
-    """What the distributions of a channel depend on: of lanes."""
+    """The distributions of a channel: weights (lanes, components) int32, in 2^-14, and ``mixture.Components``."""
 
     weights: Any
     components: Any
@@ -109,7 +110,6 @@ def _decode(sources, streams, nibbles, coder, tile, wave, channel, is_last, ADAP
 def _start_channel(
     sources, pixels, tile, wave, channel, weights, red, green, band_rows, num_bands, num_rows, MIXTURES: tl.constexpr,
     SLOTS: tl.constexpr, NUM_PARAMETERS: tl.constexpr, ADAPTIVE: tl.constexpr, REGRESSIVE: tl.constexpr,
-    LANES: tl.constexpr,
 ):  # fmt: skip
     """Return what the channel's distributions depend on, the (lanes,) means and units of regression, and contexts."""
     parameters = sources.parameters
@@ -118,9 +118,7 @@ def _start_channel(
     log_scale, mean = weighted_mean(weights, log_scales), weighted_mean(weights, means)
     unit = inverse_scale_of(parameters, log_scale)
     if REGRESSIVE:
-        note_regressors(
-            sources.regressions, pixels, tile, wave, num_rows, channel, mean, unit, band_rows, num_bands, LANES
-        )
+        note_regressors(sources.regressions, pixels, tile, wave, num_rows, channel, mean, unit, band_rows, num_bands)
         means += noted_shift(sources.regressions, wave)[:, None]
     contexts = contexts_of(sources.histograms, tile, wave, num_rows, log_scale, channel)
     if ADAPTIVE:
@@ -132,7 +130,7 @@ def _start_channel(
 @triton.jit
 def _learn(
     sources, tile, wave, channel, distributions, levels, mean, unit, contexts, band_rows, num_bands, num_rows,
-    ADAPTIVE: tl.constexpr, REGRESSIVE: tl.constexpr, LANES: tl.constexpr,
+    ADAPTIVE: tl.constexpr, REGRESSIVE: tl.constexpr,
 ):  # fmt: skip
     """Learn from the (lanes,) levels of a channel; return the components' weights for the next one."""
     weights = distributions.weights
@@ -144,7 +142,7 @@ def _learn(
         add_symbols(sources.histograms, wave, num_rows, contexts, left, right, channel)
     if REGRESSIVE:
         note_errors(sources.regressions, wave, num_rows, channel, levels, mean, unit)
-        learn(sources.regressions, tile, wave.step, channel, band_rows, num_bands, LANES)
+        learn(sources.regressions, tile, wave, channel, band_rows, num_bands)
     return normalised(weights * (up_to - below + 1))
 
 
@@ -170,7 +168,7 @@ def code(
         for channel in range(num_channels):
             distributions, mean, unit, contexts = _start_channel(
                 sources, pixels, tile, wave, channel, weights, red, green, band_rows, num_bands, num_rows,
-                MIXTURES, SLOTS, NUM_PARAMETERS, ADAPTIVE, REGRESSIVE, LANES,
+                MIXTURES, SLOTS, NUM_PARAMETERS, ADAPTIVE, REGRESSIVE,
             )  # fmt: skip
             if DECODES:
                 levels, coder = _decode(sources, streams, nibbles, coder, tile, wave, distributions, is_last, ADAPTIVE)
@@ -181,7 +179,7 @@ def code(
                 first_symbol += 2 * wave.num_lanes
             weights = _learn(
                 sources, tile, wave, channel, distributions, levels, mean, unit, contexts, band_rows, num_bands,
-                num_rows, ADAPTIVE, REGRESSIVE, LANES,
+                num_rows, ADAPTIVE, REGRESSIVE,
             )  # fmt: skip
             residual = levels - guess_of(sources.parameters, wave, channel)
             red, green = tl.where(channel == 0, residual, red), tl.where(channel == 1, residual, green)

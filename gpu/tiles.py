@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pixelzip import ans, short_stream
 from pixelzip.batching import in_batches
 from pixelzip.errors import CorruptFile
 from pixelzip.gpu.batch import Batch, lanes_for
@@ -60,9 +59,8 @@ def _decode_batch(
 
 
 def _opened(tile: CodedTile) -> bytes | CorruptFile:
-    """Return a stream as whole words."""
     try:
-        return short_stream.words(tile.stream) if tile.is_short else ans.words(tile.stream)
+        return tile.words()
     except CorruptFile as error:
         return error
 
@@ -79,15 +77,7 @@ def _decode_opened(
     streams = Streams(torch.from_numpy(words.view(np.int32)).to(device), _states(stacks, device))
     walk(port(network, device), batch, batch.integers(1), streams, lanes, is_decoding=True)
     rests = [_rest(low, high, words[first : first + left]) for low, high, left, first in streams.states.cpu().tolist()]
-    return [_checked(*parts) for parts in zip(tiles, batch.tiles(), rests, strict=True)]
-
-
-def _checked(tile: CodedTile, pixels: Pixels, rest: int | None) -> Pixels | CorruptFile:
-    try:
-        tile.check(pixels, rest)
-    except CorruptFile as error:
-        return error
-    return pixels
+    return [tile.checked(*parts) for tile, *parts in zip(tiles, batch.tiles(), rests, strict=True)]
 
 
 def _states(streams: Sequence[bytes], device: torch.device) -> torch.Tensor:

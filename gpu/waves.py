@@ -11,16 +11,16 @@ from typing import Any, Final, NamedTuple
 import triton
 import triton.language as tl
 
-TILE_FIELDS: Final = tl.constexpr(8)
+TILE_FIELDS: Final = tl.constexpr(7)
 """Numbers that a tile has in the table of tiles: height, width, first row, first pixel, origin row and column, whether
-its stream is short, first symbol."""
+its stream is short."""
 
 PLACE: Final = ("num_rows", "step")
 """Arguments of kernels that differ from launch to launch: kernels are not compiled anew for special ones."""
 
 
 class Tile(NamedTuple):
-    """One tile: its number, its size, where its rows, pixels and symbols begin, and where in a period it starts."""
+    """One tile: its number, its size, where its rows and pixels begin, and where in a period it starts."""
 
     index: Any
     height: Any
@@ -30,7 +30,6 @@ class Tile(NamedTuple):
     origin_row: Any
     origin_column: Any
     is_short: Any
-    first_symbol: Any
 
 
 class Wave(NamedTuple):
@@ -48,7 +47,7 @@ class Wave(NamedTuple):
 
 @triton.jit
 def tile_at(tiles, index):
-    """Read a tile from the (tiles, 8) int64 table."""
+    """Read a tile from the (tiles, TILE_FIELDS) int64 table."""
     fields = tiles + index * TILE_FIELDS
     return Tile(
         index=index,
@@ -59,7 +58,6 @@ def tile_at(tiles, index):
         origin_row=tl.load(fields + 4).to(tl.int32),
         origin_column=tl.load(fields + 5).to(tl.int32),
         is_short=tl.load(fields + 6).to(tl.int32),
-        first_symbol=tl.load(fields + 7),
     )
 
 

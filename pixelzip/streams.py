@@ -61,10 +61,22 @@ class CodedTile:
             return ans.open_stream(self.stream)
         return short_stream.Decoder(self.stream, 2 * height * width * num_channels, 2 * num_channels)
 
+    def words(self) -> bytes:
+        """Return the stream as whole words; raises CorruptFile when it cannot be one."""
+        return short_stream.words(self.stream) if self.is_short else ans.words(self.stream)
+
     def check(self, pixels: Pixels, rest: int | None) -> None:
         """Raise CorruptFile unless what is left of the stream, None for too much, is the checksum of the pixels."""
         check = short_stream.check if self.is_short else ans_integer.check
         check(rest or 0, _checksum(pixels, self.seal))
+
+    def checked(self, pixels: Pixels, rest: int | None) -> Pixels | CorruptFile:
+        """Return the pixels if what is left of the stream is their checksum, as ``check`` says, else the error."""
+        try:
+            self.check(pixels, rest)
+        except CorruptFile as error:
+            return error
+        return pixels
 
 
 def encode_tiles(network: IntegerNetwork, tiles: Sequence[Tile], device: str, num_threads: int | None) -> list[bytes]:
@@ -121,12 +133,10 @@ def _encode(network: IntegerNetwork, tile: Tile) -> bytes:
 
 def _decode(network: IntegerNetwork, tile: CodedTile) -> Pixels | CorruptFile:
     try:
-        words = short_stream.words(tile.stream) if tile.is_short else ans.words(tile.stream)
-        pixels, rest = native.decode(network, words, tile.shape, tile.origin, tile.is_short)
-        tile.check(pixels, rest)
+        pixels, rest = native.decode(network, tile.words(), tile.shape, tile.origin, tile.is_short)
     except CorruptFile as error:
         return error
-    return pixels
+    return tile.checked(pixels, rest)
 
 
 def _measure(network: IntegerNetwork, tile: Tile) -> NDArray[np.float64]:

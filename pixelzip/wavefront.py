@@ -99,7 +99,8 @@ def _decode_opened(
     shapes, origins = [tile.shape for tile in tiles], [tile.origin for tile in tiles]
     predictor = Predictor(network, [shape[:2] for shape in shapes], device, origins)
     decoded = fill(predictor, decoders, shapes)
-    return [_checked(*parts) for parts in zip(tiles, decoders, decoded, strict=True)]
+    parts = zip(tiles, decoders, decoded, strict=True)
+    return [tile.checked(pixels, decoder.rest()) for tile, decoder, pixels in parts]
 
 
 @torch.inference_mode()
@@ -112,14 +113,6 @@ def fill(
         spans = [(sources[index], span) for index, span in _spans(lanes)]
         predictor.pixels.store(lanes, _decode_step(distribution, num_channels, spans).t())
     return [np.ascontiguousarray(tile[..., :num_channels]) for tile in predictor.pixels.tiles()]
-
-
-def _checked(tile: CodedTile, decoder: Decoder, pixels: Pixels) -> Pixels | CorruptFile:
-    try:
-        tile.check(pixels, decoder.rest())
-    except CorruptFile as error:
-        return error
-    return pixels
 
 
 def _decode_step(distribution: Distribution, num_channels: int, spans: Sequence[tuple[Symbols, slice]]) -> Tensor:
