@@ -9,6 +9,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#if defined(__x86_64__) && (defined(__clang__) ? __clang_major__ >= 12 : __GNUC__ >= 11)
+#define COMPILES_AVXVNNI
+#endif
+
 enum {
     MOST_LANES = 8,     /* pixels of a wavefront that are coded side by side, at most */
     GROUP = 16,         /* outputs that are computed together; channels are padded to multiples of it */
@@ -101,10 +105,11 @@ struct Network {
 const char *instruction_set_name(int index); /* best first, NULL after the last that this machine has */
 int choose_instruction_set(const char *name, Network *network); /* 0: this machine does not have it */
 int has_avx512vnni(void);
+int has_avxvnni(void);
 int has_avx2(void);
 int has_neondotprod(void);
-Product product_avx512vnni, product_avx2, product_neondotprod;
-Product depthwise_avx512vnni, depthwise_avx2, depthwise_neondotprod;
+Product product_avx512vnni, product_avxvnni, product_avx2, product_neondotprod;
+Product depthwise_avx512vnni, depthwise_avxvnni, depthwise_avx2, depthwise_neondotprod;
 
 /* runs.c */
 int make_runs(Layer *layer); /* 0: out of memory */

@@ -85,6 +85,9 @@ static const struct {
 } instruction_sets[] = {
 #if defined(__x86_64__)
     {"avx512vnni", has_avx512vnni, product_avx512vnni, depthwise_avx512vnni, 0, tile_intervals_avx2, tile_decode_avx2},
+#ifdef COMPILES_AVXVNNI
+    {"avxvnni", has_avxvnni, product_avxvnni, depthwise_avxvnni, 0, tile_intervals_avx2, tile_decode_avx2},
+#endif
     {"avx2", has_avx2, product_avx2, depthwise_avx2, 1, tile_intervals_avx2, tile_decode_avx2},
 #elif defined(__aarch64__)
     {"neondotprod", has_neondotprod, product_neondotprod, depthwise_neondotprod, 0, tile_intervals, tile_decode},
