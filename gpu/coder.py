@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import Any, Final, NamedTuple
 
+import torch
 import triton
 import triton.language as tl
 
 from pixelzip import ans, cdf
 
 NIBBLE: Final = tl.constexpr(cdf.NIBBLE)
-_COUNT_TOTAL: Final = tl.constexpr(ans.COUNT_TOTAL)
-_COUNT_BITS: Final = tl.constexpr(24)
-_LAST_BITS: Final = tl.constexpr(12)
+COUNT_TOTAL: Final = tl.constexpr(ans.COUNT_TOTAL)
+COUNT_BITS: Final = tl.constexpr(24)
+LAST_BITS: Final = tl.constexpr(12)
 _LAST_SCALE: Final = tl.constexpr((1 << 12) - cdf.NIBBLE)
 
 
@@ -23,6 +24,12 @@ class Streams(NamedTuple):
 
     words: Any
     states: Any
+
+
+def no_streams(num_tiles: int, device: torch.device) -> Streams:
+    """Return the streams of tiles of which nothing is read."""
+    words = torch.zeros(1, dtype=torch.int32, device=device)
+    return Streams(words, torch.zeros((num_tiles, 4), dtype=torch.int64, device=device))
 
 
 class Coder(NamedTuple):
@@ -41,11 +48,17 @@ class Nibbles(NamedTuple):
 
 
 @triton.jit
-def open_coder(streams, tile, is_last):
+def words_of(streams, index):
+    """Return where the words of a tile's stream begin; here and below, one tile or (lanes,) tiles."""
+    return streams.words + tl.load(streams.states + index * 4 + 3)
+
+
+@triton.jit
+def open_coder(streams, index, is_last):
     """Go on reading a tile's stream; for the last pixel of a short one take in all words that are left, at most two."""
-    fields = streams.states + tile.index * 4
+    fields = streams.states + index * 4
     low, high = tl.load(fields).to(tl.uint64, bitcast=True), tl.load(fields + 1).to(tl.uint64, bitcast=True)
-    num_words, words = tl.load(fields + 2), streams.words + tl.load(fields + 3)
+    num_words, words = tl.load(fields + 2), words_of(streams, index)
     for _ in tl.static_range(2):
         takes = is_last & (num_words > 0)
         word = tl.load(words + num_words - 1, mask=takes, other=0).to(tl.uint32, bitcast=True).to(tl.uint64)
@@ -56,48 +69,70 @@ def open_coder(streams, tile, is_last):
 
 
 @triton.jit
-def close_coder(streams, tile, coder):
+def close_coder(streams, index, coder):
     """Note how far a stream has been read."""
-    fields = streams.states + tile.index * 4
+    fields = streams.states + index * 4
     tl.store(fields, coder.low.to(tl.int64, bitcast=True))
     tl.store(fields + 1, coder.high.to(tl.int64, bitcast=True))
     tl.store(fields + 2, coder.num_words)
 
 
 @triton.jit
+def bits_of(is_last):
+    """Return the bits of counts, uint64: of the last pixel of a short stream, or of any other."""
+    return tl.where(is_last, LAST_BITS, COUNT_BITS).to(tl.uint64)
+
+
+@triton.jit
+def total_of(bits):
+    """Return what counts of so many bits sum to, int32."""
+    return (tl.full((), 1, tl.uint64) << bits).to(tl.int32)
+
+
+@triton.jit
+def few_end(end, symbol):
+    """Return a symbol's left cumulative of 2^12 from that of 2^24."""
+    return (end.to(tl.int64) * _LAST_SCALE >> COUNT_BITS).to(tl.int32) + symbol
+
+
+@triton.jit
+def advanced(coder, words, first, last, quantile, bits, is_last):
+    """Return the coder after a symbol of the counts ``first`` to ``last`` out of 2^bits, in which the quantile lies."""
+    count = (last - first).to(tl.uint64)
+    rest_low, rest_high = (coder.low >> bits) | ((coder.high << 1) << (63 - bits)), coder.high >> bits
+    low = rest_low * count
+    high = rest_high * count + tl.umulhi(rest_low, count)
+    within = (quantile - first).to(tl.uint64)
+    low += within
+    high += (low < within).to(tl.uint64)
+    takes = ((low >> 32) == 0) & (coder.num_words > 0) & (is_last == 0)
+    word = tl.load(words + coder.num_words - 1, mask=takes, other=0).to(tl.uint32, bitcast=True).to(tl.uint64)
+    low = tl.where(takes, (low << 32) | word, low)
+    return Coder(low=low, high=high, num_words=coder.num_words - takes.to(tl.int64))
+
+
+@triton.jit
 def pop_nibbles(streams, coder, nibbles, tile, wave, is_last):
     """Take one nibble of every lane off the stream, with counts of 12 bits if ``is_last``; return the coder."""
-    words = streams.words + tl.load(streams.states + tile.index * 4 + 3)
+    words = words_of(streams, tile.index)
     symbols = tl.arange(0, NIBBLE)
     first_place = tile.first_row + wave.first_row
-    bits = tl.where(is_last, _LAST_BITS, _COUNT_BITS).to(tl.uint64)
-    total = (tl.full((), 1, tl.uint64) << bits).to(tl.int32)
-    low, high, num_words = coder.low, coder.high, coder.num_words
+    bits = bits_of(is_last)
+    total = total_of(bits)
     for lane in range(wave.num_lanes):
         whole_ends = tl.load(nibbles.ends + (first_place + lane) * NIBBLE + symbols)
-        few_ends = (whole_ends.to(tl.int64) * _LAST_SCALE >> _COUNT_BITS).to(tl.int32) + symbols
-        ends = tl.where(is_last, few_ends, whole_ends)
-        quantile = low.to(tl.int32) & (total - 1)
+        ends = tl.where(is_last, few_end(whole_ends, symbols), whole_ends)
+        quantile = coder.low.to(tl.int32) & (total - 1)
         is_below = ends <= quantile
         first = tl.max(tl.where(is_below, ends, 0), axis=0)
         last = tl.min(tl.where(is_below, total, ends), axis=0)
         tl.store(nibbles.found + first_place + lane, tl.sum(is_below.to(tl.int32), axis=0) - 1)
-        count = (last - first).to(tl.uint64)
-        rest_low, rest_high = (low >> bits) | ((high << 1) << (63 - bits)), high >> bits
-        low = rest_low * count
-        high = rest_high * count + tl.umulhi(rest_low, count)
-        within = (quantile - first).to(tl.uint64)
-        low += within
-        high += (low < within).to(tl.uint64)
-        takes = ((low >> 32) == 0) & (num_words > 0) & (is_last == 0)
-        word = tl.load(words + num_words - 1, mask=takes, other=0).to(tl.uint32, bitcast=True).to(tl.uint64)
-        low = tl.where(takes, (low << 32) | word, low)
-        num_words -= takes.to(tl.int64)
-    return Coder(low=low, high=high, num_words=num_words)
+        coder = advanced(coder, words, first, last, quantile, bits, is_last)
+    return coder
 
 
 @triton.jit
 def symbol_end(nibbles, wave, symbol):
     """Return left cumulatives of (lanes,) symbols in 0..16."""
     place = nibbles.ends + wave.place * NIBBLE + symbol
-    return tl.load(place, mask=wave.is_lane & (symbol < NIBBLE), other=_COUNT_TOTAL)
+    return tl.load(place, mask=wave.is_lane & (symbol < NIBBLE), other=COUNT_TOTAL)

@@ -25,15 +25,15 @@ _ZERO: Final = tl.constexpr(layers.ZERO_POINT)
 _SHORT_LIMIT: Final = tl.constexpr(SHORT_LIMIT)
 _POSITION_STEP: Final = tl.constexpr(config.POSITION_STEP)
 _NUM_DIFFERENCES: Final = tl.constexpr(3 * len(config.CONTEXT))
-_BEYOND: Final = tl.constexpr(40000.0)
-"""More than any result that is not clamped."""
+_BEYOND: Final = tl.constexpr(2.0**17)
+"""More than any result that is not clamped, whatever residual is added."""
 
 _ROUNDER: Final = tl.constexpr(1.5 * 2.0**23)
 """A float32 of less than 2^22 to which this is added is rounded to a whole number, half to even."""
 
 
 @triton.jit
-def _requantised(sums, bias, multiplier):
+def requantised(sums, bias, multiplier):
     """Return whole numbers, int32: ``round_half_even(float32(sums + bias) * multiplier)``, bounded."""
     scaled = (sums + bias).to(tl.float32) * multiplier
     bounded = tl.minimum(tl.maximum(scaled, -_BEYOND), _BEYOND)
@@ -95,7 +95,7 @@ def stem(
         channel = tl.program_id(2) * CHANNEL_BLOCK + tl.arange(0, CHANNEL_BLOCK)
         entry = tl.arange(0, NUM_INPUTS)[:, None] + channel[None, :] * NUM_INPUTS
         sums = tl.dot(inputs, tl.load(weight + entry), out_dtype=tl.int32)  # (lanes, channels)
-        values = _requantised(sums, tl.load(bias + channel)[None, :], tl.load(multiplier + channel)[None, :])
+        values = requantised(sums, tl.load(bias + channel)[None, :], tl.load(multiplier + channel)[None, :])
         place = kept_place(wave, num_rows, 0, 0, NUM_WAVES)[:, None] * NUM_CHANNELS + channel[None, :]
         tl.store(outputs + place, _activations(values), mask=wave.is_lane[:, None])
 
@@ -112,7 +112,7 @@ def _mixed(
         place = kept_place(wave, num_rows, row, column, NUM_WAVES) * NUM_CHANNELS
         values = tl.load(source + place[:, None] + channel[None, :], mask=is_there[:, None], other=_ZERO)
         sums += values.to(tl.int32) * tl.load(weight + tap * NUM_CHANNELS + channel).to(tl.int32)[None, :]
-    return _activations(_requantised(sums, tl.load(bias + channel)[None, :], tl.load(multiplier + channel)[None, :]))
+    return _activations(requantised(sums, tl.load(bias + channel)[None, :], tl.load(multiplier + channel)[None, :]))
 
 
 @triton.jit(do_not_specialize=PLACE)
@@ -133,7 +133,7 @@ def block(
             )
             entry = inner[:, None] + channel[None, :] * NUM_CHANNELS
             sums += tl.dot(mixed, tl.load(weight + entry), out_dtype=tl.int32)
-        values = _requantised(sums, tl.load(bias + channel)[None, :], tl.load(multiplier + channel)[None, :])
+        values = requantised(sums, tl.load(bias + channel)[None, :], tl.load(multiplier + channel)[None, :])
         place = kept_place(wave, num_rows, 0, 0, NUM_WAVES)[:, None] * NUM_CHANNELS + channel[None, :]
         residual = tl.load(source + place, mask=wave.is_lane[:, None], other=0)
         tl.store(outputs + place, _activations(values + residual.to(tl.int32)), mask=wave.is_lane[:, None])
@@ -156,7 +156,7 @@ def head(
             values = tl.load(source + here[:, None] + inner[None, :], mask=wave.is_lane[:, None], other=0)
             entry = inner[:, None] + output[None, :] * NUM_CHANNELS
             sums += tl.dot(values, tl.load(weight + entry), out_dtype=tl.int32)
-        values = _requantised(sums, tl.load(bias + output)[None, :], tl.load(multiplier + output)[None, :])
+        values = requantised(sums, tl.load(bias + output)[None, :], tl.load(multiplier + output)[None, :])
         bounded = tl.minimum(tl.maximum(values, -_SHORT_LIMIT), _SHORT_LIMIT)
         place = wave.place[:, None] * NUM_PARAMETERS + output[None, :]
         tl.store(parameters + place, bounded, mask=wave.is_lane[:, None])

@@ -1,5 +1,7 @@
-"""Whether the kernels run a network on a device: those of the cone family at one resolution with depthwise layers, and
-where they give, here and now, what the CPU gives. Other networks and devices are left to ``pixelzip.wavefront``.
+"""Whether the kernels run a network on a device, where they give, here and now, what the CPU gives.
+
+They are made for the cone family at one resolution with depthwise layers and for the paper's without classes. Other
+networks and devices are left to ``pixelzip.wavefront``.
 """
 
 from __future__ import annotations
@@ -15,13 +17,15 @@ import numpy as np
 from pixelzip import streams
 from pixelzip.errors import CorruptFile
 from pixelzip.gpu.batch import lanes_for
-from pixelzip.models.config import ConeConfig
 from pixelzip.models.integer import IntegerNetwork
+from pixelzip.models.paper import PaperConfig
 from pixelzip.streams import CodedTile, Tile
 
 logger = logging.getLogger(__name__)
 
-_SHAPES: Final = {
+Shapes = tuple[tuple[int, int, int], ...]
+
+_SHAPES: Final[dict[int, Shapes]] = {
     32: ((19, 40, 3), (9, 5, 3)),
     256: ((41, 66, 3), (9, 5, 3)),
     1024: ((257, 513, 3), (9, 5, 3)),
@@ -29,21 +33,28 @@ _SHAPES: Final = {
 """Of the tiles that are tried, for each of ``batch.LANES``: several lanes, neighbours outside, some solutions of the
 regression."""
 
+_SHAPES_IN_RASTER_ORDER: Final = ((5, 6, 3), (5, 6, 3), (1, 3, 3))
+"""The same of networks in raster order: all three resolutions, and what lies outside of each."""
+
 
 def runs(network: IntegerNetwork, device: str, shapes: Sequence[Sequence[int]]) -> bool:
     """Return whether the kernels can run a network on a device, and are exact there, for tiles (h, w, channels)."""
     config = network.config
-    is_supported = isinstance(config, ConeConfig) and config.depthwise and len(config.blocks) == 1
-    return is_supported and device.startswith("cuda") and _is_exact(network, device, lanes_for(shapes))
+    if not device.startswith("cuda"):
+        return False
+    if isinstance(config, PaperConfig):
+        return not config.num_classes and _is_exact(network, device, _SHAPES_IN_RASTER_ORDER)
+    is_supported = config.depthwise and len(config.blocks) == 1
+    return is_supported and _is_exact(network, device, _SHAPES[lanes_for(shapes)])
 
 
 @functools.lru_cache(maxsize=8)
-def _is_exact(network: IntegerNetwork, device: str, lanes: int) -> bool:
+def _is_exact(network: IntegerNetwork, device: str, shapes: Shapes) -> bool:
     """Try both ways what the CPU does; kernels that cannot be compiled are none."""
     if importlib.util.find_spec("triton") is None:
         return False
     try:
-        is_exact = _does_as_the_cpu(network, device, lanes)
+        is_exact = _does_as_the_cpu(network, device, shapes)
     except Exception as error:  # a compiler's errors are of its own kinds
         logger.warning("without kernels of its own, which do not run on %s: %s", device, error)
         return False
@@ -52,11 +63,11 @@ def _is_exact(network: IntegerNetwork, device: str, lanes: int) -> bool:
     return is_exact
 
 
-def _does_as_the_cpu(network: IntegerNetwork, device: str, lanes: int) -> bool:
+def _does_as_the_cpu(network: IntegerNetwork, device: str, shapes: Shapes) -> bool:
     from pixelzip.gpu import tiles as kernels
 
     generator = np.random.default_rng(0)
-    noise = [generator.integers(0, 256, shape, dtype=np.uint8) for shape in _SHAPES[lanes]]
+    noise = [generator.integers(0, 256, shape, dtype=np.uint8) for shape in shapes]
     tiles = [Tile(pixels, 0, (1, 2), is_short=True) for pixels in noise]
     written = streams.encode_tiles(network, tiles, "cpu", None)
     coded = [CodedTile(stream, tile.pixels.shape, 0, (1, 2), True) for tile, stream in zip(tiles, written, strict=True)]

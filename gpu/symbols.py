@@ -37,11 +37,11 @@ _LEVELS: Final = tl.constexpr(cdf.LEVELS)
 
 
 class Sources(NamedTuple):
-    """What distributions depend on."""
+    """What distributions depend on; None: the network has no such stage."""
 
     parameters: Parameters
-    histograms: Histograms
-    regressions: Regressions
+    histograms: Histograms | None
+    regressions: Regressions | None
 
 
 class Channel(NamedTuple):
@@ -52,7 +52,7 @@ class Channel(NamedTuple):
 
 
 @triton.jit
-def _counts_below(sources, wave, channel, boundary, ADAPTIVE: tl.constexpr):
+def counts_below(sources, wave, channel, boundary, ADAPTIVE: tl.constexpr):
     """Return counts of the levels below (lanes,) boundaries in 0..256, 0 to 2^24."""
     below = cumulatives(sources.parameters, channel.components, boundary)
     counts = counts_of(channel.weights, below, boundary)
@@ -62,7 +62,7 @@ def _counts_below(sources, wave, channel, boundary, ADAPTIVE: tl.constexpr):
 
 
 @triton.jit
-def _conditional(below, first, last):
+def conditional(below, first, last):
     """Rescale counts in first..last to 0..2^24 - 16, which leaves one count for each of 16 symbols."""
     return ((below - first).to(tl.int64) * (_COUNT_TOTAL - NIBBLE) // tl.maximum(last - first, 1)).to(tl.int32)
 
@@ -72,10 +72,10 @@ def _note_intervals(sources, intervals, first_symbol, num_symbols, wave, channel
     """Write left cumulatives and counts, ``intervals`` (2, num_symbols), of the high and then the low nibbles."""
     high = levels // NIBBLE
     low = levels - high * NIBBLE
-    first = _counts_below(sources, wave, channel, high * NIBBLE, ADAPTIVE)
-    last = _counts_below(sources, wave, channel, high * NIBBLE + NIBBLE, ADAPTIVE)
-    left = _conditional(_counts_below(sources, wave, channel, levels, ADAPTIVE), first, last) + low
-    right = _conditional(_counts_below(sources, wave, channel, levels + 1, ADAPTIVE), first, last) + low + 1
+    first = counts_below(sources, wave, channel, high * NIBBLE, ADAPTIVE)
+    last = counts_below(sources, wave, channel, high * NIBBLE + NIBBLE, ADAPTIVE)
+    left = conditional(counts_below(sources, wave, channel, levels, ADAPTIVE), first, last) + low
+    right = conditional(counts_below(sources, wave, channel, levels + 1, ADAPTIVE), first, last) + low + 1
     place = intervals + first_symbol + wave.lane
     tl.store(place, first, mask=wave.is_lane)
     tl.store(place + num_symbols, last - first, mask=wave.is_lane)
@@ -89,7 +89,7 @@ def _decode(sources, streams, nibbles, coder, tile, wave, channel, is_last, ADAP
     ends, zero = nibbles.ends + wave.place * NIBBLE, tl.zeros_like(wave.row)
     tl.store(ends, zero, mask=wave.is_lane)
     for symbol in range(1, NIBBLE):
-        end = _counts_below(sources, wave, channel, zero + symbol * NIBBLE, ADAPTIVE)
+        end = counts_below(sources, wave, channel, zero + symbol * NIBBLE, ADAPTIVE)
         tl.store(ends + symbol, end, mask=wave.is_lane)
     tl.debug_barrier()
     coder = pop_nibbles(streams, coder, nibbles, tile, wave, is_last)
@@ -98,8 +98,8 @@ def _decode(sources, streams, nibbles, coder, tile, wave, channel, is_last, ADAP
     first, last = symbol_end(nibbles, wave, high), symbol_end(nibbles, wave, high + 1)
     tl.debug_barrier()
     for symbol in range(1, NIBBLE):
-        below = _counts_below(sources, wave, channel, high * NIBBLE + symbol, ADAPTIVE)
-        tl.store(ends + symbol, _conditional(below, first, last) + symbol, mask=wave.is_lane)
+        below = counts_below(sources, wave, channel, high * NIBBLE + symbol, ADAPTIVE)
+        tl.store(ends + symbol, conditional(below, first, last) + symbol, mask=wave.is_lane)
     tl.debug_barrier()
     coder = pop_nibbles(streams, coder, nibbles, tile, wave, is_last)
     tl.debug_barrier()
@@ -161,7 +161,7 @@ def code(
     if wave.num_lanes > 0:
         is_last = (tile.is_short != 0) & (step == tile.width - 1 + 2 * (tile.height - 1))
         first_symbol = tl.load(first_symbols + tile.index)
-        coder = open_coder(streams, tile, is_last)
+        coder = open_coder(streams, tile.index, is_last)
         tl.debug_barrier()
         weights = first_weights(sources.parameters, wave, MIXTURES, SLOTS, NUM_PARAMETERS)
         red, green = tl.zeros_like(wave.row), tl.zeros_like(wave.row)
@@ -183,7 +183,7 @@ def code(
             )  # fmt: skip
             residual = levels - guess_of(sources.parameters, wave, channel)
             red, green = tl.where(channel == 0, residual, red), tl.where(channel == 1, residual, green)
-        close_coder(streams, tile, coder)
+        close_coder(streams, tile.index, coder)
         tl.store(first_symbols + tile.index, first_symbol)
 
 

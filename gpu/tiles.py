@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -11,20 +12,31 @@ from numpy.typing import NDArray
 
 from pixelzip.batching import in_batches
 from pixelzip.errors import CorruptFile
-from pixelzip.gpu.batch import Batch, lanes_for
+from pixelzip.gpu.batch import lanes_for
 from pixelzip.gpu.coder import Streams
-from pixelzip.gpu.network import port
-from pixelzip.gpu.walk import walk
+from pixelzip.gpu.raster import RasterOrder
+from pixelzip.gpu.walk import Wavefronts
 from pixelzip.models.integer import IntegerNetwork
 from pixelzip.streams import CodedTile, Pixels, Tile
 from pixelzip.threads import in_threads
 
 
+class Order(Protocol):
+    """The order in which a network codes pixels."""
+
+    def intervals(self, tiles: Sequence[Tile], device: torch.device) -> Sequence[NDArray[np.int32]]:
+        """Return each tile's left cumulatives and counts, (2, symbols)."""
+
+    def decode(self, tiles: Sequence[CodedTile], streams: Streams) -> list[Pixels]:
+        """Read the streams on their device, as far as symbols go."""
+
+
 def encode_tiles(network: IntegerNetwork, tiles: Sequence[Tile], device: str, num_threads: int | None) -> list[bytes]:
     """Code tiles into one stream each."""
     shapes = [tile.pixels.shape for tile in tiles]
-    encode = functools.partial(_encode_batch, network, torch.device(device), num_threads, lanes_for(shapes))
-    return in_batches(encode, tiles, shapes, device, num_threads)
+    encode = functools.partial(_encode_batch, _order(network, shapes), torch.device(device), num_threads)
+    are_alike = network.config.in_raster_order
+    return in_batches(encode, tiles, _sizes(network, shapes), device, num_threads, are_alike=are_alike)
 
 
 def decode_tiles(
@@ -32,29 +44,29 @@ def decode_tiles(
 ) -> list[Pixels | CorruptFile]:
     """Undo ``encode_tiles``; a tile whose checksum does not match gives the error in its place."""
     shapes = [tile.shape for tile in tiles]
-    decode = functools.partial(_decode_batch, network, torch.device(device), lanes_for(shapes))
-    return in_batches(decode, tiles, shapes, device, num_threads)
+    decode = functools.partial(_decode_batch, _order(network, shapes), torch.device(device))
+    are_alike = network.config.in_raster_order
+    return in_batches(decode, tiles, _sizes(network, shapes), device, num_threads, are_alike=are_alike)
 
 
-def _encode_batch(
-    network: IntegerNetwork, device: torch.device, num_threads: int | None, lanes: int, tiles: Sequence[Tile]
-) -> list[bytes]:
-    never = [False] * len(tiles)  # how the last pixel is coded is for the coder on the CPU
-    batch = Batch([tile.pixels.shape for tile in tiles], [tile.origin for tile in tiles], never, device)
-    batch.load([tile.pixels for tile in tiles])
-    intervals, no_words = batch.integers(2, batch.num_symbols), batch.integers(1)
-    streams = Streams(no_words, _states([b""] * len(tiles), device))
-    walk(port(network, device), batch, intervals, streams, lanes, is_decoding=False)
-    pairs = list(zip(tiles, np.split(intervals.cpu().numpy(), batch.first_symbols[1:], axis=1), strict=True))
+def _order(network: IntegerNetwork, shapes: Sequence[tuple[int, ...]]) -> Order:
+    return RasterOrder(network) if network.config.in_raster_order else Wavefronts(network, lanes_for(shapes))
+
+
+def _sizes(network: IntegerNetwork, shapes: Sequence[tuple[int, ...]]) -> Sequence[tuple[int, ...]]:
+    """Put first what memory grows with: rows in wavefronts, columns in raster order."""
+    return [(w, h, c) for h, w, c in shapes] if network.config.in_raster_order else shapes
+
+
+def _encode_batch(order: Order, device: torch.device, num_threads: int | None, tiles: Sequence[Tile]) -> list[bytes]:
+    pairs = list(zip(tiles, order.intervals(tiles, device), strict=True))
     return in_threads(lambda pair: pair[0].encode(*pair[1]), pairs, num_threads)
 
 
-def _decode_batch(
-    network: IntegerNetwork, device: torch.device, lanes: int, tiles: Sequence[CodedTile]
-) -> list[Pixels | CorruptFile]:
+def _decode_batch(order: Order, device: torch.device, tiles: Sequence[CodedTile]) -> list[Pixels | CorruptFile]:
     opened = [_opened(tile) for tile in tiles]
     whole = [(tile, words) for tile, words in zip(tiles, opened, strict=True) if isinstance(words, bytes)]
-    decoded = iter(_decode_opened(network, device, lanes, whole))
+    decoded = iter(_decode_opened(order, device, whole))
     return [next(decoded) if isinstance(words, bytes) else words for words in opened]
 
 
@@ -66,18 +78,16 @@ def _opened(tile: CodedTile) -> bytes | CorruptFile:
 
 
 def _decode_opened(
-    network: IntegerNetwork, device: torch.device, lanes: int, opened: Sequence[tuple[CodedTile, bytes]]
+    order: Order, device: torch.device, opened: Sequence[tuple[CodedTile, bytes]]
 ) -> list[Pixels | CorruptFile]:
     if not opened:
         return []
     tiles, stacks = zip(*opened, strict=True)
-    origins, is_short = [tile.origin for tile in tiles], [tile.is_short for tile in tiles]
-    batch = Batch([tile.shape for tile in tiles], origins, is_short, device)
     words = np.frombuffer(b"".join(stacks), dtype="<u4").astype(np.uint32)
     streams = Streams(torch.from_numpy(words.view(np.int32)).to(device), _states(stacks, device))
-    walk(port(network, device), batch, batch.integers(1), streams, lanes, is_decoding=True)
+    decoded = order.decode(tiles, streams)
     rests = [_rest(low, high, words[first : first + left]) for low, high, left, first in streams.states.cpu().tolist()]
-    return [tile.checked(*parts) for tile, *parts in zip(tiles, batch.tiles(), rests, strict=True)]
+    return [tile.checked(*parts) for tile, *parts in zip(tiles, decoded, rests, strict=True)]
 
 
 def _states(streams: Sequence[bytes], device: torch.device) -> torch.Tensor:

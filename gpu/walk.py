@@ -5,10 +5,14 @@ Nothing is decided on the CPU: the launches of all steps follow one another with
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from typing import Any, Final
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from pixelzip import adaptation, cdf, regression
@@ -16,12 +20,14 @@ from pixelzip.gpu import symbols
 from pixelzip.gpu.adaptation import NUM_WAVES as QUANTILE_WAVES
 from pixelzip.gpu.adaptation import Histograms
 from pixelzip.gpu.batch import Batch
-from pixelzip.gpu.coder import Nibbles, Streams
+from pixelzip.gpu.coder import Nibbles, Streams, no_streams
 from pixelzip.gpu.mixture import Parameters
-from pixelzip.gpu.network import Activations, Ported
+from pixelzip.gpu.network import Activations, Ported, port
 from pixelzip.gpu.regression import NUM_WAVES as ERROR_WAVES
 from pixelzip.gpu.regression import REGRESSORS, Regressions, describe_columns, solve
 from pixelzip.models.config import ConeConfig
+from pixelzip.models.integer import IntegerNetwork
+from pixelzip.streams import CodedTile, Pixels, Tile
 
 _LEAST_WARPS: Final = 4
 _THREADS_PER_WARP: Final = 32
@@ -32,11 +38,33 @@ _MOST_REGISTERS: Final = 128
 _SOLVER_WARPS: Final = 8
 
 
-def walk(network: Ported, batch: Batch, intervals: Tensor, streams: Streams, lanes: int, is_decoding: bool) -> None:
-    """Turn levels into ``intervals`` (2, symbols) int32, left cumulatives and counts, or ``streams`` into levels.
+@dataclass(frozen=True)
+class Wavefronts:
+    """The order of networks of the cone family. ``lanes``, one of ``batch.LANES``, are enough for every step."""
 
-    ``lanes`` is one of ``pixelzip.gpu.batch.LANES``, and no step of a tile has more.
-    """
+    network: IntegerNetwork
+    lanes: int
+
+    def intervals(self, tiles: Sequence[Tile], device: torch.device) -> list[NDArray[np.int32]]:
+        """Return each tile's left cumulatives and counts, (2, symbols)."""
+        never = [False] * len(tiles)  # how the last pixel is coded is for the coder on the CPU
+        batch = Batch([tile.pixels.shape for tile in tiles], [tile.origin for tile in tiles], never, device)
+        batch.load([tile.pixels for tile in tiles])
+        intervals = batch.integers(2, batch.num_symbols)
+        _walk(port(self.network, device), batch, intervals, no_streams(len(tiles), device), self.lanes, False)
+        return np.split(intervals.cpu().numpy(), batch.first_symbols[1:], axis=1)
+
+    def decode(self, tiles: Sequence[CodedTile], streams: Streams) -> list[Pixels]:
+        """Read the streams on their device, as far as symbols go."""
+        device = streams.words.device
+        origins, is_short = [tile.origin for tile in tiles], [tile.is_short for tile in tiles]
+        batch = Batch([tile.shape for tile in tiles], origins, is_short, device)
+        _walk(port(self.network, device), batch, batch.integers(1), streams, self.lanes, True)
+        return batch.tiles()
+
+
+def _walk(network: Ported, batch: Batch, intervals: Tensor, streams: Streams, lanes: int, is_decoding: bool) -> None:
+    """Turn levels into ``intervals`` (2, symbols) int32, left cumulatives and counts, or ``streams`` into levels."""
     activations, regressions = Activations(network, batch.num_rows, batch.device), _regressions(network.config, batch)
     tables = (network.tables[name] for name in ("exponential", "inverse_scale", "logistic"))
     parameters = Parameters(activations.parameters, activations.guesses, *tables)
@@ -44,7 +72,7 @@ def walk(network: Ported, batch: Batch, intervals: Tensor, streams: Streams, lan
     nibbles = Nibbles(batch.integers(batch.num_rows, cdf.NIBBLE), batch.integers(batch.num_rows))
     bands = _band_rows(network.config, batch), _num_bands(network.config, batch)
     first_symbols, settings = torch.tensor(batch.first_symbols, device=batch.device), _settings(network, lanes)
-    with _launching_on(batch.device):
+    with launching_on(batch.device):
         for step in range(batch.num_steps):
             activations.compute(batch, step)
             symbols.code[len(batch),](
@@ -55,7 +83,7 @@ def walk(network: Ported, batch: Batch, intervals: Tensor, streams: Streams, lan
                 _solve(regressions, bands[1] if network.config.regression_rows else 0)
 
 
-def _launching_on(device: torch.device) -> AbstractContextManager[Any]:
+def launching_on(device: torch.device) -> AbstractContextManager[Any]:
     """Triton launches on the current device, not on that of a kernel's arguments."""
     return torch.cuda.device(device) if device.type == "cuda" else nullcontext()
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,9 +18,11 @@ from pixelzip.gpu import proof
 from pixelzip.gpu.batch import LANES, lanes_for
 from pixelzip.models.config import ConeConfig
 from pixelzip.models.integer import IntegerNetwork
+from pixelzip.models.paper import PaperConfig
 from pixelzip.streams import CodedTile, Pixels, Tile
 
-pytest.importorskip("triton")
+tl = pytest.importorskip("triton.language")
+core, interpreter = tl.core, pytest.importorskip("triton.runtime.interpreter")
 kernels = pytest.importorskip("pixelzip.gpu.tiles")
 
 interpreted = pytest.mark.skipif(torch.cuda.is_available(), reason="kernels are compiled where there is a GPU")
@@ -27,9 +32,31 @@ LEARNING = ConeConfig(
     channels=9, blocks=(1,), mixtures=2, depthwise=True, adaptive=True, regression=True, regression_rows=8
 )
 PLAIN = ConeConfig(channels=70, blocks=(2,), mixtures=5, depthwise=True, period=4)
+PAPER = PaperConfig(channels=5, blocks=1, mixtures=2)
+OTHERS = (ConeConfig(channels=8, blocks=(1,), mixtures=2), PaperConfig(channels=8, blocks=1, mixtures=2, num_classes=3))
 
 
-def network_of(config: ConeConfig, folder: Path) -> IntegerNetwork:
+@pytest.fixture(autouse=True)
+def quick_interpreter(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let the interpreter replace Triton's functions once, not at every call inside of a kernel: four times as fast."""
+    if torch.cuda.is_available():
+        yield
+        return
+    scope = interpreter._patch_lang(_names_both)
+    monkeypatch.setattr(interpreter.InterpretedFunction, "__call__", _called)
+    yield
+    scope.restore()
+
+
+def _called(function: Any, *args: Any, **keywords: Any) -> Any:
+    return function.rewrite()(*args, **keywords)
+
+
+def _names_both() -> tuple[ModuleType, ModuleType]:
+    return tl, core
+
+
+def network_of(config: ConeConfig | PaperConfig, folder: Path) -> IntegerNetwork:
     return exported(config, folder / "random.safetensors")
 
 
@@ -60,9 +87,22 @@ def test_short_streams_of_grey_tiles_of_several_sizes(tmp_path: Path) -> None:
 
 
 @interpreted
+def test_raster_order_of_tiles_of_several_sizes(tmp_path: Path) -> None:
+    grey, colour = Tile(noise(1, 2, 1), 9, is_short=True), Tile(noise(3, 2, 3), 8, is_short=True)
+    check(network_of(PAPER, tmp_path), [grey, Tile(smooth_image(3, 2), 7), colour], "cpu")
+
+
+@interpreted
+def test_raster_order_at_one_resolution(tmp_path: Path) -> None:
+    config = PaperConfig(channels=33, blocks=1, mixtures=3, downsampling=False, shortcuts=False)
+    check(network_of(config, tmp_path), [Tile(noise(1, 2, 3), 7)], "cpu")
+
+
+@interpreted
+@pytest.mark.parametrize("config", [PLAIN, PAPER], ids=str)
 @pytest.mark.parametrize("is_short", [False, True])
-def test_damaged_streams_are_refused(tmp_path: Path, is_short: bool) -> None:
-    network, tile = network_of(PLAIN, tmp_path), Tile(noise(1, 2, 3), 7, is_short=is_short)
+def test_damaged_streams_are_refused(tmp_path: Path, is_short: bool, config: ConeConfig | PaperConfig) -> None:
+    network, tile = network_of(config, tmp_path), Tile(noise(1, 2, 3), 7, is_short=is_short)
     stream = streams.encode_tiles(network, [tile], "cpu", 1)[0]
     damaged = [bytes([stream[0] ^ 1]) + stream[1:], stream[:-1], b"\x80" * 40, b"\x05", b"", stream]
     tiles = [coded(tile, data) for data in damaged]
@@ -73,9 +113,14 @@ def test_damaged_streams_are_refused(tmp_path: Path, is_short: bool) -> None:
 
 
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
-def test_other_networks_and_devices_are_left_to_torch(tmp_path: Path, device: str) -> None:
-    assert not proof.runs(network_of(ConeConfig(channels=8, blocks=(1,), mixtures=2), tmp_path), device, [(8, 8, 3)])
-    assert not proof.runs(network_of(PLAIN, tmp_path), "cpu", [(8, 8, 3)])
+@pytest.mark.parametrize("config", OTHERS, ids=str)
+def test_other_networks_are_left_to_torch(config: ConeConfig | PaperConfig, device: str, tmp_path: Path) -> None:
+    assert not proof.runs(network_of(config, tmp_path), device, [(8, 8, 3)])
+
+
+@pytest.mark.parametrize("config", [PLAIN, PAPER], ids=str)
+def test_other_devices_are_left_to_torch(config: ConeConfig | PaperConfig, tmp_path: Path) -> None:
+    assert not proof.runs(network_of(config, tmp_path), "cpu", [(8, 8, 3)])
 
 
 @interpreted
@@ -99,7 +144,7 @@ def test_kernels_are_used_only_where_they_are_proved(
 
     monkeypatch.setattr(kernels, "encode_tiles", encode)
     monkeypatch.setattr(kernels, "decode_tiles", decode)
-    assert proof._is_exact.__wrapped__(network, "cpu", lanes) == (fault == "nothing")
+    assert proof._is_exact.__wrapped__(network, "cpu", proof._SHAPES[lanes]) == (fault == "nothing")
     assert len(caplog.records) == (fault != "nothing")
 
 
@@ -113,6 +158,15 @@ def test_shipped_networks_on_a_gpu(model: str) -> None:
     tiles = [Tile(smooth_image(*shape), 7, (3, 2)) for shape in shapes]
     check(network, tiles, "cuda")
     check(network, [Tile(noise(32, 32, 3), index, is_short=True) for index in range(300)], "cuda")
+
+
+@pytest.mark.gpu
+@on_gpu
+def test_a_network_of_the_paper_on_a_gpu(tmp_path: Path) -> None:
+    network = network_of(PaperConfig(blocks=1), tmp_path)
+    assert proof.runs(network, "cuda", [(32, 32, 3)])
+    shapes = ((32, 32, 3), (9, 13, 1), (1, 1, 3), (20, 7, 3))
+    check(network, [Tile(smooth_image(*shape), 7, is_short=True) for shape in shapes * 3], "cuda")
 
 
 @pytest.mark.gpu
