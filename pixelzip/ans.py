@@ -6,7 +6,6 @@ Weights are handed over as ``count - 1``, which makes constriction's own quantis
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Final
 
 import numpy as np
@@ -37,15 +36,15 @@ def encode(left: NDArray[np.int32], counts: NDArray[np.int32], seal: int) -> byt
     Returns:
         Little-endian words without their trailing zero bytes.
     """
-    return encode_onto([ans_integer.sealed(seal)], left, counts)[0]
+    return encode_onto(ans_integer.sealed(seal), left, counts)
 
 
-def encode_onto(states: Iterable[int], left: NDArray[np.int32], counts: NDArray[np.int32]) -> list[bytes]:
-    """Code the same intervals onto each of several initial states, each at least 1; see ``encode``."""
+def encode_onto(state: int, left: NDArray[np.int32], counts: NDArray[np.int32]) -> bytes:
+    """Code intervals onto an initial state of any length, at least 1; see ``encode``."""
     if native.INSTRUCTION_SETS:
-        return [ans_integer.encode_onto(state, left, counts, native.push) for state in states]
+        return ans_integer.encode_onto(state, left, counts, native.push)
     if not HAS_CONSTRICTION:
-        return [ans_integer.encode_onto(state, left, counts) for state in states]
+        return ans_integer.encode_onto(state, left, counts)
     right = COUNT_TOTAL - left - counts
     columns = np.stack((left, counts, right), axis=1).astype(np.float32) - 1  # (n, 3)
     symbols = np.ones(len(left), dtype=np.int32)
@@ -53,13 +52,10 @@ def encode_onto(states: Iterable[int], left: NDArray[np.int32], counts: NDArray[
     columns[at_start] = np.stack((counts - 1, np.zeros_like(counts), right - 2), axis=1)[at_start]
     columns[at_end] = np.stack((left - 2, np.zeros_like(counts), counts - 1), axis=1)[at_end]
     symbols[at_start], symbols[at_end] = 0, 2
-    columns, streams = np.ascontiguousarray(columns), []
-    for state in states:
-        coder = constriction.stream.stack.AnsCoder(_to_words(ans_integer.to_bytes(state)))
-        if len(left):
-            coder.encode_reverse(symbols, _FAMILY, columns)
-        streams.append(bytes(coder.get_compressed().astype("<u4").tobytes().rstrip(b"\0")))
-    return streams
+    coder = constriction.stream.stack.AnsCoder(_to_words(ans_integer.to_bytes(state)))
+    if len(left):
+        coder.encode_reverse(symbols, _FAMILY, np.ascontiguousarray(columns))
+    return bytes(coder.get_compressed().astype("<u4").tobytes().rstrip(b"\0"))
 
 
 def open_stream(data: bytes) -> Decoder | ans_integer.Decoder:

