@@ -1,4 +1,4 @@
-"""Stage 6 on a GPU: a stream -> the nibbles of a wavefront, one after another. Mirrors native/decoder.h."""
+"""Stage 6 on a GPU: streams -> nibbles, of one after another or of many side by side. Mirrors native/decoder.h."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import triton.language as tl
 from pixelzip import ans, cdf
 
 NIBBLE: Final = tl.constexpr(cdf.NIBBLE)
-COUNT_TOTAL: Final = tl.constexpr(ans.COUNT_TOTAL)
-COUNT_BITS: Final = tl.constexpr(24)
-LAST_BITS: Final = tl.constexpr(12)
+_COUNT_TOTAL: Final = tl.constexpr(ans.COUNT_TOTAL)
+_COUNT_BITS: Final = tl.constexpr(24)
+_LAST_BITS: Final = tl.constexpr(12)
 _LAST_SCALE: Final = tl.constexpr((1 << 12) - cdf.NIBBLE)
 
 
@@ -80,7 +80,7 @@ def close_coder(streams, index, coder):
 @triton.jit
 def bits_of(is_last):
     """Return the bits of counts, uint64: of the last pixel of a short stream, or of any other."""
-    return tl.where(is_last, LAST_BITS, COUNT_BITS).to(tl.uint64)
+    return tl.where(is_last, _LAST_BITS, _COUNT_BITS).to(tl.uint64)
 
 
 @triton.jit
@@ -92,7 +92,7 @@ def total_of(bits):
 @triton.jit
 def few_end(end, symbol):
     """Return a symbol's left cumulative of 2^12 from that of 2^24."""
-    return (end.to(tl.int64) * _LAST_SCALE >> COUNT_BITS).to(tl.int32) + symbol
+    return (end.to(tl.int64) * _LAST_SCALE >> _COUNT_BITS).to(tl.int32) + symbol
 
 
 @triton.jit
@@ -135,4 +135,4 @@ def pop_nibbles(streams, coder, nibbles, tile, wave, is_last):
 def symbol_end(nibbles, wave, symbol):
     """Return left cumulatives of (lanes,) symbols in 0..16."""
     place = nibbles.ends + wave.place * NIBBLE + symbol
-    return tl.load(place, mask=wave.is_lane & (symbol < NIBBLE), other=COUNT_TOTAL)
+    return tl.load(place, mask=wave.is_lane & (symbol < NIBBLE), other=_COUNT_TOTAL)

@@ -1,4 +1,4 @@
-"""Whether the kernels run a network on a device, where they give, here and now, what the CPU gives.
+"""Whether the kernels run a network on a device, and give there, here and now, what the CPU gives.
 
 They are made for the cone family at one resolution with depthwise layers and for the paper's without classes. Other
 networks and devices are left to ``pixelzip.wavefront``.
@@ -33,7 +33,7 @@ _SHAPES: Final[dict[int, Shapes]] = {
 """Of the tiles that are tried, for each of ``batch.LANES``: several lanes, neighbours outside, some solutions of the
 regression."""
 
-_SHAPES_IN_RASTER_ORDER: Final = ((5, 6, 3), (5, 6, 3), (1, 3, 3))
+_SHAPES_IN_RASTER_ORDER: Final = ((5, 6, 3), (5, 6, 3), (2, 3, 1))
 """The same of networks in raster order: all three resolutions, and what lies outside of each."""
 
 

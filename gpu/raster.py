@@ -164,7 +164,8 @@ class RasterOrder:
         intervals = torch.empty((2, batch.num_tiles * batch.num_symbols), dtype=torch.int32, device=device)
         none_is_short = torch.zeros(batch.num_tiles, dtype=torch.int32, device=device)
         _walk(batch, intervals, no_streams(batch.num_tiles, device), none_is_short, False)
-        return np.split(intervals.cpu().numpy(), batch.num_tiles, axis=1)[: len(tiles)]
+        by_tile = intervals.view(2, batch.num_tiles, batch.num_symbols)[:, : len(tiles)].cpu().numpy()
+        return list(by_tile.swapaxes(0, 1))
 
     def decode(self, tiles: Sequence[CodedTile], streams: Streams) -> list[Pixels]:
         """Read the streams on their device, as far as symbols go."""

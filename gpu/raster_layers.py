@@ -91,13 +91,19 @@ def _scaled(integers, sums, product):
 
 
 @triton.jit
+def _gated(integers, tables, sums, gates, channel, CHANNELS: tl.constexpr, GATE_PLACE: tl.constexpr):
+    """Return what a layer makes of its products, times the sigmoid of the second half if it is a gate."""
+    values = _scaled(integers, sums, channel)
+    if GATE_PLACE:
+        entry = _entry(_scaled(integers, gates, CHANNELS + channel))
+        values = (_short(values) * tl.load(tables.sigmoid + entry) + _GATE_HALF) >> _GATE_SHIFT
+    return values
+
+
+@triton.jit
 def _position(place, STRIDE: tl.constexpr):
     """Return the position of the source that taps are relative to; STRIDE is 2 for a finer source, -2 for a coarser."""
-    if STRIDE == 2:
-        return place * 2
-    if STRIDE == -2:
-        return place // 2
-    return place
+    return place * 2 if STRIDE == 2 else place // 2 if STRIDE == -2 else place
 
 
 @triton.jit
@@ -129,6 +135,13 @@ def _added(
 
 
 @triton.jit
+def _squashed(tables, values, channel, FIRST: tl.constexpr, END: tl.constexpr):
+    """Bound coupling coefficients by tanh, of (lanes, channels) parameters."""
+    is_coupling = (channel >= FIRST) & (channel < END)
+    return tl.where(is_coupling[None, :], tl.load(tables.tanh + _entry(values)), values)
+
+
+@triton.jit
 def _store_views(results, tables, values, here, channel, CHANNELS: tl.constexpr):
     """Write what other layers read of (lanes, channels) sums."""
     place = here[:, None] * CHANNELS + channel[None, :]
@@ -153,24 +166,22 @@ def layer(
 ):  # fmt: skip
     """Compute a layer at ``num_columns`` positions of a row of all tiles; ``width`` is that of its resolution.
 
-    ``source`` (source_rows, tiles, source_width, SOURCE_CHANNELS) int8 are the last rows of
-    (source_height, source_width) positions; ``first_other`` and ``second_other`` are read at the position
-    itself; None: there is none.
+    ``source`` (source_rows, tiles, source_width, SOURCE_CHANNELS) int8 are the last rows of source_height; the other
+    sources are read at the position itself; None: there is none.
     """
     lane = tl.program_id(0) * LANES + tl.arange(0, LANES)
     tile, column = lane // num_columns, first_column + lane % num_columns
     rows = tl.zeros_like(column) + row
     channel = tl.program_id(1) * CHANNEL_BLOCK + tl.arange(0, CHANNEL_BLOCK)
-    sums = tl.zeros((LANES, CHANNEL_BLOCK), dtype=tl.int32)
-    gates = tl.zeros((LANES, CHANNEL_BLOCK), dtype=tl.int32)
+    sums, gates = tl.zeros((LANES, CHANNEL_BLOCK), tl.int32), tl.zeros((LANES, CHANNEL_BLOCK), tl.int32)
     here = (row % NUM_ROWS * num_tiles + tile).to(tl.int64) * width + column
     source_row, source_column = _position(rows, STRIDE), _position(column, STRIDE)
     weight = integers.weight
     for index in range(num_taps):
-        tap = taps + index * TAP_FIELDS
         at, is_there = _tapped(
-            tap, source_rows, source_height, source_width, rows, column, source_row, source_column, tile, num_tiles
-        )
+            taps + index * TAP_FIELDS, source_rows, source_height, source_width,
+            rows, column, source_row, source_column, tile, num_tiles,
+        )  # fmt: skip
         sums, gates = _added(
             sums, gates, source, at, is_there, weight, channel, SOURCE_CHANNELS, NUM_INPUTS, ZERO, GATE_PLACE
         )
@@ -184,18 +195,14 @@ def layer(
         sums, gates = _added(
             sums, gates, second_other, here, tile >= 0, weight, channel, SOURCE_CHANNELS, NUM_INPUTS, ZERO, GATE_PLACE
         )
-    values = _scaled(integers, sums, channel)
+    values = _gated(integers, tables, sums, gates, channel, CHANNELS, GATE_PLACE)
     place = (tile.to(tl.int64) * width + column)[:, None] * CHANNELS + channel[None, :]
-    if GATE_PLACE:
-        entry = _entry(_scaled(integers, gates, CHANNELS + channel))
-        values = (_short(values) * tl.load(tables.sigmoid + entry) + _GATE_HALF) >> _GATE_SHIFT
     if residual is not None:
         values += tl.load(residual + place).to(tl.int32)
     values = _short(values)
     if results.parameters is not None:
-        is_coupling = (channel >= FIRST_COUPLING) & (channel < END_COUPLING)
-        values = tl.where(is_coupling[None, :], tl.load(tables.tanh + _entry(values)), values)
-        tl.store(results.parameters + tile[:, None] * CHANNELS + channel[None, :], values)
+        parameters = _squashed(tables, values, channel, FIRST_COUPLING, END_COUPLING)
+        tl.store(results.parameters + tile[:, None] * CHANNELS + channel[None, :], parameters)
     if results.sums is not None:
         tl.store(results.sums + place, values.to(tl.int16))
     _store_views(results, tables, values, here, channel, CHANNELS)

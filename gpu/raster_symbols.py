@@ -1,6 +1,6 @@
 """Stages 5 and 6 of one step on a GPU in raster order: each tile's one pixel is a lane.
 
-The mixture and the coder are those of ``pixelzip.gpu.symbols``; networks in raster order learn nothing from a tile.
+Mixture, coder and counts are those of wavefronts; networks in raster order learn nothing from a tile.
 """
 
 from __future__ import annotations
@@ -113,6 +113,7 @@ def code(
     lanes = Lanes(place=tile, is_lane=tile >= 0)
     is_last = tl.load(are_last + tile) != 0
     coder, words = open_coder(streams, tile, is_last), words_of(streams, tile)
+    tl.debug_barrier()  # all threads have read the state before any writes it
     pixel = pixels + ((row * num_tiles + tile).to(tl.int64) * width + column) * PIXEL_CHANNELS
     symbols = (tile.to(tl.int64) * height * width + row * width + column) * (2 * num_channels)
     weights = first_weights(sources.parameters, lanes, MIXTURES, SLOTS, NUM_PARAMETERS)

@@ -37,7 +37,7 @@ _LEVELS: Final = tl.constexpr(cdf.LEVELS)
 
 
 class Sources(NamedTuple):
-    """What distributions depend on; None: the network has no such stage."""
+    """What distributions depend on. In raster order there are parameters only."""
 
     parameters: Parameters
     histograms: Histograms | None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Final, Protocol
 
 import numpy as np
 import torch
@@ -19,6 +19,9 @@ from pixelzip.gpu.walk import Wavefronts
 from pixelzip.models.integer import IntegerNetwork
 from pixelzip.streams import CodedTile, Pixels, Tile
 from pixelzip.threads import in_threads
+
+_PIXELS_PER_ROW: Final = 64
+"""Pixels of a tile in raster order that take about as much memory as what is kept of one column in all layers."""
 
 
 class Order(Protocol):
@@ -35,8 +38,7 @@ def encode_tiles(network: IntegerNetwork, tiles: Sequence[Tile], device: str, nu
     """Code tiles into one stream each."""
     shapes = [tile.pixels.shape for tile in tiles]
     encode = functools.partial(_encode_batch, _order(network, shapes), torch.device(device), num_threads)
-    are_alike = network.config.in_raster_order
-    return in_batches(encode, tiles, _sizes(network, shapes), device, num_threads, are_alike=are_alike)
+    return in_batches(encode, tiles, _sizes(network, shapes), device, num_threads)
 
 
 def decode_tiles(
@@ -45,17 +47,18 @@ def decode_tiles(
     """Undo ``encode_tiles``; a tile whose checksum does not match gives the error in its place."""
     shapes = [tile.shape for tile in tiles]
     decode = functools.partial(_decode_batch, _order(network, shapes), torch.device(device))
-    are_alike = network.config.in_raster_order
-    return in_batches(decode, tiles, _sizes(network, shapes), device, num_threads, are_alike=are_alike)
+    return in_batches(decode, tiles, _sizes(network, shapes), device, num_threads)
 
 
 def _order(network: IntegerNetwork, shapes: Sequence[tuple[int, ...]]) -> Order:
     return RasterOrder(network) if network.config.in_raster_order else Wavefronts(network, lanes_for(shapes))
 
 
-def _sizes(network: IntegerNetwork, shapes: Sequence[tuple[int, ...]]) -> Sequence[tuple[int, ...]]:
-    """Put first what memory grows with: rows in wavefronts, columns in raster order."""
-    return [(w, h, c) for h, w, c in shapes] if network.config.in_raster_order else shapes
+def _sizes(network: IntegerNetwork, shapes: Sequence[tuple[int, ...]]) -> list[tuple[int, Any]]:
+    """Return rows and kinds of tiles (h, w, channels). In raster order memory grows with columns, or with the area."""
+    if network.config.in_raster_order:
+        return [(max(w, h * w // _PIXELS_PER_ROW), (h, w, c)) for h, w, c in shapes]
+    return [(h, c) for h, _, c in shapes]
 
 
 def _encode_batch(order: Order, device: torch.device, num_threads: int | None, tiles: Sequence[Tile]) -> list[bytes]:

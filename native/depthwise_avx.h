@@ -23,7 +23,7 @@ INLINE void interleave(const __m256i taps[], __m256i quarters[QUARTERS])
 
 INLINE __m256i bytes_at(const void *first, int is_half)
 {
-    return is_half ? _mm256_zextsi128_si256(_mm_loadu_si128(first)) : _mm256_loadu_si256(first);
+    return is_half ? _mm256_set_m128i(_mm_setzero_si128(), _mm_loadu_si128(first)) : _mm256_loadu_si256(first);
 }
 
 /* Four numbers of 32 bits of each 16. */

@@ -9,8 +9,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#if defined(__x86_64__) && (defined(__clang__) ? __clang_major__ >= 12 : __GNUC__ >= 11)
+/* GCC 11 knows AVX-VNNI, but the assembler that often comes with it does not; Apple counts Clang's versions otherwise. */
+#if defined(__x86_64__)
+#if defined(__apple_build_version__) ? __clang_major__ >= 13 : defined(__clang__) ? __clang_major__ >= 12 : __GNUC__ >= 12
 #define COMPILES_AVXVNNI
+#endif
 #endif
 
 enum {

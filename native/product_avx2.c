@@ -72,8 +72,8 @@ __attribute__((target(TARGET))) void product_avx2(const Layer *layer, const uint
 
 INLINE __m256i dot(__m256i sums, __m256i inputs, __m256i weights)
 {
-    const __m256i pairs = _mm256_maddubs_epi16(inputs, weights);
-    return _mm256_add_epi32(sums, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+    const __m256i sums_of_two = _mm256_maddubs_epi16(inputs, weights);
+    return _mm256_add_epi32(sums, _mm256_madd_epi16(sums_of_two, _mm256_set1_epi16(1)));
 }
 
 #include "depthwise_avx.h"

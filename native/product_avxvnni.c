@@ -11,7 +11,12 @@
 #define TARGET "avx2,avxvnni"
 #define INLINE __attribute__((target(TARGET), always_inline)) static inline
 
-enum { LANES = 6, FEATURES = 7, MORE_FEATURES = 1, AVX_VNNI = 1 << 4 };
+enum {
+    LANES = 6, /* twelve registers of sums, two of weights and one of inputs, of sixteen */
+    FEATURES = 7,
+    MORE_FEATURES = 1,
+    AVX_VNNI = 1 << 4,
+};
 
 int has_avxvnni(void)
 {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import torch
 
@@ -21,33 +21,32 @@ Result = TypeVar("Result")
 def in_batches(
     work: Callable[[Sequence[Item]], list[Result]],
     items: Sequence[Item],
-    shapes: Sequence[tuple[int, ...]],
+    sizes: Sequence[tuple[int, Any]],
     device: str,
     num_threads: int | None,
-    *,
-    are_alike: bool = False,
 ) -> list[Result]:
-    """Apply ``work`` to batches of tiles with the same number of channels; results come in the order of ``items``.
+    """Apply ``work`` to batches of tiles; results come in the order of ``items``.
 
-    ``are_alike``: of the same height and width, too.
+    ``sizes`` says of each how many rows it counts as, and of what kind it is: a batch has one kind only.
     """
     results: dict[int, Result] = {}
     max_rows = MAX_BATCH_ROWS if torch.device(device).type == "cpu" else MAX_BATCH_ROWS_ON_GPU
     with _torch_threads(num_threads):
-        for batch in _batches(shapes, max_rows, first_alike=0 if are_alike else 2):
+        for batch in _batches(sizes, max_rows):
             results.update(zip(batch, work([items[index] for index in batch]), strict=True))
     return [results[index] for index in range(len(items))]
 
 
-def _batches(shapes: Sequence[tuple[int, ...]], max_rows: int, first_alike: int) -> Iterator[list[int]]:
-    """Group the indices of tiles (h, w, channels): a batch has a bounded height, and shapes alike from a place on."""
+def _batches(sizes: Sequence[tuple[int, Any]], max_rows: int) -> Iterator[list[int]]:
     batch: list[int] = []
-    for index in sorted(range(len(shapes)), key=lambda index: (shapes[index][first_alike:], index)):
-        num_rows = sum(shapes[other][0] for other in batch) + shapes[index][0]
-        if batch and (num_rows > max_rows or shapes[index][first_alike:] != shapes[batch[0]][first_alike:]):
+    num_rows = 0
+    for index in sorted(range(len(sizes)), key=lambda index: (sizes[index][1], index)):
+        rows, kind = sizes[index]
+        if batch and (num_rows + rows > max_rows or kind != sizes[batch[0]][1]):
             yield batch
-            batch = []
+            batch, num_rows = [], 0
         batch.append(index)
+        num_rows += rows
     if batch:
         yield batch
 

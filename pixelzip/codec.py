@@ -20,6 +20,7 @@ from pixelzip.container import BODY_MODEL
 from pixelzip.errors import UnknownModel
 from pixelzip.image import Picture, Samples
 from pixelzip.models.integer import IntegerNetwork
+from pixelzip.samples import join
 from pixelzip.threads import in_threads
 from pixelzip.tiles import Box, from_crop
 
@@ -188,15 +189,13 @@ def _decompress(
 ) -> list[Picture]:
     parsed = [container.read(data, max_pixels) for data in files]
     regions = [from_crop(crop, header.width, header.height) if crop else header.box for header, _ in parsed]
-    identifiers = {
-        header.model: None for header, _ in parsed if header.body == BODY_MODEL
-    }  # a set that keeps its order
+    identifiers = dict.fromkeys(header.model for header, _ in parsed if header.body == BODY_MODEL)  # in their order
     networks = [find_network(identifier, model) for identifier in identifiers]
     decoded = components.decode(networks, parsed, regions, device, num_threads)
     return [
         _cut(fallback.read_embedded(header, streams[0], streams[1]), region)
         if parts is None
-        else Picture(header.mode, images.join(header.mode, parts), header.blocks)
+        else Picture(header.mode, join(header.mode, parts, header.significant_bits), header.blocks)
         for (header, streams), region, parts in zip(parsed, regions, decoded, strict=True)
     ]
 

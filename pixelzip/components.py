@@ -10,12 +10,12 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from pixelzip import container, fallback, lattice, orientation
-from pixelzip import image as images
+from pixelzip import container, lattice, orientation, stored
 from pixelzip.container import BODY_MODEL, BODY_PNG, CODED, CONSTANT, LATTICE_MODES, STORED, Component, Header
 from pixelzip.errors import CorruptFile
 from pixelzip.image import Picture
 from pixelzip.models.integer import IntegerNetwork
+from pixelzip.samples import significant_bits, split
 from pixelzip.streams import CodedTile, Tile, decode_tiles, encode_tiles, measure_tiles
 from pixelzip.threads import in_threads
 from pixelzip.tiles import Box, Tiling, turned, turned_back, turned_size
@@ -24,8 +24,8 @@ Pixels = NDArray[np.uint8]
 CodedFile = tuple[Header, Sequence[bytes]]
 """What ``container.read`` returns: header and streams."""
 
-_NOISE_MEAN_STEP: Final = 48.0
-"""Mean horizontal step in levels; independent uniform bytes give 85, photographs less than 20."""
+_NOISE_STEP: Final = 48 / 255
+"""Mean horizontal step over the largest level; independent uniform levels give a third, photographs less than 0.08."""
 
 _MANY_CLAMPED: Final = 0.125
 """Share of pixels with a channel at 0 or 255 beyond which the planes of a lattice, guesses there, may cost more."""
@@ -64,19 +64,20 @@ class Prepared:
 
 def prepare(picture: Picture, networks: Networks) -> Prepared:
     """Choose the network and the coding of every component, or a BODY_PNG header where no network is any use."""
-    width, height = picture.size
-    header = Header(picture.mode, width, height, BODY_PNG, picture.blocks)
+    header = Header(picture.mode, *picture.size, BODY_PNG, picture.blocks)
     if picture.mode.name in _NEVER_MODELLED:
         return Prepared(header)
-    parts = images.split(picture)
+    num_bits = significant_bits(picture)
+    parts = split(picture, num_bits)
     header = replace(
         header,
         body=BODY_MODEL,
         model=networks.pixels.identifier,
-        tiling=Tiling(width, height),
-        components=(Component(), *(_component(pixels) for pixels in parts[1:])),
+        tiling=Tiling(*picture.size),
+        components=(Component(), *map(_component, parts[1:])),
+        significant_bits=num_bits,
     )
-    # One file has one network: another coded component, as most alpha is, keeps the one for pixels.
+    # One file has one network: another coded component keeps the one for pixels.
     is_alone = CODED not in {component.coding for component in header.components[1:]}
     if networks.planes is not None and is_alone and picture.mode.name in LATTICE_MODES:
         found = lattice.find(parts[0])
@@ -91,8 +92,7 @@ def _component(pixels: Pixels) -> Component:
     if (pixels == pixels[0, 0]).all():
         return Component(CONSTANT, pixels[0, 0].tobytes())
     steps = np.abs(np.diff(pixels.astype(np.int16), axis=1))
-    is_noise = steps.size > 0 and float(steps.mean()) > _NOISE_MEAN_STEP
-    return Component(STORED if is_noise else CODED)
+    return Component(STORED if steps.size and steps.mean() > _NOISE_STEP * pixels.max() else CODED)
 
 
 def compress(
@@ -123,7 +123,7 @@ def prepare_all(
 
 def _is_clamped(picture: Picture) -> bool:
     """Return whether more pixels than ``_MANY_CLAMPED`` have a channel at either end."""
-    colours = images.split(picture)[0]
+    colours = picture.samples[..., :3]
     return float(((colours == 0) | (colours == 255)).any(axis=2).mean()) > _MANY_CLAMPED
 
 
@@ -185,7 +185,7 @@ def _streams_to_code(picture: Prepared) -> list[Tile | bytes]:
                 tile = np.ascontiguousarray(turned(pixels[box.slices], header.orientation(index, number)))
                 streams.append(Tile(tile, header.seal(len(streams)), header.origin))
         elif component.coding == STORED:
-            streams.append(fallback.write_stored(pixels, header.seal(len(streams))))
+            streams.append(stored.write(pixels, header.seal(len(streams)), header.stored_bits(index)))
     return streams
 
 
@@ -223,9 +223,9 @@ def places_to_decode(
         if component.coding == CONSTANT:
             pixels[:] = np.frombuffer(component.constant, dtype=np.uint8)
         elif component.coding == STORED:
-            shape = (header.height, header.width, num_channels)
+            shape, num_bits = (header.height, header.width, num_channels), header.stored_bits(len(components) - 1)
             try:
-                pixels[:] = fallback.read_stored(streams[index], header.seal(index), shape)[region.slices]
+                pixels[:] = stored.read(streams[index], header.seal(index), shape, num_bits)[region.slices]
             except CorruptFile:
                 if damaged is None:
                     raise

@@ -9,11 +9,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from pixelzip import metadata
 from pixelzip.errors import CorruptFile, ImageTooLarge, UnsupportedVersion
-from pixelzip.fields import Reader, inflate, write_varint
+from pixelzip.fields import Reader, write_varint
 from pixelzip.image import MODES, Block, Mode
 from pixelzip.lattice import GRID, Lattice
 from pixelzip.models.conversion import CONVERSIONS
+from pixelzip.samples import SIGNIFICANT_BITS
 from pixelzip.tiles import ORIENTATIONS, Box, Tiling, from_code
 
 SIGNATURE: Final = b"\x89PZ\r\n"
@@ -21,7 +23,7 @@ PACK_SIGNATURE: Final = b"\x89PZP\r\n"
 DEFAULT_MAX_PIXELS: Final = 2**28
 
 BODY_MODEL, BODY_PNG, BODY_WEBP, _BODY_CHANGED = range(4)
-"""The last one stands in a file for BODY_MODEL with a lattice, or with tiles that are turned."""
+"""The last one stands in a file for BODY_MODEL with a lattice, tiles that are turned or few significant bits."""
 BODY_NAMES: Final = ("model", "png", "webp")
 LATTICE_MODES: Final = frozenset({"RGB", "RGBA"})
 
@@ -31,13 +33,14 @@ CODED, CONSTANT, STORED = range(3)
 LEAST_STREAM_BYTES: Final = 5
 """A sealed stream has its checksum word and a part of the next."""
 
-MAX_METADATA_BYTES: Final = 2**26
 MAX_DIMENSION: Final = 2**31 - 1
 
 _MODE_BITS: Final = 0x0F
 _BODY_SHIFT: Final = 4
-_NO_CONVERSION: Final = 255
-"""What stands for a lattice's conversion where tiles are turned."""
+_TURNED: Final = 255
+_FEW_BITS: Final = 254
+_FEW_BITS_AND_TURNED: Final = 253
+"""What stands for a lattice's conversion where there is none."""
 _METADATA_BIT: Final = 0x40
 _NEWER_VERSION_BIT: Final = 0x80
 
@@ -55,7 +58,7 @@ class Header:
     """Everything before the streams. ``model``, ``tiling`` and ``components`` matter for BODY_MODEL only.
 
     With a ``lattice`` the first component is coded as planes; without one ``orientations`` may say, one byte for each
-    of its tiles, which way round they are coded.
+    of its tiles, which way round they are coded. ``significant_bits`` are those of colour or grey in 16-bit modes.
     """
 
     mode: Mode
@@ -68,6 +71,12 @@ class Header:
     components: tuple[Component, ...] = ()
     lattice: Lattice | None = None
     orientations: bytes = b""
+    significant_bits: int = SIGNIFICANT_BITS[-1]
+
+    @property
+    def has_few_bits(self) -> bool:
+        """Whether samples of a 16-bit mode have fewer significant bits."""
+        return self.significant_bits < SIGNIFICANT_BITS[-1]
 
     @property
     def box(self) -> Box:
@@ -91,6 +100,10 @@ class Header:
         per_coding = {CODED: self.tiling.num_tiles, CONSTANT: 0, STORED: 1}
         return sum(per_coding[component.coding] for component in self.components)
 
+    def stored_bits(self, component: int) -> int:
+        """Return how many bits of each sample a component has if it is stored."""
+        return self.significant_bits - 8 if component == len(self.components) // 2 else 8
+
     def orientation(self, component: int, number: int) -> int:
         """Return which way round a tile of a component is coded, tiles numbered row by row from 0."""
         return self.orientations[number] if self.orientations and component == 0 else 0
@@ -107,12 +120,12 @@ class Header:
 
 def write(header: Header, streams: Sequence[bytes]) -> bytes:
     """Assemble a file. For BODY_PNG and BODY_WEBP ``streams`` is the checksum and the embedded file."""
-    body = _BODY_CHANGED if header.lattice or header.orientations else header.body
+    is_changed = header.lattice or header.orientations or header.has_few_bits
+    body = _BODY_CHANGED if is_changed and header.body == BODY_MODEL else header.body
     first = header.mode.identifier | body << _BODY_SHIFT | (_METADATA_BIT if header.blocks else 0)
     parts = [SIGNATURE, bytes([first]), write_varint(header.width), write_varint(header.height)]
     if header.blocks:
-        section = b"".join(_block(kind, data) for kind, data in header.blocks)
-        parts += [write_varint(len(section)), struct.pack("<I", zlib.crc32(section)), section]
+        parts.append(metadata.write(header.blocks))
     if header.body == BODY_MODEL:
         parts += [_model_fields(header), *(write_varint(len(stream)) for stream in streams[:-1])]
     return b"".join([*parts, *streams])
@@ -143,43 +156,18 @@ def read(data: bytes, max_pixels: int = DEFAULT_MAX_PIXELS, *, is_damaged: bool 
         raise CorruptFile(f"an image of {width}x{height} pixels is impossible")
     if width * height > max_pixels:
         raise ImageTooLarge(f"the image has {width}x{height} pixels, more than the limit of {max_pixels}")
-    blocks = _read_blocks(reader, is_damaged) if first & _METADATA_BIT else ()
+    blocks = metadata.read(reader, is_damaged) if first & _METADATA_BIT else ()
     if body in (BODY_PNG, BODY_WEBP):
         return Header(mode, width, height, body, blocks), [reader.take(4, "checksum"), reader.rest()]
     model = reader.take(2, "model identifier")
-    conversion = reader.take(1, "conversion")[0] if body == _BODY_CHANGED else _NO_CONVERSION
-    lattice = None if conversion == _NO_CONVERSION else _read_lattice(reader, mode, conversion)
+    change = reader.take(1, "conversion")[0] if body == _BODY_CHANGED else None
+    lattice = None if change is None or change >= _FEW_BITS_AND_TURNED else _read_lattice(reader, mode, change)
+    num_bits = _read_bits(reader, mode) if change in (_FEW_BITS, _FEW_BITS_AND_TURNED) else SIGNIFICANT_BITS[-1]
     tiling, components = _read_tiling(reader, width, height), _read_components(reader, mode)
-    turns = b"" if lattice or body == BODY_MODEL else _read_orientations(reader, tiling.num_tiles)
-    header = Header(mode, width, height, BODY_MODEL, blocks, model, tiling, components, lattice, turns)
+    is_turned = change in (_TURNED, _FEW_BITS_AND_TURNED)
+    turns = _read_orientations(reader, tiling.num_tiles) if is_turned else b""
+    header = Header(mode, width, height, BODY_MODEL, blocks, model, tiling, components, lattice, turns, num_bits)
     return header, _read_streams(reader, header.num_streams, is_damaged)
-
-
-def _read_blocks(reader: Reader, is_damaged: bool) -> tuple[Block, ...]:
-    length = reader.varint("metadata length")
-    checksum = struct.unpack("<I", reader.take(4, "metadata checksum"))[0]
-    section = reader.take(length, "metadata")
-    try:
-        return _parse_blocks(section, checksum)
-    except CorruptFile:
-        if is_damaged:
-            return ()
-        raise
-
-
-def _parse_blocks(section: bytes, checksum: int) -> tuple[Block, ...]:
-    if zlib.crc32(section) != checksum:
-        raise CorruptFile("the metadata does not match its checksum")
-    inner, blocks, budget = Reader(section), [], MAX_METADATA_BYTES
-    while not inner.is_at_end:
-        tag = inner.varint("metadata kind")
-        data = inner.take(inner.varint("metadata block length"), "metadata block")
-        data = inflate(data, budget, "a metadata block") if tag & 1 else data
-        budget -= len(data)
-        if budget < 0:
-            raise CorruptFile(f"the metadata exceeds {MAX_METADATA_BYTES} bytes")
-        blocks.append((tag >> 1, data))
-    return tuple(blocks)
 
 
 def _read_lattice(reader: Reader, mode: Mode, identifier: int) -> Lattice:
@@ -190,6 +178,13 @@ def _read_lattice(reader: Reader, mode: Mode, identifier: int) -> Lattice:
     row, column = divmod(reader.take(1, "origin of the grid")[0], GRID)
     corrections = reader.take(reader.varint("length of the corrections"), "corrections")
     return Lattice(CONVERSIONS[identifier], (row, column), corrections)
+
+
+def _read_bits(reader: Reader, mode: Mode) -> int:
+    num_bits = reader.take(1, "significant bits")[0]
+    if mode.bit_depth != SIGNIFICANT_BITS[-1] or num_bits not in SIGNIFICANT_BITS[:-1]:
+        raise CorruptFile(f"{num_bits} significant bits are impossible in an image of mode {mode.name}")
+    return num_bits
 
 
 def _read_tiling(reader: Reader, width: int, height: int) -> Tiling:
@@ -237,14 +232,9 @@ def _model_fields(header: Header) -> bytes:
 
 def _conversion_fields(header: Header) -> bytes:
     lattice = header.lattice
+    if lattice is None and header.has_few_bits:
+        return bytes([_FEW_BITS_AND_TURNED if header.orientations else _FEW_BITS, header.significant_bits])
     if lattice is None:
-        return bytes([_NO_CONVERSION]) if header.orientations else b""
+        return bytes([_TURNED]) if header.orientations else b""
     fields = bytes([lattice.conversion.identifier, GRID * lattice.origin[0] + lattice.origin[1]])
     return fields + write_varint(len(lattice.corrections)) + lattice.corrections
-
-
-def _block(kind: int, data: bytes) -> bytes:
-    deflated = zlib.compress(data, 9)
-    smaller = len(deflated) < len(data)
-    stored = deflated if smaller else data
-    return write_varint(kind << 1 | smaller) + write_varint(len(stored)) + stored

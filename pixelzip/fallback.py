@@ -1,4 +1,4 @@
-"""What carries an image, or a component of it, when the network loses: PNG, WebP lossless, or deflated bytes."""
+"""What carries an image when the network loses: PNG or WebP lossless."""
 
 from __future__ import annotations
 
@@ -93,23 +93,6 @@ def read_embedded(header: Header, checksum: bytes, file: bytes) -> Picture:
     if struct.pack("<I", _checksum(header, samples)) != checksum:
         raise CorruptFile(f"the checksum does not match the pixels of the embedded {name}")
     return Picture(header.mode, samples, blocks)
-
-
-def write_stored(pixels: Pixels, seal: int) -> bytes:
-    """Deflate a component, after a checksum that is chained to ``seal``."""
-    return struct.pack("<I", zlib.crc32(np.ascontiguousarray(pixels).data, seal)) + zlib.compress(pixels.tobytes(), 9)
-
-
-def read_stored(stream: bytes, seal: int, shape: tuple[int, ...]) -> Pixels:
-    """Undo ``write_stored``; raises CorruptFile unless exactly the expected bytes come out."""
-    num_bytes = int(np.prod(shape))
-    try:
-        inflated = zlib.decompressobj().decompress(stream[4:], num_bytes + 1)
-    except zlib.error as error:
-        raise CorruptFile("a stored component does not inflate") from error
-    if len(inflated) != num_bytes or struct.pack("<I", zlib.crc32(inflated, seal)) != stream[:4]:
-        raise CorruptFile("the checksum does not match a stored component")
-    return np.frombuffer(inflated, dtype=np.uint8).reshape(shape)
 
 
 def _may_lose(picture: Picture, coded: bytes) -> bool:

@@ -1,6 +1,6 @@
 """Stage 1 of 7: Pillow image or array <-> samples (H, W, C) with the metadata that goes with them.
 
-Samples split into components, each (H, W, 1) or (H, W, 3) uint8, which is what the following stages code.
+``pixelzip.samples`` splits samples into components, which is what the following stages code.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Mode:
 
     @property
     def component_channels(self) -> tuple[int, ...]:
-        """Channels of each component: colour or grey, then alpha; high bytes before low bytes."""
+        """Channels of each component: colour or grey, then alpha; high bits before low bits."""
         colour = (3,) if self.num_channels >= 3 else (1,)
         one_byte = colour + ((1,) if self.num_channels in (2, 4) else ())
         return one_byte * (self.bit_depth // 8)
@@ -124,26 +124,6 @@ def to_pillow(picture: Picture) -> Image.Image:
             image.putpalette(b"")
     _restore(image, picture.blocks)
     return image
-
-
-def split(picture: Picture) -> list[NDArray[np.uint8]]:
-    """Split samples into components, in the order of ``Mode.component_channels``."""
-    samples, shifts = picture.samples, range(picture.mode.bit_depth - 8, -1, -8)
-    high_to_low = [(samples >> shift).astype(np.uint8) if shifts.start else samples for shift in shifts]
-    channels = picture.mode.component_channels[: len(picture.mode.component_channels) // len(high_to_low)]
-    bounds = np.cumsum(channels)[:-1].tolist()
-    return [np.ascontiguousarray(part) for bytes_ in high_to_low for part in np.split(bytes_, bounds, axis=2)]
-
-
-def join(mode: Mode, components: Sequence[NDArray[np.uint8]]) -> Samples:
-    """Undo ``split``."""
-    num_bytes = mode.bit_depth // 8
-    per_byte = len(components) // num_bytes
-    high = np.concatenate(components[:per_byte], axis=2)
-    if num_bytes == 1:
-        return high
-    low = np.concatenate(components[per_byte:], axis=2)
-    return (high.astype(np.uint16) << np.uint16(8)) | low
 
 
 def text_blocks(blocks: Sequence[Block]) -> dict[str, str]:

@@ -11,11 +11,12 @@ from typing import Final
 from pixelzip import codec, fallback, models, pack_container
 from pixelzip.codec import ImageOrArray
 from pixelzip.errors import UnsupportedImage
-from pixelzip.image import TRANSPARENCY, Picture, split, to_array
+from pixelzip.image import TRANSPARENCY, Picture, to_array
 from pixelzip.image import read as read_picture
 from pixelzip.models.integer import IntegerNetwork
 from pixelzip.pack_container import FILE, FILE_MODES, MAX_DESCRIPTION_BYTES, MAX_LABEL, STREAM, STREAM_MODES, Shape
 from pixelzip.pack_reader import Entry, Pack, PackInfo
+from pixelzip.samples import SIGNIFICANT_BITS, split
 from pixelzip.streams import Tile, encode_tiles
 from pixelzip.threads import in_threads
 from pixelzip.tiles import Tiling
@@ -84,7 +85,7 @@ def _streams(
     tiles = []
     for index, picture in small.items():
         seal = Shape(picture.mode, *picture.size, STREAM).seal(network.identifier, index)
-        tiles.append(Tile(split(picture)[0], seal, is_short=True))
+        tiles.append(Tile(split(picture, SIGNIFICANT_BITS[-1])[0], seal, is_short=True))
     return dict(zip(small, encode_tiles(network, tiles, device, num_threads), strict=True))
 
 

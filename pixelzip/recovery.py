@@ -15,6 +15,7 @@ from pixelzip.container import BODY_MODEL, Header
 from pixelzip.errors import CorruptFile
 from pixelzip.image import Mode, Picture, Samples
 from pixelzip.models.integer import IntegerNetwork
+from pixelzip.samples import join
 from pixelzip.streams import salvage_tiles
 
 _GREY, _OPAQUE, _LOW = 128, 255, 0
@@ -80,9 +81,8 @@ def salvage(
         return Salvage(fallback.read_embedded(header, streams[0], streams[1]), 1, (), notes)
     parts, tiles = _decoded(header, streams, codec.find_network(header.model, model), device, num_threads)
     assert header.tiling is not None
-    return Salvage(
-        Picture(header.mode, images.join(header.mode, parts), header.blocks), header.tiling.num_tiles, tiles, notes
-    )
+    samples = join(header.mode, parts, header.significant_bits)
+    return Salvage(Picture(header.mode, samples, header.blocks), header.tiling.num_tiles, tiles, notes)
 
 
 def _decoded(

@@ -6,7 +6,7 @@ Encoder and decoder walk the same steps and ask the same ``Distribution``; only 
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -34,7 +34,7 @@ class Symbols(Protocol):
 def encode_tiles(network: IntegerNetwork, tiles: Sequence[Tile], device: str, num_threads: int | None) -> list[bytes]:
     """Code tiles into one stream each."""
     encode = functools.partial(_encode_batch, network, torch.device(device))
-    return in_batches(encode, tiles, [tile.pixels.shape for tile in tiles], device, num_threads)
+    return in_batches(encode, tiles, _sizes(tile.pixels.shape for tile in tiles), device, num_threads)
 
 
 def decode_tiles(
@@ -42,7 +42,7 @@ def decode_tiles(
 ) -> list[Pixels | CorruptFile]:
     """Undo ``encode_tiles``; a tile whose checksum does not match gives the error in its place."""
     decode = functools.partial(_decode_batch, network, torch.device(device))
-    return in_batches(decode, tiles, [tile.shape for tile in tiles], device, num_threads)
+    return in_batches(decode, tiles, _sizes(tile.shape for tile in tiles), device, num_threads)
 
 
 def measure_tiles(
@@ -50,7 +50,12 @@ def measure_tiles(
 ) -> list[NDArray[np.float64]]:
     """Return the bits that each pixel of every tile costs by its integer counts, (h, w) float64; nothing is coded."""
     measure = functools.partial(_measure_batch, network, torch.device(device))
-    return in_batches(measure, tiles, [tile.pixels.shape for tile in tiles], device, num_threads)
+    return in_batches(measure, tiles, _sizes(tile.pixels.shape for tile in tiles), device, num_threads)
+
+
+def _sizes(shapes: Iterable[tuple[int, ...]]) -> list[tuple[int, int]]:
+    """Return rows and channels of tiles (h, w, channels)."""
+    return [(height, num_channels) for height, _, num_channels in shapes]
 
 
 @torch.inference_mode()

@@ -87,6 +87,8 @@ def files_of_features(pixels: str, planes: str, bands: str) -> dict[str, bytes]:
     slope = (np.add.outer(np.arange(260), np.arange(270)) // 4).astype(np.uint8)
     with mock.patch.object(components, "Tiling", partial(Tiling, tile_width=64, tile_height=128)):
         tiles = _coded(slope)
+    few_bits = np.concatenate((smooth_image(9, 8, 3), noise), axis=2).astype(np.uint16) * 4 + noise % 4
+    few_bits[..., 3] |= 2**15
     return {
         f"{pixels}-stored-RGBA.pxz": _coded(np.concatenate((smooth_image(9, 8), noise), axis=2)),
         f"{pixels}-stored-I16.pxz": _coded(deep[..., 0]),
@@ -99,6 +101,10 @@ def files_of_features(pixels: str, planes: str, bands: str) -> dict[str, bytes]:
         f"{pixels}-turned.pxz": _turned(smooth_image(257, 260), 3, 6),
         f"{pixels}-turned-L.pxz": _turned(smooth_image(9, 14, 1)[..., 0], 5),
         f"{pixels}-turned-RGBA.pxz": _turned(smooth_image(9, 14, 4), 7),
+        f"{pixels}-8-bits-I16.pxz": _coded(deep[..., 0] >> 8),
+        f"{pixels}-9-bits-turned-I16.pxz": _turned(deep[..., 0] >> 7, 5),
+        f"{pixels}-10-bits-RGBA16.pxz": _coded(few_bits),
+        f"{pixels}-13-bits-I16.pxz": _coded(deep[..., 0] >> 3),
     }
 
 
@@ -109,11 +115,14 @@ def broken_features(pixels: str, planes: str) -> dict[str, bytes]:
     lattice, planes_streams = container.read(good[f"{planes}-RGBA"])
     assert lattice.lattice is not None
     turned, turned_streams = container.read(good[f"{pixels}-turned-L"])
+    few, few_streams = container.read(good[f"{pixels}-10-bits-RGBA16"])
     place = good[f"{planes}-RGBA"].index(lattice.model) + len(lattice.model)
     rgb, png, webp = MODES_BY_NAME["RGB"], good["png-RGB"], good["webp-RGB"]
     sides = webp.index(b"WEBPVP8L") + 13
     return {
         "CorruptFile-metadata.pxz": good[f"{pixels}-metadata-all"].replace(b"hills", b"hXlls"),
+        "CorruptFile-bits.pxz": good[f"{pixels}-10-bits-RGBA16"].replace(b"\xfe\x0a", b"\xfe\x10", 1),
+        "CorruptFile-stored-bits.pxz": container.write(replace(few, significant_bits=11), few_streams),
         "CorruptFile-stored.pxz": container.write(header, [streams[0], streams[1][:-9] + streams[1][-8:]]),
         "CorruptFile-corrections.pxz": container.write(
             replace(lattice, lattice=replace(lattice.lattice, corrections=b"no zlib")), planes_streams

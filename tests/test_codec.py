@@ -46,6 +46,24 @@ def measured_bits(network: IntegerNetwork, image: np.ndarray) -> float:
     return float(streams.measure_tiles(network, [streams.Tile(image, 0)], "cpu", None)[0].sum())
 
 
+@pytest.mark.parametrize("channels", [1, 3, 4])
+@pytest.mark.parametrize("num_bits", range(8, 17))
+def test_samples_of_few_bits(num_bits: int, channels: int, small_tiles: None) -> None:
+    generator = np.random.default_rng(num_bits)
+    smooth = smooth_image(70, 80, channels).astype(np.uint16) << (num_bits - 8)
+    image = smooth | generator.integers(0, 2 ** (num_bits - 8), smooth.shape).astype(np.uint16)
+    image[0, 0, 0] = 2**num_bits - 1
+    data = pixelzip.compress(image)
+    header, _ = container.read(data)
+    assert (header.body, header.significant_bits) == (container.BODY_MODEL, num_bits)
+    restored = pixelzip.decompress_array(data)
+    assert np.array_equal(restored, image[..., 0] if channels == 1 else image)
+    part = pixelzip.decompress_array(data, crop=(5, 60, 70, 69))
+    assert np.array_equal(part, restored[60:69, 5:70])
+    salvaged = pixelzip.salvage(data)
+    assert np.array_equal(salvaged.to_array(), restored)
+
+
 @pytest.mark.parametrize("kind", ["noise", "constant", "smooth"])
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("size", [(1, 1), (1, 9), (7, 1), (13, 6), (40, 33)])

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pixelzip import container
+from pixelzip import container, metadata
 from pixelzip.container import BODY_MODEL, BODY_PNG, CODED, CONSTANT, STORED, Component, Header
 from pixelzip.errors import CorruptFile, ImageTooLarge, PixelzipError, UnsupportedVersion
 from pixelzip.fields import write_varint
@@ -63,6 +63,22 @@ def test_stored_components() -> None:
     streams = [b"12345", b"678901"]
     assert container.read(container.write(header, streams)) == (header, streams)
     assert header.components[0].coding == CODED
+
+
+@pytest.mark.parametrize("orientations", [b"", b"\7"])
+@pytest.mark.parametrize("num_bits", range(8, 16))
+def test_few_significant_bits(num_bits: int, orientations: bytes) -> None:
+    parts = (Component(), Component(STORED))
+    header = replace(SMALL, mode=MODES_BY_NAME["I;16"], components=parts)
+    header = replace(header, significant_bits=num_bits, orientations=orientations)
+    data = container.write(header, [b"12345", b"678901"])
+    assert container.read(data) == (header, [b"12345", b"678901"])
+    assert data[10:12] == bytes([253 if orientations else 254, num_bits])
+    for wrong in (0, 7, 16, 255):
+        with pytest.raises(CorruptFile, match=f"{wrong} significant bits are impossible in an image of mode I;16"):
+            container.read(data[:11] + bytes([wrong]) + data[12:])
+    with pytest.raises(CorruptFile, match="impossible in an image of mode LA"):
+        container.read(data[:5] + bytes([data[5] & 0xF0 | 2]) + data[6:])
 
 
 def test_embedded_body() -> None:
@@ -121,7 +137,7 @@ def test_metadata_damage_is_reported() -> None:
 
 
 def test_inflating_metadata_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(container, "MAX_METADATA_BYTES", 1000)
+    monkeypatch.setattr(metadata, "MAX_METADATA_BYTES", 1000)
     bomb = zlib.compress(bytes(10**6))
     section = bytes([3]) + write_varint(len(bomb)) + bomb
     head = container.SIGNATURE + b"\x44\x20\x20" + write_varint(len(section))

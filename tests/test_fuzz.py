@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import pixelzip
-from pixelzip import ans, cli, container, fallback, image, pack_container
+from pixelzip import ans, cli, container, fallback, image, metadata, pack_container
 from pixelzip.container import BODY_MODEL, BODY_PNG, BODY_WEBP, Component, Header
 from pixelzip.fields import write_varint
 from pixelzip.image import MODES, MODES_BY_NAME
@@ -133,7 +133,7 @@ def huge_pack() -> bytes:
     return pack_container.write(b"ab", [shape] * 5000, [b"a"] * 5000, None, None)
 
 
-LIMIT = 2.5 * container.MAX_METADATA_BYTES
+LIMIT = 2.5 * metadata.MAX_METADATA_BYTES
 
 
 @pytest.mark.parametrize(

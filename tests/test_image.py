@@ -12,6 +12,7 @@ from PIL import Image, PngImagePlugin
 from pixelzip import image as images
 from pixelzip.errors import CorruptFile, UnsupportedImage
 from pixelzip.image import MODES
+from pixelzip.samples import join, significant_bits, split
 
 
 def test_identifiers_never_change() -> None:
@@ -32,11 +33,37 @@ def test_arrays_split_and_join(dtype: type, channels: int | None) -> None:
             images.read(array)
         return
     picture = images.read(array)
-    parts = images.split(picture)
+    parts = split(picture, 16)
     assert tuple(part.shape[2] for part in parts) == picture.mode.component_channels
-    joined = images.join(picture.mode, parts)
+    joined = join(picture.mode, parts, 16)
     assert joined.dtype == dtype
     assert np.array_equal(joined, picture.samples)
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+@pytest.mark.parametrize("num_bits", range(8, 17))
+def test_the_first_component_has_the_eight_highest_bits(num_bits: int, channels: int) -> None:
+    array = np.random.default_rng(0).integers(0, 2**num_bits, (5, 4, channels)).astype(np.uint16)
+    array[0, 0, 0] = 2**num_bits - 1
+    array[..., 3:] |= 2**15
+    picture = images.read(array)
+    assert significant_bits(picture) == num_bits
+    parts = split(picture, num_bits)
+    colours = array[..., : min(channels, 3)]
+    assert np.array_equal(parts[0], colours >> (num_bits - 8))
+    assert np.array_equal(parts[len(parts) // 2], colours & (2 ** (num_bits - 8) - 1))
+    if channels == 4:
+        assert np.array_equal(parts[1], array[..., 3:] >> 8)
+    assert np.array_equal(join(picture.mode, parts, num_bits), array)
+
+
+@pytest.mark.parametrize(("largest", "num_bits"), [(0, 8), (255, 8), (256, 9), (4095, 12), (4096, 13), (65535, 16)])
+def test_significant_bits_are_those_of_the_largest_sample(largest: int, num_bits: int) -> None:
+    assert significant_bits(images.read(np.array([[0, largest]], np.uint16))) == num_bits
+
+
+def test_samples_of_8_bits_have_no_other_bits() -> None:
+    assert significant_bits(images.read(np.zeros((2, 2), np.uint8))) == 16
 
 
 @pytest.mark.parametrize("mode", ["CMYK", "YCbCr", "HSV", "F", "I", "LAB", "RGBX", "PA"])
