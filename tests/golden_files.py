@@ -88,7 +88,7 @@ def files_of_features(pixels: str, planes: str, bands: str) -> dict[str, bytes]:
     with mock.patch.object(components, "Tiling", partial(Tiling, tile_width=64, tile_height=128)):
         tiles = _coded(slope)
     few_bits = np.concatenate((smooth_image(9, 8, 3), noise), axis=2).astype(np.uint16) * 4 + noise % 4
-    few_bits[..., 3] |= 2**15
+    few_bits[0, 0, 0], few_bits[..., 3] = 1023, few_bits[..., 3] | 2**15
     return {
         f"{pixels}-stored-RGBA.pxz": _coded(np.concatenate((smooth_image(9, 8), noise), axis=2)),
         f"{pixels}-stored-I16.pxz": _coded(deep[..., 0]),
@@ -102,9 +102,9 @@ def files_of_features(pixels: str, planes: str, bands: str) -> dict[str, bytes]:
         f"{pixels}-turned-L.pxz": _turned(smooth_image(9, 14, 1)[..., 0], 5),
         f"{pixels}-turned-RGBA.pxz": _turned(smooth_image(9, 14, 4), 7),
         f"{pixels}-8-bits-I16.pxz": _coded(deep[..., 0] >> 8),
-        f"{pixels}-9-bits-turned-I16.pxz": _turned(deep[..., 0] >> 7, 5),
+        f"{pixels}-9-bits-turned-I16.pxz": _turned(deep[..., 0] >> 6, 5),
         f"{pixels}-10-bits-RGBA16.pxz": _coded(few_bits),
-        f"{pixels}-13-bits-I16.pxz": _coded(deep[..., 0] >> 3),
+        f"{pixels}-13-bits-I16.pxz": _coded(deep[..., 0] >> 2),
     }
 
 
