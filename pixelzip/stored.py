@@ -32,15 +32,15 @@ def write(pixels: Pixels, seal: int, num_bits: int) -> bytes:
 
 def read(stream: bytes, seal: int, shape: tuple[int, ...], num_bits: int) -> Pixels:
     """Undo ``write``; raises CorruptFile unless exactly the expected bytes come out."""
-    samples = np.zeros(int(np.prod(shape)), dtype=np.uint8)
-    num_bytes = -(-samples.size * num_bits // 8)
+    num_samples = int(np.prod(shape))
+    num_bytes = -(-num_samples * num_bits // 8)
     try:
         inflated = zlib.decompressobj().decompress(stream[4:], num_bytes + 1)
     except zlib.error as error:
         raise CorruptFile("a stored component does not inflate") from error
     if len(inflated) != num_bytes:
         raise CorruptFile("a stored component has another length")
-    packed, first = np.frombuffer(inflated, dtype=np.uint8), 0
+    packed, samples, first = np.frombuffer(inflated, dtype=np.uint8), np.zeros(num_samples, dtype=np.uint8), 0
     for chunk in _chunks(samples):
         count = chunk.size * num_bits
         bits = np.unpackbits(packed[first : first + -(-count // 8)], count=count).reshape(chunk.size, num_bits)
