@@ -20,6 +20,9 @@ from pixelzip.errors import CorruptFile
 CHECK_BITS: Final = range(12, 20)
 """What k may be: eight values, so that one of them fills the last byte."""
 
+_SETTLING_SYMBOLS: Final = 64
+"""Symbols after which states are so large that rounding hardly matters; small ones do not grow in proportion."""
+
 _TOP_BYTES: Final = 16
 """Of a stream, more than its rounding reaches."""
 
@@ -44,16 +47,19 @@ def encode(left: NDArray[np.int32], counts: NDArray[np.int32], last: Sequence[in
     num_others = len(left) - len(last)
     tail = list(zip(left[num_others:].tolist(), counts[num_others:].tolist(), last, strict=True))
     states = [_push_all(_initial_state(num_bits, checksum), tail) for num_bits in CHECK_BITS]
-    longest = ans.encode_onto(states[-1], left[:num_others], counts[:num_others])
+    num_first = max(0, num_others - _SETTLING_SYMBOLS)
+    few = left[num_first:num_others], counts[num_first:num_others]
+    states = [int.from_bytes(ans.encode_onto(state, *few), "little") for state in states]
+    longest = ans.encode_onto(states[-1], left[:num_first], counts[:num_first])
     state, num_bytes = _most_for_least(states, longest)
-    stream = longest if state == states[-1] else ans.encode_onto(state, left[:num_others], counts[:num_others])
-    return stream if len(stream) <= num_bytes else ans.encode_onto(states[0], left[:num_others], counts[:num_others])
+    stream = longest if state == states[-1] else ans.encode_onto(state, left[:num_first], counts[:num_first])
+    return stream if len(stream) <= num_bytes else ans.encode_onto(states[0], left[:num_first], counts[:num_first])
 
 
 def _most_for_least(states: Sequence[int], longest: bytes) -> tuple[int, int]:
     """Return the largest of rising states whose stream should be as short as that of the first, and its bytes.
 
-    ``longest`` is the stream of the last. A stream is a number in proportion to its initial state, but for rounding.
+    ``longest`` is the stream of the last. A stream is a number in proportion to the state, but for rounding.
     """
     top = int.from_bytes(longest[-_TOP_BYTES:], "little")
     others = max(0, len(longest) - _TOP_BYTES)
