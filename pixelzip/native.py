@@ -96,8 +96,8 @@ def _ported(network: IntegerNetwork) -> Any:
 
 
 def _trial(ported: Any) -> Intervals:
-    """Return the intervals of a small tile of noise, whose steps have 1 to 13 lanes."""
-    pixels = np.random.default_rng(0).integers(0, 256, (13, 25, 3), dtype=np.uint8)
+    """Return the intervals of a small tile of noise, whose steps have 1 to 6 lanes, as the blocks of products."""
+    pixels = np.random.default_rng(0).integers(0, 256, (6, 11, 3), dtype=np.uint8)
     intervals = np.empty((2, 2 * pixels.size), dtype=np.int32)
     _native.intervals(ported, pixels, pixels.shape, (0, 0), *intervals)
     return intervals
