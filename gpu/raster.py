@@ -7,7 +7,7 @@ without waiting for a result.
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -24,7 +24,7 @@ from pixelzip.gpu.mixture import Parameters
 from pixelzip.gpu.symbols import Sources
 from pixelzip.gpu.walk import launching_on
 from pixelzip.models.integer import IntegerLayer, IntegerNetwork
-from pixelzip.models.layers import FEATURES, split_source, zero_point
+from pixelzip.models.layers import FEATURES, VIEWS, Layer, split_source, zero_point
 from pixelzip.models.paper import NUM_PIXEL_INPUTS, PIXEL_CENTRE, PRESENT, PaperConfig
 from pixelzip.streams import CodedTile, Pixels, Tile
 
@@ -98,6 +98,7 @@ class RasterBatch:
         self._sums: dict[str, Tensor] = {}
         for ported in self._layers:
             self._make_room(ported, sources, is_residual=ported.layer.name in residuals)
+        self._launches = [self._launch(ported) for ported in self._layers]
 
     def load(self, tiles: Sequence[Pixels]) -> None:
         """Give all pixels."""
@@ -112,27 +113,26 @@ class RasterBatch:
 
     def compute(self, row: int, column: int) -> None:
         """Compute all layers that have a position at a pixel."""
-        for ported in self._layers:
-            layer = ported.layer
+        for layer, launch in self._launches:
             if row % layer.scale == 0 and column % layer.scale == 0 and not (layer.by_row and column):
-                self._launch(ported, row // layer.scale, column // layer.scale)
+                launch(row=row // layer.scale, first_column=column // layer.scale)
 
-    def _launch(self, ported: PortedLayer, row: int, column: int) -> None:
-        layer = ported.layer
-        source = self._read[layer.source]  # (rows, tiles, width, channels)
-        height = -(-self.height // layer.source_scale)
+    def _launch(self, ported: PortedLayer) -> tuple[Layer, Callable[..., Any]]:
+        """Return a layer and its launch, which wants the row and the first column at the layer's resolution."""
+        layer, source = ported.layer, self._read[ported.layer.source]  # source: (rows, tiles, width, channels)
         width = -(-self.width // layer.scale)
         num_columns = width if layer.by_row else 1
         others = [self._read[name] for name in layer.auxiliary] + [None, None]
-        views = (self._read.get(f"{layer.name}.{view}") for view in ("elu", "concat_elu", "raw"))
+        views = (self._read.get(f"{layer.name}.{view}") for view in VIEWS)
         parameters = self.parameters if layer.output == "parameters" else None
         grid = (self.num_tiles * num_columns // _LANES, ported.channels // _BLOCK)
-        kernels.layer[grid](
+        return layer, functools.partial(
+            kernels.layer[grid],
             kernels.Results(self._sums.get(layer.name), parameters, *views),
             source, *others[:2], self._sums[layer.residual] if layer.residual else None,
             ported.integers, kernels.Tables(*(self.tables[name] for name in ("elu", "sigmoid", "tanh"))),
-            ported.taps, len(layer.taps), source.shape[0], height, source.shape[2],
-            row, column, num_columns, width, self.num_tiles, **ported.constants,
+            ported.taps, len(layer.taps), source.shape[0], -(-self.height // layer.source_scale), source.shape[2],
+            num_columns=num_columns, width=width, num_tiles=self.num_tiles, **ported.constants,
         )  # fmt: skip
 
     def _make_room(self, ported: PortedLayer, sources: set[str], is_residual: bool) -> None:

@@ -21,7 +21,7 @@ from pixelzip.gpu.mixture import (
     means_of,
     normalised,
 )
-from pixelzip.gpu.symbols import Channel, conditional, counts_below
+from pixelzip.gpu.symbols import Channel, conditional, counts_below, nibble_intervals
 from pixelzip.models import paper
 
 LANES: Final = tl.constexpr(32)
@@ -76,16 +76,11 @@ def _decode(sources, lanes, channel, coder, words, is_last):
 @triton.jit
 def _note_intervals(sources, lanes, channel, levels, place, num_symbols):
     """Write left cumulatives and counts, ``num_symbols`` apart, of the high and then the low nibbles."""
-    high = levels // NIBBLE
-    low = levels - high * NIBBLE
-    first = counts_below(sources, lanes, channel, high * NIBBLE, False)
-    last = counts_below(sources, lanes, channel, high * NIBBLE + NIBBLE, False)
-    left = conditional(counts_below(sources, lanes, channel, levels, False), first, last) + low
-    right = conditional(counts_below(sources, lanes, channel, levels + 1, False), first, last) + low + 1
-    tl.store(place, first)
-    tl.store(place + num_symbols, last - first)
-    tl.store(place + 1, left)
-    tl.store(place + num_symbols + 1, right - left)
+    high, high_count, low, low_count = nibble_intervals(sources, lanes, channel, levels, False)
+    tl.store(place, high)
+    tl.store(place + num_symbols, high_count)
+    tl.store(place + 1, low)
+    tl.store(place + num_symbols + 1, low_count)
 
 
 @triton.jit

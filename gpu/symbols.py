@@ -68,19 +68,26 @@ def conditional(below, first, last):
 
 
 @triton.jit
-def _note_intervals(sources, intervals, first_symbol, num_symbols, wave, channel, levels, ADAPTIVE: tl.constexpr):
-    """Write left cumulatives and counts, ``intervals`` (2, num_symbols), of the high and then the low nibbles."""
+def nibble_intervals(sources, wave, channel, levels, ADAPTIVE: tl.constexpr):
+    """Return left cumulative and count, (lanes,) out of 2^24, of the high nibbles and then of the low ones."""
     high = levels // NIBBLE
     low = levels - high * NIBBLE
     first = counts_below(sources, wave, channel, high * NIBBLE, ADAPTIVE)
     last = counts_below(sources, wave, channel, high * NIBBLE + NIBBLE, ADAPTIVE)
     left = conditional(counts_below(sources, wave, channel, levels, ADAPTIVE), first, last) + low
     right = conditional(counts_below(sources, wave, channel, levels + 1, ADAPTIVE), first, last) + low + 1
+    return first, last - first, left, right - left
+
+
+@triton.jit
+def _note_intervals(sources, intervals, first_symbol, num_symbols, wave, channel, levels, ADAPTIVE: tl.constexpr):
+    """Write left cumulatives and counts, ``intervals`` (2, num_symbols), of the high and then the low nibbles."""
+    high, high_count, low, low_count = nibble_intervals(sources, wave, channel, levels, ADAPTIVE)
     place = intervals + first_symbol + wave.lane
-    tl.store(place, first, mask=wave.is_lane)
-    tl.store(place + num_symbols, last - first, mask=wave.is_lane)
-    tl.store(place + wave.num_lanes, left, mask=wave.is_lane)
-    tl.store(place + num_symbols + wave.num_lanes, right - left, mask=wave.is_lane)
+    tl.store(place, high, mask=wave.is_lane)
+    tl.store(place + num_symbols, high_count, mask=wave.is_lane)
+    tl.store(place + wave.num_lanes, low, mask=wave.is_lane)
+    tl.store(place + num_symbols + wave.num_lanes, low_count, mask=wave.is_lane)
 
 
 @triton.jit
