@@ -132,7 +132,7 @@ def _fetch(name: str, url: str, sha256: str | None, bars: Bars) -> Path:
 
 def _named(model_names: tuple[str, ...]) -> tuple[str, ...]:
     """Put the names of all shipped models, but for companions for planes, in the place of "all"."""
-    shipped = dict.fromkeys(entry.name for entry in models.MODELS if not entry.name.endswith(models.PLANES_SUFFIX))
+    shipped = dict.fromkeys(entry.name for entry in models.MODELS if not models.is_companion(entry.name))
     return tuple(dict.fromkeys(name for given in model_names for name in (shipped if given == "all" else (given,))))
 
 

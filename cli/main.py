@@ -24,6 +24,7 @@ COMMANDS: Final = (
     "sample",
     "test",
     "train",
+    "train-jpeg",
     "unpack",
 )
 
@@ -41,7 +42,8 @@ class _Commands(click.Group):
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
         if name not in COMMANDS:
             return None
-        command = getattr(importlib.import_module(f"pixelzip.cli.{name}"), name)
+        module = name.replace("-", "_")
+        command = getattr(importlib.import_module(f"pixelzip.cli.{module}"), module)
         assert isinstance(command, click.Command)
         return command
 

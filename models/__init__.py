@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from pixelzip.models.integer import IntegerNetwork
+    from pixelzip.models.integer import IntegerCoefficientNetwork, IntegerNetwork
 
 if __name__ != "pixelzip.models":
     raise ImportError("import pixelzip.models, not models")
@@ -84,13 +84,16 @@ MODELS: Final = (
     Model(
         "photo-planes", "photo-planes-6.safetensors", "2571db571f045364c3dee6faf60c50577bfd7a6a67d2103fb272671c42c87d64"
     ),
+    Model("photo-jpeg", "photo-jpeg-1.safetensors", "638c00dda25cf510a7a79e39d2e1344df98471aa3e2128e09c85d55a6acbb017"),
 )
 """Append-only: what has shipped stays readable. Of entries with one name the last is what new files are made with."""
 
 DEFAULT_MODEL: Final = "photo"
 
-PLANES_SUFFIX: Final = "-planes"
-"""What the name of a family's companion, for images on a colour lattice, ends in: photo-planes serves all photo-*."""
+PLANES: Final = "planes"
+JPEG: Final = "jpeg"
+COMPANIONS: Final = (PLANES, JPEG)
+"""What a family's companions are for, and what their names end in: photo-planes and photo-jpeg serve all photo-*."""
 
 _GUIDES: Final = {"photo-max": "photo-fast"}
 """Models for which bytes count more than time, and the fast ones that find out which way round tiles cost least."""
@@ -101,13 +104,15 @@ def load(model: str) -> IntegerNetwork:
 
     Raises:
         KeyError: no shipped model has this name.
-        ValueError: the file is not a valid model, or not the one that was shipped.
+        ValueError: the file is not a valid model for pixels, or not the one that was shipped.
         OSError: the file cannot be read.
     """
+    from pixelzip.models.integer import for_pixels  # as in load_file
+
     if model.endswith(".safetensors"):
-        return _load_file(Path(model), None)
+        return for_pixels(load_file(Path(model), None), Path(model).name)
     entry = find(model)
-    return _load_file(entry.path, entry.sha256)
+    return for_pixels(load_file(entry.path, entry.sha256), entry.file_name)
 
 
 def find(name: str) -> Model:
@@ -115,11 +120,16 @@ def find(name: str) -> Model:
     return {entry.name: entry for entry in MODELS}[name]
 
 
-def companion(name: str) -> str | None:
-    """Return the name of the model for planes that goes with a shipped model, None when there is none."""
+def companion(name: str, purpose: str) -> str | None:
+    """Return the name of the model for one of COMPANIONS that goes with a shipped model, None when there is none."""
     names = {entry.name for entry in MODELS}
-    wanted = f"{name.partition('-')[0]}{PLANES_SUFFIX}"
-    return wanted if name in names - {wanted} and wanted in names else None
+    wanted = f"{name.partition('-')[0]}-{purpose}"
+    return wanted if wanted in names and name in names and not is_companion(name) else None
+
+
+def is_companion(name: str) -> bool:
+    """Return whether a shipped model serves others, for what they are not for."""
+    return name.partition("-")[2] in COMPANIONS
 
 
 def guide(model: str) -> str | None:
@@ -128,16 +138,34 @@ def guide(model: str) -> str | None:
 
 
 def load_identified(identifier: bytes) -> IntegerNetwork:
-    """Load the shipped model that image files name by ``identifier``; raises KeyError when there is none."""
-    entry = {entry.identifier: entry for entry in MODELS}[identifier]
-    return _load_file(entry.path, entry.sha256)
+    """Load the shipped model that image files name by ``identifier``; raises as ``load``."""
+    from pixelzip.models.integer import for_pixels  # as in load_file
+
+    entry = _identified(identifier)
+    return for_pixels(load_file(entry.path, entry.sha256), entry.file_name)
 
 
-@functools.lru_cache(maxsize=4)
-def _load_file(path: Path, sha256: str | None) -> IntegerNetwork:
-    from pixelzip.models.integer import load_network  # safetensors is not needed to list models
+def load_coefficients(identifier: bytes) -> IntegerCoefficientNetwork:
+    """Load the shipped model for coefficients of JPEGs that image files name by ``identifier``; raises as ``load``."""
+    from pixelzip.models.integer import IntegerCoefficientNetwork  # as in load_file
 
-    network = load_network(path)
-    if sha256 not in (None, network.sha256):
-        raise ValueError(f"{path.name}: SHA-256 is {network.sha256}, expected {sha256}")
-    return network
+    entry = _identified(identifier)
+    model = load_file(entry.path, entry.sha256)
+    if not isinstance(model, IntegerCoefficientNetwork):
+        raise ValueError(f"{entry.file_name}: a network for pixels, not for the coefficients of JPEGs")
+    return model
+
+
+def _identified(identifier: bytes) -> Model:
+    return {entry.identifier: entry for entry in MODELS}[identifier]
+
+
+@functools.lru_cache(maxsize=8)
+def load_file(path: Path, sha256: str | None) -> IntegerNetwork | IntegerCoefficientNetwork:
+    """Load any model file, once; raises ValueError, also unless it has this SHA-256, and OSError."""
+    from pixelzip.models.integer import load_model  # safetensors is not needed to list models
+
+    model = load_model(path)
+    if sha256 not in (None, model.sha256):
+        raise ValueError(f"{path.name}: SHA-256 is {model.sha256}, expected {sha256}")
+    return model

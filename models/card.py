@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pixelzip.models.export import export_network, replacing
-from pixelzip.models.integer import IntegerNetwork, load_network
+from pixelzip.models.integer import IntegerCoefficientNetwork, IntegerNetwork, load_network
 from pixelzip.models.pixelcnn import ConePixelCNN
 from pixelzip.models.rounding import round_weights
 from pixelzip.models.train import Trainer
@@ -26,11 +26,18 @@ def finish_run(trainer: Trainer, command: str) -> Path:
     export_network(floats, path, {"command": command, "training": json.dumps(training)})
     network = load_network(path)
     with replacing(folder / "model.md") as temporary:
-        temporary.write_text(write_card(network, command, curve[-1]))
+        temporary.write_text(write_card(network, command, _results(curve[-1])))
     return path
 
 
-def write_card(network: IntegerNetwork, command: str, last: dict[str, Any]) -> str:
+def _results(last: dict[str, Any]) -> dict[str, str]:
+    return {
+        "training bits/sub-pixel": f"{last['bits_per_subpixel']:.4f}",
+        "held-out bits/sub-pixel": str(last["held_out_bits_per_subpixel"]),
+    }
+
+
+def write_card(network: IntegerNetwork | IntegerCoefficientNetwork, command: str, results: dict[str, str]) -> str:
     """Describe a model in Markdown: what it is, how it was made, what it reached."""
     num_parameters = sum(layer.weight.size + layer.bias.size for layer in network.layers)
     rows = {
@@ -39,8 +46,7 @@ def write_card(network: IntegerNetwork, command: str, last: dict[str, Any]) -> s
         "multiply-accumulates per pixel": f"{network.config.multiplications_per_pixel:,.0f}",
         "largest possible sum in any layer": f"{network.largest_sum:,} (must be below 2^24 = 16,777,216)",
         "SHA-256": f"`{network.sha256}`",
-        "training bits/sub-pixel": f"{last['bits_per_subpixel']:.4f}",
-        "held-out bits/sub-pixel": str(last["held_out_bits_per_subpixel"]),
+        **results,
         "command": f"`{command}`",
     }
     return "# Model card\n\n| | |\n|---|---|\n" + "".join(f"| {key} | {value} |\n" for key, value in rows.items())

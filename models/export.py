@@ -14,6 +14,9 @@ import torch
 from numpy.typing import NDArray
 from safetensors.numpy import save
 
+from pixelzip.jpeg.tokens import NUM_TOKENS
+from pixelzip.models.coefficient_network import CoefficientNetwork
+from pixelzip.models.coefficients import CoefficientConfig
 from pixelzip.models.integer import METADATA_KEY, Config, IntegerLayer, IntegerNetwork, config_to_json
 from pixelzip.models.layers import (
     ACTIVATION_STEPS,
@@ -35,7 +38,7 @@ from pixelzip.models.two_stream import PaperPixelCNN
 Network = ConePixelCNN | PaperPixelCNN
 
 
-def export_network(network: Network, path: Path, metadata: dict[str, str]) -> None:
+def export_network(network: Network | CoefficientNetwork, path: Path, metadata: dict[str, str]) -> None:
     """Write a model file; ``metadata`` is added to the configuration and the exactness proof.
 
     Raises:
@@ -93,7 +96,7 @@ def float_network(network: IntegerNetwork) -> ConePixelCNN:
     return floats
 
 
-def _integer_layer(module: ConeLayer | StreamLayer, config: Config) -> IntegerLayer:
+def _integer_layer(module: ConeLayer | StreamLayer, config: Config | CoefficientConfig) -> IntegerLayer:
     layer = module.layer
     dense, bias = (
         values.detach() for values in module.dense()
@@ -109,14 +112,14 @@ def _integer_layer(module: ConeLayer | StreamLayer, config: Config) -> IntegerLa
     return IntegerLayer(layer, weight.astype(np.int8), np.rint(sums).astype(np.int32), multiplier)
 
 
-def _input_steps(layer: Layer, config: Config) -> float:
+def _input_steps(layer: Layer, config: Config | CoefficientConfig) -> float:
     """Return the integer steps of one unit of float input."""
     if layer.source == FEATURES:
         return PIXEL_STEPS if isinstance(config, PaperConfig) else FEATURE_STEPS
     return RAW_STEPS if split_source(layer.source)[1] == "raw" else ACTIVATION_STEPS
 
 
-def _output_steps(layer: Layer, config: Config) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _output_steps(layer: Layer, config: Config | CoefficientConfig) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the integer steps of one unit of float output, and the integer of zero, (products,) each."""
     if layer.output == "activation":
         zero = 0.0 if layer.residual else float(ZERO_POINT)
@@ -127,8 +130,10 @@ def _output_steps(layer: Layer, config: Config) -> tuple[NDArray[np.float64], ND
     return np.repeat(np.array(halves, dtype=np.float64), layer.out_channels), np.zeros(layer.num_products)
 
 
-def _parameter_steps(config: Config) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _parameter_steps(config: Config | CoefficientConfig) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """As ``_output_steps``; the paper's log-scales count from PIXEL_STEPS levels."""
+    if isinstance(config, CoefficientConfig):
+        return np.full(NUM_TOKENS, float(LOGIT_STEPS)), np.zeros(NUM_TOKENS)
     mean, coupling, log_unit = MEAN_GAIN * MEAN_STEPS, float(COUPLING_STEPS), 0.0
     if isinstance(config, PaperConfig):
         mean, coupling, log_unit = PIXEL_STEPS * MEAN_STEPS, float(TANH_STEPS), math.log(PIXEL_STEPS)

@@ -28,6 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
+from pixelzip.models.coefficients import CoefficientConfig
 from pixelzip.models.config import ConeConfig
 from pixelzip.models.layers import WEIGHT_LIMIT, Layer
 from pixelzip.models.paper import PaperConfig
@@ -48,8 +49,13 @@ METADATA_KEY: Final = "pixelzip"
 """The one metadata entry of a model file: a JSON object of strings."""
 
 Config = ConeConfig | PaperConfig
+"""Networks for pixels."""
 
-_FAMILIES: Final[dict[str, type[ConeConfig] | type[PaperConfig]]] = {"cone": ConeConfig, "paper": PaperConfig}
+_FAMILIES: Final[dict[str, type[Config | CoefficientConfig]]] = {
+    "cone": ConeConfig,
+    "paper": PaperConfig,
+    "coefficients": CoefficientConfig,
+}
 """Append-only. A model file of the cone family does not name it."""
 
 
@@ -98,10 +104,9 @@ _TABLES: Final = {
 
 
 @dataclass(frozen=True, eq=False)
-class IntegerNetwork:
-    """A network ready to run. ``tables`` maps the configuration's table names to int32 arrays."""
+class IntegerModel:
+    """What a model file holds. ``tables`` maps the configuration's table names to int32 arrays."""
 
-    config: Config
     layers: tuple[IntegerLayer, ...]
     tables: dict[str, NDArray[np.int32]]
     metadata: dict[str, str]
@@ -113,7 +118,8 @@ class IntegerNetwork:
             length, least, largest = _TABLES[name]
             if table.shape != (length,) or table.min() < least or table.max() > largest:
                 raise ValueError(f"table {name} is not {length} numbers from {least} to {largest}")
-        if (np.diff(self.tables["logistic"]) < 0).any() or self.tables["exponential"][0] < 1:
+        falls = "logistic" in self.tables and (np.diff(self.tables["logistic"]) < 0).any()
+        if falls or self.tables["exponential"][0] < 1:
             raise ValueError("the tables are not those of a distribution")
 
     @property
@@ -127,7 +133,33 @@ class IntegerNetwork:
         return max(layer.largest_sum for layer in self.layers)
 
 
+@dataclass(frozen=True, eq=False)
+class IntegerNetwork(IntegerModel):
+    """A network for pixels, ready to run."""
+
+    config: Config
+
+
+@dataclass(frozen=True, eq=False)
+class IntegerCoefficientNetwork(IntegerModel):
+    """A network for the coefficients of JPEGs, ready to run."""
+
+    config: CoefficientConfig
+
+
 def load_network(path: Path) -> IntegerNetwork:
+    """Read a model file of a network for pixels; raises as ``load_model``."""
+    return for_pixels(load_model(path), path.name)
+
+
+def for_pixels(model: IntegerModel, name: str) -> IntegerNetwork:
+    """Return the model if it is a network for pixels; raises ValueError."""
+    if not isinstance(model, IntegerNetwork):
+        raise ValueError(f"{name}: a network for the coefficients of JPEGs, not for pixels")
+    return model
+
+
+def load_model(path: Path) -> IntegerNetwork | IntegerCoefficientNetwork:
     """Read a model file.
 
     Raises:
@@ -140,8 +172,9 @@ def load_network(path: Path) -> IntegerNetwork:
             metadata: dict[str, str] = json.loads((file.metadata() or {})[METADATA_KEY])
             tensors: dict[str, Any] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         config = config_from_json(metadata["config"])
-        if np.sum(config.blocks) > len(tensors):
-            raise ValueError(f"{config.blocks} blocks have more than {len(tensors)} tensors")
+        num_blocks = len(config.hidden) if isinstance(config, CoefficientConfig) else np.sum(config.blocks)
+        if num_blocks > len(tensors):
+            raise ValueError(f"{num_blocks} blocks have more than {len(tensors)} tensors")
         layers = tuple(
             IntegerLayer(
                 layer,
@@ -152,18 +185,20 @@ def load_network(path: Path) -> IntegerNetwork:
             for layer in config.plan()
         )
         tables = {name: _typed(tensors, f"table.{name}", np.int32) for name in config.table_names}
-        return IntegerNetwork(config, layers, tables, metadata, sha256)
+        if isinstance(config, CoefficientConfig):
+            return IntegerCoefficientNetwork(layers, tables, metadata, sha256, config)
+        return IntegerNetwork(layers, tables, metadata, sha256, config)
     except (SafetensorError, LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise ValueError(f"{path.name}: not a pixelzip model: {error}") from error
 
 
-def config_to_json(config: Config) -> str:
+def config_to_json(config: Config | CoefficientConfig) -> str:
     """Write a configuration as it stands in a model file."""
-    family = {"family": "paper"} if isinstance(config, PaperConfig) else {}
-    return json.dumps({**asdict(config), **family}, sort_keys=True)
+    name = next(name for name, family in _FAMILIES.items() if isinstance(config, family))
+    return json.dumps({**asdict(config), **({} if name == "cone" else {"family": name})}, sort_keys=True)
 
 
-def config_from_json(text: str) -> Config:
+def config_from_json(text: str) -> Config | CoefficientConfig:
     """Read a configuration; raises KeyError, ValueError or TypeError when it is not one."""
     fields: dict[str, Any] = json.loads(text)
     family = _FAMILIES[fields.pop("family", "cone")]

@@ -64,7 +64,7 @@ class Trainer:
         elif isinstance(self.network, PaperPixelCNN):
             self.network.initialise(next(iter(self.batches)).pixels.float())
         self.network = self.network.to(self.device)
-        self.average = AveragedModel(self.network, multi_avg_fn=_moving_average(config.averaging))
+        self.average = AveragedModel(self.network, multi_avg_fn=moving_average(config.averaging))
         self.optimizer = Optimizers(self.network, config.weight_decay)
         self._bits = torch.compile(self.network.bits) if self._is_on_gpu else self.network.bits
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -200,7 +200,7 @@ class Trainer:
         logger.info("resumed at step %d", self.step)
 
 
-def _moving_average(decay: float) -> Callable[[Any, Any, Any], None]:
+def moving_average(decay: float) -> Callable[[Any, Any, Any], None]:
     """Return an exponential moving average over the last tenth of the steps, until its decay has grown to ``decay``."""
 
     def update(average: Any, current: Any, num_averaged: Any) -> None:

@@ -4,7 +4,7 @@ image -> lattice -> tiles -> predict (network) -> integer CDF -> ANS -> containe
 image.py lattice.py tiles.py predict.py           cdf.py         ans.py container.py
 """
 
-from pixelzip.codec import Info, compress, decompress, decompress_array, info
+from pixelzip.codec import compress, decompress, decompress_array
 from pixelzip.errors import (
     CorruptFile,
     ImageTooLarge,
@@ -14,6 +14,7 @@ from pixelzip.errors import (
     UnsupportedImage,
     UnsupportedVersion,
 )
+from pixelzip.file_info import Info, info
 from pixelzip.lazy import LazyImage, open  # noqa: A004
 from pixelzip.recovery import DamagedTile, Salvage, salvage
 from pixelzip.version import VERSION

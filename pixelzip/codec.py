@@ -5,8 +5,10 @@ image -> lattice -> tiles -> predict (network) -> integer CDF -> ANS -> containe
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+import functools
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, overload
 
 import numpy as np
@@ -16,10 +18,11 @@ from PIL import Image
 from pixelzip import components, container, fallback, models
 from pixelzip import image as images
 from pixelzip.components import Networks
-from pixelzip.container import BODY_MODEL
+from pixelzip.container import BODY_JPEG, BODY_MODEL, Header
 from pixelzip.errors import UnknownModel
 from pixelzip.image import Picture, Samples
-from pixelzip.models.integer import IntegerNetwork
+from pixelzip.jpeg import body as jpeg
+from pixelzip.models.integer import IntegerCoefficientNetwork, IntegerNetwork
 from pixelzip.samples import join
 from pixelzip.threads import in_threads
 from pixelzip.tiles import Box, from_crop
@@ -28,26 +31,6 @@ ImageOrArray = Image.Image | NDArray[Any]
 
 Crop = tuple[int, int, int, int]
 """Left, top, right and bottom of a part of an image in pixels, the last two exclusive, as Pillow counts them."""
-
-
-@dataclass(frozen=True)
-class Info:
-    """What a file says about itself without being decoded.
-
-    ``lattice`` is the name of the conversion that the pixels came out of, None when the file makes no use of one;
-    ``metadata`` has the keys of Pillow's ``info``.
-    """
-
-    mode: str
-    width: int
-    height: int
-    body: str
-    model: str | None
-    lattice: str | None
-    num_tiles: int
-    num_bytes: int
-    bits_per_subpixel: float
-    metadata: dict[str, Any]
 
 
 @overload
@@ -89,7 +72,11 @@ def compress(
         return compress([image], model, device=device, num_threads=num_threads, strip=strip)[0]
     pictures = [_stripped(images.read(item), strip) for item in image]
     networks = find_networks(model)
-    coded = components.compress(networks, pictures, device, num_threads)
+    coded = in_threads(functools.partial(_from_jpeg, networks.coefficients), pictures, num_threads)
+    left = [index for index, file in enumerate(coded) if file is None]
+    files = components.compress(networks, [pictures[index] for index in left], device, num_threads)
+    for index, file in zip(left, files, strict=True):
+        coded[index] = file
     return in_threads(lambda both: fallback.smallest(*both), list(zip(pictures, coded, strict=True)), num_threads)
 
 
@@ -161,24 +148,6 @@ def decompress_array(
     return [images.to_array(picture) for picture in _decompress(data, crop, model, device, num_threads, max_pixels)]
 
 
-def info(data: bytes, max_pixels: int = container.DEFAULT_MAX_PIXELS) -> Info:
-    """Read the header and metadata only; errors as for ``decompress``."""
-    header, streams = container.read(data, max_pixels)
-    names = {entry.identifier: entry.name for entry in models.MODELS}
-    return Info(
-        mode=header.mode.name,
-        width=header.width,
-        height=header.height,
-        body=container.BODY_NAMES[header.body],
-        model=names.get(header.model, header.model.hex()) if header.body == BODY_MODEL else None,
-        lattice=header.lattice.conversion.name if header.lattice else None,
-        num_tiles=len(streams) if header.body == BODY_MODEL else 1,
-        num_bytes=len(data),
-        bits_per_subpixel=8 * len(data) / header.num_subpixels,
-        metadata=images.describe(header.blocks),
-    )
-
-
 def _decompress(
     files: Sequence[bytes],
     crop: Crop | None,
@@ -193,11 +162,22 @@ def _decompress(
     networks = [find_network(identifier, model) for identifier in identifiers]
     decoded = components.decode(networks, parsed, regions, device, num_threads)
     return [
-        _cut(fallback.read_embedded(header, streams[0], streams[1]), region)
+        _cut(read_whole(header, streams), region)
         if parts is None
         else Picture(header.mode, join(header.mode, parts, header.significant_bits), header.blocks)
         for (header, streams), region, parts in zip(parsed, regions, decoded, strict=True)
     ]
+
+
+def read_whole(header: Header, streams: Sequence[bytes]) -> Picture:
+    """Decode a file that has no tiles; errors as for ``decompress``."""
+    if header.body == BODY_JPEG:
+        return jpeg.decompress(header, streams[0], find_coefficients(header.model))
+    return fallback.read_embedded(header, streams[0], streams[1])
+
+
+def _from_jpeg(network: IntegerCoefficientNetwork | None, picture: Picture) -> bytes | None:
+    return None if network is None else jpeg.compress(picture, network)
 
 
 def _cut(picture: Picture, region: Box) -> Picture:
@@ -212,7 +192,7 @@ def _stripped(picture: Picture, strip: bool) -> Picture:
 
 
 def find_networks(model: str) -> Networks:
-    """Load a model, its companion for planes and its guide; raises UnknownModel.
+    """Load a model, its companions for planes and for coefficients, and its guide; raises UnknownModel.
 
     A model file for planes goes with the default model, one for pixels goes alone.
     """
@@ -221,28 +201,45 @@ def find_networks(model: str) -> Networks:
         raise UnknownModel(f"the model {model} needs to be told an image's class, which files do not hold")
     if network.config.is_for_planes:
         return Networks(load_model(models.DEFAULT_MODEL), network)
-    names = models.companion(model), models.guide(model)
+    names = models.companion(model, models.PLANES), models.guide(model)
     planes, guide = (load_model(name) if name else None for name in names)
-    return Networks(network, planes, guide)
+    from_jpeg = models.companion(model, models.JPEG)
+    coefficients = find_coefficients(models.find(from_jpeg).identifier) if from_jpeg else None
+    return Networks(network, planes, coefficients, guide)
 
 
 def load_model(model: str) -> IntegerNetwork:
-    """Load one model; raises UnknownModel."""
-    try:
-        return models.load(model)
-    except KeyError as error:
-        known = ", ".join(sorted({entry.name for entry in models.MODELS}))
-        raise UnknownModel(f"there is no model {model!r} (known: {known})") from error
-    except (ValueError, OSError) as error:
-        raise UnknownModel(f"the model cannot be loaded: {error}") from error
+    """Load one model for pixels; raises UnknownModel."""
+    with _loading():
+        try:
+            return models.load(model)
+        except KeyError as error:
+            known = ", ".join(sorted({entry.name for entry in models.MODELS}))
+            raise UnknownModel(f"there is no model {model!r} (known: {known})") from error
 
 
 def find_network(identifier: bytes, model: str | None) -> IntegerNetwork:
-    """Return the network that a file needs: the caller's, if it is that, or a shipped one."""
+    """Return the network for pixels that a file needs: the caller's, if it is that, or a shipped one.
+
+    Raises:
+        UnknownModel: there is none, or it is for coefficients.
+    """
     if model and (network := find_networks(model).find(identifier)):
         return network
-    try:
+    with _loading(identifier):
         return models.load_identified(identifier)
+
+
+def find_coefficients(identifier: bytes) -> IntegerCoefficientNetwork:
+    """Return the network for coefficients that a file needs; raises UnknownModel."""
+    with _loading(identifier):
+        return models.load_coefficients(identifier)
+
+
+@contextmanager
+def _loading(identifier: bytes = b"") -> Iterator[None]:
+    try:
+        yield
     except KeyError as error:
         raise UnknownModel(f"the file needs the model {identifier.hex()}, which is not installed") from error
     except (ValueError, OSError) as error:

@@ -14,7 +14,7 @@ from pixelzip import container, lattice, orientation, stored
 from pixelzip.container import BODY_MODEL, BODY_PNG, CODED, CONSTANT, LATTICE_MODES, STORED, Component, Header
 from pixelzip.errors import CorruptFile
 from pixelzip.image import Picture
-from pixelzip.models.integer import IntegerNetwork
+from pixelzip.models.integer import IntegerCoefficientNetwork, IntegerNetwork
 from pixelzip.samples import significant_bits, split
 from pixelzip.streams import CodedTile, Tile, decode_tiles, encode_tiles, measure_tiles
 from pixelzip.threads import in_threads
@@ -36,17 +36,18 @@ _NEVER_MODELLED: Final = frozenset({"1", "P"})
 
 @dataclass(frozen=True, eq=False)
 class Networks:
-    """The network for pixels as they are, and the one for planes of a lattice, if there is one.
+    """The networks for pixels as they are, for planes of a lattice and for coefficients of a JPEG, the last two if any.
 
     With a ``guide``, a fast network, tiles are turned the way round that costs it least.
     """
 
     pixels: IntegerNetwork
     planes: IntegerNetwork | None = None
+    coefficients: IntegerCoefficientNetwork | None = None
     guide: IntegerNetwork | None = None
 
     def __iter__(self) -> Iterator[IntegerNetwork]:
-        """Yield those that code pixels."""
+        """Yield those that code tiles."""
         return filter(None, (self.pixels, self.planes))
 
     def find(self, identifier: bytes) -> IntegerNetwork | None:

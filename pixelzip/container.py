@@ -22,9 +22,11 @@ SIGNATURE: Final = b"\x89PZ\r\n"
 PACK_SIGNATURE: Final = b"\x89PZP\r\n"
 DEFAULT_MAX_PIXELS: Final = 2**28
 
-BODY_MODEL, BODY_PNG, BODY_WEBP, _BODY_CHANGED = range(4)
-"""The last one stands in a file for BODY_MODEL with a lattice, tiles that are turned or few significant bits."""
-BODY_NAMES: Final = ("model", "png", "webp")
+BODY_MODEL, BODY_PNG, BODY_WEBP, _BODY_CHANGED, BODY_JPEG = range(5)
+"""The last but one stands in a file for BODY_JPEG, and for BODY_MODEL with a lattice, tiles that are turned or few
+significant bits."""
+BODY_NAMES: Final = {BODY_MODEL: "model", BODY_PNG: "png", BODY_WEBP: "webp", BODY_JPEG: "jpeg"}
+JPEG_MODES: Final = frozenset({"L", "RGB"})
 LATTICE_MODES: Final = frozenset({"RGB", "RGBA"})
 
 CODED, CONSTANT, STORED = range(3)
@@ -40,6 +42,7 @@ _BODY_SHIFT: Final = 4
 _TURNED: Final = 255
 _FEW_BITS: Final = 254
 _FEW_BITS_AND_TURNED: Final = 253
+_FROM_JPEG: Final = 252
 """What stands for a lattice's conversion where there is none."""
 _METADATA_BIT: Final = 0x40
 _NEWER_VERSION_BIT: Final = 0x80
@@ -119,21 +122,26 @@ class Header:
 
 
 def write(header: Header, streams: Sequence[bytes]) -> bytes:
-    """Assemble a file. For BODY_PNG and BODY_WEBP ``streams`` is the checksum and the embedded file."""
+    """Assemble a file. But for BODY_MODEL ``streams`` are what follows one after another: see ``read``."""
     is_changed = header.lattice or header.orientations or header.has_few_bits
-    body = _BODY_CHANGED if is_changed and header.body == BODY_MODEL else header.body
+    is_changed = is_changed if header.body == BODY_MODEL else header.body == BODY_JPEG
+    body = _BODY_CHANGED if is_changed else header.body
     first = header.mode.identifier | body << _BODY_SHIFT | (_METADATA_BIT if header.blocks else 0)
     parts = [SIGNATURE, bytes([first]), write_varint(header.width), write_varint(header.height)]
     if header.blocks:
         parts.append(metadata.write(header.blocks))
     if header.body == BODY_MODEL:
         parts += [_model_fields(header), *(write_varint(len(stream)) for stream in streams[:-1])]
+    if header.body == BODY_JPEG:
+        parts += [header.model, bytes([_FROM_JPEG])]
     return b"".join([*parts, *streams])
 
 
 def read(data: bytes, max_pixels: int = DEFAULT_MAX_PIXELS, *, is_damaged: bool = False) -> tuple[Header, list[bytes]]:
     """Take a file apart, checking every length against the bytes that exist.
 
+    What follows the header is the streams of BODY_MODEL; for BODY_JPEG one part, fields and stream; for BODY_PNG and
+    BODY_WEBP the checksum and the embedded file.
     Of a file that ``is_damaged`` metadata that are not intact are left out, and streams that are cut off may be empty.
 
     Raises:
@@ -161,6 +169,10 @@ def read(data: bytes, max_pixels: int = DEFAULT_MAX_PIXELS, *, is_damaged: bool 
         return Header(mode, width, height, body, blocks), [reader.take(4, "checksum"), reader.rest()]
     model = reader.take(2, "model identifier")
     change = reader.take(1, "conversion")[0] if body == _BODY_CHANGED else None
+    if change == _FROM_JPEG:
+        if mode.name not in JPEG_MODES:
+            raise CorruptFile(f"an image of mode {mode.name} is no JPEG's")
+        return Header(mode, width, height, BODY_JPEG, blocks, model), [reader.rest()]
     lattice = None if change is None or change >= _FEW_BITS_AND_TURNED else _read_lattice(reader, mode, change)
     num_bits = _read_bits(reader, mode) if change in (_FEW_BITS, _FEW_BITS_AND_TURNED) else SIGNIFICANT_BITS[-1]
     tiling, components = _read_tiling(reader, width, height), _read_components(reader, mode)

@@ -75,7 +75,7 @@ def _checked(name: str, look: Callable[[], str]) -> Check:
 
 
 def _load(entry: models.Model) -> str:
-    models.load_identified(entry.identifier)
+    models.load_file(entry.path, entry.sha256)
     return f"{entry.file_name}, SHA-256 as shipped"
 
 

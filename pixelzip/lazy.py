@@ -7,8 +7,9 @@ from pathlib import Path
 
 from PIL import Image
 
-from pixelzip import codec, container
-from pixelzip.codec import Crop, Info
+from pixelzip import codec, container, file_info
+from pixelzip.codec import Crop
+from pixelzip.file_info import Info
 from pixelzip.image import Samples
 
 
@@ -35,7 +36,7 @@ class LazyImage:
         num_threads: int | None = None,
         max_pixels: int = container.DEFAULT_MAX_PIXELS,
     ) -> None:
-        self.info: Info = codec.info(data, max_pixels)
+        self.info: Info = file_info.info(data, max_pixels)
         self._data = data
         self._model, self._device, self._num_threads, self._max_pixels = model, device, num_threads, max_pixels
 

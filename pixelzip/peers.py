@@ -42,7 +42,7 @@ def own_codecs(model: str, device: str, num_threads: int, are_small: bool) -> li
     If the model has a companion for lattices, the first is pixelzip without it.
     """
     codecs = [_own(f"pixelzip {model}", model, device, num_threads)]
-    if models.companion(model):
+    if models.companion(model, models.PLANES):
         alone = str(models.find(model).path)  # a path stands for itself: companions go with names
         codecs.insert(0, _own(f"pixelzip {model}, without lattices", alone, device, num_threads))
     if are_small:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-from pixelzip import codec, components, container, fallback
+from pixelzip import codec, components, container
 from pixelzip import image as images
 from pixelzip.codec import Crop
 from pixelzip.components import Pixels
@@ -78,7 +78,7 @@ def salvage(
         header, streams = container.read(data, max_pixels, is_damaged=True)
         notes = (str(error),)
     if header.body != BODY_MODEL:
-        return Salvage(fallback.read_embedded(header, streams[0], streams[1]), 1, (), notes)
+        return Salvage(codec.read_whole(header, streams), 1, (), notes)
     parts, tiles = _decoded(header, streams, codec.find_network(header.model, model), device, num_threads)
     assert header.tiling is not None
     samples = join(header.mode, parts, header.significant_bits)

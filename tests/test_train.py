@@ -35,7 +35,7 @@ from pixelzip.models.integer import load_network
 from pixelzip.models.paper import PaperConfig
 from pixelzip.models.pixelcnn import ConePixelCNN
 from pixelzip.models.start import TrainingConfig, build, initial_weights, training_data
-from pixelzip.models.train import Progress, Trainer, _moving_average
+from pixelzip.models.train import Progress, Trainer, moving_average
 
 NETWORK = ConeConfig(channels=8, blocks=(1,), mixtures=2)
 
@@ -403,7 +403,7 @@ def test_the_average_forgets_where_a_short_run_began() -> None:
     """From 0 towards 1: a constant decay of 0.999 would leave 0.96 of the way."""
     average = torch.zeros(1)
     for num_averaged in range(1, 41):
-        _moving_average(0.999)((average,), (torch.ones(1),), torch.tensor(num_averaged))
+        moving_average(0.999)((average,), (torch.ones(1),), torch.tensor(num_averaged))
     left = math.prod((1 + n) / (10 + n) for n in range(1, 41))
     assert left < 1e-6
     assert float(average) == pytest.approx(1 - left, abs=1e-6)

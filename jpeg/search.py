@@ -1,0 +1,280 @@
+"""Planes of an image that came out of a JPEG -> the levels that were in it. The encoder's part: no file depends on it.
+
+A decoder rounds coefficients to samples and these to pixels, so that coefficients of what it gave lie near multiples of
+the steps. Samples that nobody knows, where colours were clamped or blocks reach beyond the image, are guessed from the
+levels found so far, and the levels again from them.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pixelzip.jpeg.levels import Component, as_block, to_component
+from pixelzip.jpeg.quantisation import Steps, candidates
+from pixelzip.jpeg.sampling import SAMPLINGS, Sampling
+from pixelzip.jpeg.transform import (
+    NUM_FREQUENCIES,
+    SIDE,
+    ZIGZAG,
+    backward,
+    forward,
+    inverse,
+    products,
+    squares,
+    to_blocks,
+)
+from pixelzip.models.conversion import JFIF
+
+Pixels = NDArray[np.uint8]
+Mask = NDArray[np.bool_]
+Floats = NDArray[np.float32]
+Integers = NDArray[np.int64]
+
+_PERIOD: Final = 2 * SIDE
+_REGION: Final = 512
+"""Rows and columns, at most, that tables and sampling are found in."""
+
+_MOST_WRONG: Final = 0.125
+"""Share of known samples that may come out wrong with the right tables, when levels are rounded one by one."""
+
+_BITS_OF_WRONG: Final = 10
+"""Bits, about, that a sample costs which comes out wrong."""
+
+_LEAST_BLOCKS: Final = 16
+"""Blocks without a clamped colour that tables are found in."""
+
+_BAND: Final = 32 * _PERIOD
+"""Rows that are solved at a time."""
+
+_MARGIN: Final = 2 * _PERIOD
+"""Rows above and below a band that are solved with it, and again with their own."""
+
+_NUM_ROUNDS: Final = 10
+"""Guesses, at most, of unknown samples."""
+
+_NUM_DOUBTFUL: Final = 4
+"""Levels of a block that are tried both ways."""
+
+_NUM_CHANGES: Final = 64
+"""Changes, at most, of a block's levels one by one."""
+
+_LEAST_GAIN: Final = 0.5
+"""How much less the sum of squared errors must be for a change."""
+
+_CENTRE: Final = np.float32(128)
+_GREY: Final = np.array([0, 128, 128], dtype=np.float32)
+_RGB_OF_PLANES: Final = np.array([[1, 0, 1.402], [1, -0.344136, -0.714136], [1, 1.772, 0]], dtype=np.float32)
+"""JFIF without rounding: RGB of luma and of chroma less 128."""
+
+
+@dataclass(frozen=True, eq=False)
+class Tables:
+    """What a JPEG's header says: how chroma is sampled, and the steps (64,) of luma and of chroma, if there is any."""
+
+    sampling: Sampling
+    steps: tuple[Steps, ...]
+
+    def samplings(self) -> list[Sampling]:
+        """Return the sampling of every component."""
+        return [SAMPLINGS[0], self.sampling, self.sampling][: 2 * len(self.steps) - 1]
+
+
+def find(pixels: Pixels, planes: Pixels) -> tuple[Sampling, list[Component], Pixels] | None:
+    """Find the JPEG that (H, W, 3) pixels came from: its sampling, its components, and the planes that they give.
+
+    ``planes`` are (H, W, 3) or, of a grey image, (H, W, 1); where no channel of a pixel is 0 or 255 they must be those
+    that were decoded. Some pixels may come out wrong.
+    """
+    tables = _find_tables(pixels, planes)
+    if tables is None:
+        return None
+    bands = [_solve_band(pixels, planes, tables, top) for top in range(0, len(pixels), _BAND)]
+    components = [
+        to_component(kind, tables.steps[min(kind, 1)], np.concatenate([levels[kind] for levels, _ in bands]))
+        for kind in range(planes.shape[2])
+    ]
+    return tables.sampling, components, np.concatenate([given for _, given in bands])
+
+
+def _find_tables(pixels: Pixels, planes: Pixels) -> Tables | None:
+    rows, columns = (slice(start, start + _REGION) for start in map(_middle, planes.shape[:2]))
+    some, is_known = planes[rows, columns], _are_known(pixels[rows, columns])
+    luma = _best(SAMPLINGS[:1], some[..., :1], is_known)
+    if luma is None or planes.shape[2] == 1:
+        return luma
+    chroma = _best(SAMPLINGS, some[..., 1:], is_known)
+    return None if chroma is None else Tables(chroma.sampling, luma.steps + chroma.steps)
+
+
+def _middle(length: int) -> int:
+    return max(0, length - _REGION) // 2 // _PERIOD * _PERIOD
+
+
+def _are_known(pixels: Pixels) -> Mask:
+    """Return where no channel has been clamped, (H, W)."""
+    is_inside = (pixels > 0) & (pixels < 255)
+    known: Mask = is_inside[..., 0] & is_inside[..., 1] & is_inside[..., 2]
+    return known
+
+
+def _best(samplings: Sequence[Sampling], planes: Pixels, is_known: Mask) -> Tables | None:
+    """Return sampling and steps of planes with one table: those that make the least of them, if nearly all is right."""
+    tried = []
+    for sampling in samplings:
+        coefficients = [forward(_padded(sampling.down(plane))) for plane in _floats(planes)]
+        is_whole = to_blocks(_completed_mask(sampling.all_in(is_known))).all(axis=(2, 3))
+        if is_whole.sum() < _LEAST_BLOCKS:
+            return None
+        some = np.concatenate([part[is_whole] for part in coefficients]).reshape(-1, NUM_FREQUENCIES)[:, ZIGZAG]
+        for steps in candidates(some, is_luma=planes.shape[2] == 1):
+            levels = [np.rint(part / as_block(steps)).astype(np.int64) for part in coefficients]
+            given = [sampling.up(inverse(part * as_block(steps)), *is_known.shape) for part in levels]
+            wrong = float((np.stack(given, axis=2) != planes)[is_known].mean())
+            bits = sum(float(np.log2(1 + 3 * np.abs(part)).sum()) for part in levels)
+            tried.append((bits + _BITS_OF_WRONG * wrong * planes.size, wrong, Tables(sampling, (steps,))))
+    _, wrong, tables = min(tried, key=lambda trial: trial[0])
+    return None if wrong > _MOST_WRONG else tables
+
+
+def _floats(planes: Pixels) -> Floats:
+    return planes.transpose(2, 0, 1).astype(np.float32)
+
+
+def _padded(plane: NDArray[Any]) -> NDArray[Any]:
+    """Repeat the last row and column until there are whole blocks."""
+    return np.pad(plane, [(0, -length % SIDE) for length in plane.shape], mode="edge")
+
+
+def _solve_band(pixels: Pixels, planes: Pixels, tables: Tables, top: int) -> tuple[list[Integers], Pixels]:
+    """Return the levels of a band of rows, (R, C, 8, 8) for each component, and the planes that they give."""
+    start = max(0, top - _MARGIN)
+    rows = slice(start, top + _BAND + _MARGIN)
+    levels, given = _solve(pixels[rows], planes[rows], tables)
+    parts = []
+    for sampling, part in zip(tables.samplings(), levels, strict=True):
+        first, num_blocks = (length // (SIDE * sampling.rows) for length in (top - start, _BAND))
+        parts.append(part[first : first + num_blocks])
+    return parts, given[top - start : top - start + _BAND]
+
+
+def _solve(pixels: Pixels, planes: Pixels, tables: Tables) -> tuple[list[Integers], Pixels]:
+    """Return levels and the planes that they give: of all rounds those by which the fewest pixels come out wrong."""
+    is_known, fixed = _are_known(pixels), _floats(planes)
+    wanted, fewest = fixed, pixels.size
+    guesses, best = list[Pixels](), (list[Integers](), planes)
+    is_certain = is_known.all() and not any(length % _PERIOD for length in is_known.shape)
+    for _ in range(1 if is_certain else _NUM_ROUNDS):
+        levels, guesses, given = _round(wanted, is_known, guesses, tables)
+        num_wrong = int((_to_pixels(given) != pixels).any(axis=2).sum())
+        if num_wrong < fewest:
+            best, fewest = (levels, given), num_wrong
+        elif num_wrong > fewest or not num_wrong:
+            break
+        wanted = np.where(is_known, fixed, _moved(given, pixels).transpose(2, 0, 1))
+    return best
+
+
+def _round(
+    wanted: Floats, is_known: Mask, guesses: list[Pixels], tables: Tables
+) -> tuple[list[Integers], list[Pixels], Pixels]:
+    """Return levels for (C, H, W) planes, the samples (8 R, 8 C) and the planes (H, W, C) that they give."""
+    all_levels, all_samples, given = [], [], []
+    for index, sampling in enumerate(tables.samplings()):
+        block = as_block(tables.steps[min(index, 1)])
+        samples = _completed(sampling.down(wanted[index]), guesses[index] if guesses else None)
+        levels = np.rint(forward(samples) / block).astype(np.int64)
+        if sampling is SAMPLINGS[0]:
+            _improve_whole(levels, block, samples)
+        if not guesses:
+            _improve_partial(levels, block, samples, _completed_mask(sampling.all_in(is_known)))
+        all_levels.append(levels)
+        all_samples.append(inverse(levels * block))
+        given.append(sampling.up(all_samples[-1], *wanted.shape[1:]))
+    return all_levels, all_samples, np.stack(given, axis=2)
+
+
+def _completed(samples: Floats, guess: Pixels | None) -> Floats:
+    """Complete blocks that reach beyond the image, with a guess if there is one."""
+    padded = _padded(samples)
+    if guess is not None:
+        height, width = samples.shape
+        padded[height:], padded[:, width:] = guess[height:], guess[:, width:]
+    return padded
+
+
+def _completed_mask(mask: Mask) -> Mask:
+    """Add rows and columns that are not set until there are whole blocks."""
+    return np.pad(mask, [(0, -length % SIDE) for length in mask.shape])
+
+
+def _improve_whole(levels: Integers, block: Integers, samples: Floats) -> None:
+    """Try the most doubtful levels (R, C, 8, 8) both ways, in blocks of which samples come out wrong."""
+    wanted = to_blocks(samples)
+    wrong = _num_wrong(levels, block, wanted)
+    places = np.nonzero(wrong)
+    nearest, wanted, fewest = levels[places], wanted[places], wrong[places]  # (n, 8, 8), (n, 8, 8), (n,)
+    doubt = (products(wanted - _CENTRE) / block - nearest).reshape(-1, NUM_FREQUENCIES)
+    doubtful = np.argsort(-np.abs(doubt), axis=1)[:, :_NUM_DOUBTFUL]
+    turns = np.sign(np.take_along_axis(doubt, doubtful, axis=1)).astype(np.int64)
+    best = nearest.copy()
+    for chosen in itertools.product((0, 1), repeat=_NUM_DOUBTFUL):
+        changes = np.zeros(doubt.shape, dtype=np.int64)
+        np.put_along_axis(changes, doubtful, turns * chosen, axis=1)
+        trial = nearest + changes.reshape(nearest.shape)
+        num_wrong = _num_wrong(trial[:, None], block, wanted[:, None])[:, 0]
+        is_better = num_wrong < fewest
+        best[is_better], fewest[is_better] = trial[is_better], num_wrong[is_better]
+    levels[places] = best
+
+
+def _improve_partial(levels: Integers, block: Integers, samples: Floats, is_known: Mask) -> None:
+    """Change levels (R, C, 8, 8) of blocks of which some samples are known one by one, while these come out better.
+
+    Mallat, Zhang, "Matching pursuits with time-frequency dictionaries" (1993), with steps for coefficients.
+    """
+    known = to_blocks(is_known)
+    places = np.nonzero(known.any(axis=(2, 3)) & ~known.all(axis=(2, 3)))
+    weights = known[places].astype(np.float32)  # (n, 8, 8)
+    wanted, found = to_blocks(samples)[places] - _CENTRE, levels[places]
+    steps = block.astype(np.float32)
+    costs = steps**2 * squares(weights)
+    left = np.arange(len(found))
+    for _ in range(_NUM_CHANGES):
+        rest = weights[left] * (wanted[left] - backward(found[left] * steps))
+        along = products(rest)
+        gains = (2 * steps * np.abs(along) - costs[left]).reshape(-1, NUM_FREQUENCIES)
+        best = gains.argmax(axis=1)
+        is_better = gains.max(axis=1, initial=0) > _LEAST_GAIN
+        left, best = left[is_better], best[is_better]
+        if not len(left):
+            break
+        signs = np.sign(along.reshape(-1, NUM_FREQUENCIES)[is_better, best]).astype(np.int64)
+        found[left, best // SIDE, best % SIDE] += signs
+    levels[places] = found
+
+
+def _num_wrong(levels: Integers, block: Integers, wanted: Floats) -> NDArray[np.intp]:
+    """Return how many samples of every block (R, C, 8, 8) come out wrong, (R, C)."""
+    num_wrong: NDArray[np.intp] = (to_blocks(inverse(levels * block)) != wanted).sum(axis=(2, 3))
+    return num_wrong
+
+
+def _to_pixels(planes: Pixels) -> Pixels:
+    """Return (H, W, 3) RGB of (H, W, 3) planes or of (H, W, 1) luma."""
+    return JFIF.to_rgb(planes) if planes.shape[2] == 3 else np.repeat(planes, 3, axis=2)
+
+
+def _moved(planes: Pixels, pixels: Pixels) -> Floats:
+    """Move planes to where they give the pixels; clamped channels only if they are not beyond 0 and 255."""
+    grey = _GREY[: planes.shape[2]]
+    matrix = _RGB_OF_PLANES[:, : planes.shape[2]]
+    given = (planes - grey) @ matrix.T
+    is_beyond = ((pixels == 255) & (given > 254.5)) | ((pixels == 0) & (given < 0.5))
+    moved: Floats = np.where(is_beyond, given, pixels) @ np.linalg.pinv(matrix).T.astype(np.float32) + grey
+    return moved

@@ -1,0 +1,123 @@
+"""Planes <-> cosine coefficients of blocks of 8x8: forward in floats, to search; backward in libjpeg's integers."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+Integers = NDArray[np.int64]
+Floats = NDArray[np.float32]
+
+SIDE: Final = 8
+NUM_FREQUENCIES: Final = SIDE * SIDE
+
+COEFFICIENT_LIMIT: Final = 2**12
+"""Coefficients of 8-bit samples stay below it, whatever has been rounded."""
+
+_CONSTANT_BITS: Final = 13
+_FIRST_PASS_BITS: Final = 2
+_CENTRE: Final = 128
+
+
+def _zigzag() -> NDArray[np.intp]:
+    """Return the places, row by row, of the frequencies in JPEG's order (ITU-T T.81, figure A.6)."""
+    places = [(row, column) for row in range(SIDE) for column in range(SIDE)]
+    places.sort(key=lambda place: (sum(place), place[0] if sum(place) % 2 else place[1]))
+    return np.array([SIDE * row + column for row, column in places])
+
+
+ZIGZAG: Final = _zigzag()
+"""(64,): the place in a block, row by row, of each frequency."""
+
+
+def _cosines() -> Floats:
+    """Return the orthonormal transform, (8, 8), frequencies by places (ITU-T T.81, A.3.3)."""
+    frequency, place = np.mgrid[0:SIDE, 0:SIDE]
+    scale = np.sqrt(np.where(frequency == 0, 1, 2) / SIDE)
+    matrix: Floats = (scale * np.cos(np.pi * (2 * place + 1) * frequency / (2 * SIDE))).astype(np.float32)
+    return matrix
+
+
+_COSINES: Final = _cosines()
+
+
+def to_blocks(plane: NDArray[Any]) -> NDArray[Any]:
+    """Cut (8 R, 8 C) into (R, C, 8, 8)."""
+    height, width = plane.shape
+    return plane.reshape(height // SIDE, SIDE, width // SIDE, SIDE).swapaxes(1, 2)
+
+
+def forward(plane: Floats) -> Floats:
+    """Return the coefficients of (8 R, 8 C) levels, (R, C, 8, 8), not rounded."""
+    height, width = plane.shape
+    rows = (plane.reshape(-1, SIDE) - np.float32(_CENTRE)) @ _COSINES.T
+    rows = rows.reshape(height // SIDE, SIDE, width // SIDE, SIDE).transpose(0, 2, 3, 1)  # (R, C, column, row)
+    columns = rows.reshape(-1, SIDE) @ _COSINES.T
+    return columns.reshape(rows.shape).swapaxes(2, 3).astype(np.float32, copy=False)
+
+
+def backward(coefficients: Floats) -> Floats:
+    """Return (n, 8, 8) levels less 128, not rounded, of (n, 8, 8) coefficients."""
+    return _product(_COSINES.T, coefficients, _COSINES)
+
+
+def products(levels: Floats) -> Floats:
+    """Return the product of (n, 8, 8) levels with every cosine, (n, 8, 8)."""
+    return _product(_COSINES, levels, _COSINES.T)
+
+
+def squares(weights: Floats) -> Floats:
+    """Return the sum of the squares of every cosine, (n, 8, 8), weighted by (n, 8, 8)."""
+    return _product(_COSINES**2, weights, (_COSINES**2).T)
+
+
+def _product(first: Floats, second: Floats, third: Floats) -> Floats:
+    product: Any = first @ second @ third
+    result: Floats = product
+    return result
+
+
+def inverse(coefficients: Integers) -> NDArray[np.uint8]:
+    """Return the (8 R, 8 C) levels of coefficients (R, C, 8, 8), as libjpeg's "islow" transform computes them.
+
+    Loeffler, Ligtenberg, Moschytz, "Practical fast 1-D DCT algorithms with 11 multiplications" (1989); jidctint.c.
+    """
+    columns = _inverse_of_columns(coefficients, _CONSTANT_BITS - _FIRST_PASS_BITS)
+    rows = _inverse_of_columns(columns.swapaxes(2, 3), _CONSTANT_BITS + _FIRST_PASS_BITS + 3).swapaxes(2, 3)
+    levels = (rows + _CENTRE).clip(0, 255).astype(np.uint8)  # (R, C, 8, 8)
+    num_rows, num_columns = levels.shape[:2]
+    return levels.swapaxes(1, 2).reshape(SIDE * num_rows, SIDE * num_columns)
+
+
+def _inverse_of_columns(inputs: Integers, shift: int) -> Integers:
+    """Transform along the third axis of (R, C, 8, 8), and divide by 2^shift, rounded."""
+    even, odd = (
+        _even_part(*(inputs[:, :, row] for row in (0, 2, 4, 6))),
+        _odd_part(*(inputs[:, :, row] for row in (7, 5, 3, 1))),
+    )
+    half = 1 << (shift - 1)
+    sums = [one + other for one, other in zip(even, odd, strict=True)]
+    differences = [one - other for one, other in zip(even, odd, strict=True)]
+    return np.stack([(values + half) >> shift for values in (*sums, *differences[::-1])], axis=2)
+
+
+def _even_part(first: Integers, second: Integers, third: Integers, fourth: Integers) -> tuple[Integers, ...]:
+    turned = (second + fourth) * 4433
+    low, high = turned - fourth * 15137, turned + second * 6270
+    total, difference = (first + third) << _CONSTANT_BITS, (first - third) << _CONSTANT_BITS
+    return total + high, difference + low, difference - low, total - high
+
+
+def _odd_part(seventh: Integers, fifth: Integers, third: Integers, first: Integers) -> tuple[Integers, ...]:
+    """Return what is added to the even part's values, in their order."""
+    outer, inner = (seventh + first) * -7373, (fifth + third) * -20995
+    both = (seventh + third + fifth + first) * 9633
+    odd, even = (seventh + third) * -16069 + both, (fifth + first) * -3196 + both
+    return (
+        first * 12299 + outer + even,
+        third * 25172 + inner + odd,
+        fifth * 16819 + inner + even,
+        seventh * 2446 + outer + odd,
+    )

@@ -1,0 +1,48 @@
+"""What a file says about itself without being decoded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from pixelzip import container, models
+from pixelzip import image as images
+from pixelzip.container import BODY_JPEG, BODY_MODEL
+
+
+@dataclass(frozen=True)
+class Info:
+    """What a header holds.
+
+    ``body`` is "model", "png", "webp" or "jpeg"; ``lattice`` is the name of the conversion that the pixels came out of,
+    None when a "model" makes no use of one; ``metadata`` has the keys of Pillow's ``info``.
+    """
+
+    mode: str
+    width: int
+    height: int
+    body: str
+    model: str | None
+    lattice: str | None
+    num_tiles: int
+    num_bytes: int
+    bits_per_subpixel: float
+    metadata: dict[str, Any]
+
+
+def info(data: bytes, max_pixels: int = container.DEFAULT_MAX_PIXELS) -> Info:
+    """Read the header and metadata only; errors as for ``decompress``."""
+    header, streams = container.read(data, max_pixels)
+    names = {entry.identifier: entry.name for entry in models.MODELS}
+    return Info(
+        mode=header.mode.name,
+        width=header.width,
+        height=header.height,
+        body=container.BODY_NAMES[header.body],
+        model=names.get(header.model, header.model.hex()) if header.body in (BODY_MODEL, BODY_JPEG) else None,
+        lattice=header.lattice.conversion.name if header.lattice else None,
+        num_tiles=len(streams) if header.body == BODY_MODEL else 1,
+        num_bytes=len(data),
+        bits_per_subpixel=8 * len(data) / header.num_subpixels,
+        metadata=images.describe(header.blocks),
+    )

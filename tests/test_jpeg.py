@@ -1,0 +1,281 @@
+"""Images that came out of a JPEG: what is found in their pixels, coded, and comes back."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from conftest import smooth_image
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from PIL import Image
+
+import pixelzip
+from pixelzip import container, models
+from pixelzip.container import BODY_JPEG, Header
+from pixelzip.errors import CorruptFile, PixelzipError, UnsupportedVersion
+from pixelzip.image import MODES_BY_NAME
+from pixelzip.jpeg import coder, search
+from pixelzip.jpeg.levels import Component, empty, to_component
+from pixelzip.jpeg.quantisation import QUALITIES, standard
+from pixelzip.jpeg.sampling import SAMPLINGS, Sampling
+from pixelzip.jpeg.tokens import ESCAPE_BITS, MEANS, NUM_TOKENS, WAVES, Bins
+from pixelzip.jpeg.training import read_jpeg
+from pixelzip.jpeg.transform import NUM_FREQUENCIES, ZIGZAG, forward, inverse
+from pixelzip.models.integer import IntegerCoefficientNetwork
+
+SUBSAMPLINGS = {"4:4:4": 0, "4:2:2": 1, "4:2:0": 2}
+"""Pillow's numbers."""
+
+
+@pytest.fixture(scope="module")
+def network() -> IntegerCoefficientNetwork:
+    return models.load_coefficients(models.find("photo-jpeg").identifier)
+
+
+def texture(height: int, width: int, seed: int = 0) -> NDArray[np.uint8]:
+    """Return an RGB image with edges in all directions and some noise, none of it clamped."""
+    rows, columns = np.mgrid[0:height, 0:width]
+    waves = [
+        np.sin(rows / (5 + seed) + columns / 11),
+        np.cos(columns / 4 - rows / 17),
+        np.sign(np.sin(rows * columns / 400)),
+    ]
+    base = 120 + 45 * np.stack(waves, axis=2) + smooth_image(height, width, seed=seed) / 8
+    return base.clip(0, 255).astype(np.uint8)
+
+
+def as_jpeg(pixels: NDArray[np.uint8], quality: int = 85, subsampling: str = "4:2:0", **options: object) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "JPEG", quality=quality, subsampling=SUBSAMPLINGS[subsampling], **options)
+    return buffer.getvalue()
+
+
+def decoded(jpeg: bytes) -> NDArray[np.uint8]:
+    with Image.open(io.BytesIO(jpeg)) as image:
+        return np.asarray(image)
+
+
+@pytest.mark.parametrize("size", [(64, 80), (77, 91), (65, 66)], ids=str)
+@pytest.mark.parametrize("sampling", SAMPLINGS, ids=lambda sampling: sampling.name)
+def test_planes_are_what_libjpeg_decodes(sampling: Sampling, size: tuple[int, int]) -> None:
+    jpeg = as_jpeg(texture(*size), 80, sampling.name)
+    with Image.open(io.BytesIO(jpeg)) as image:
+        image.draft("YCbCr", image.size)
+        planes = np.asarray(image)
+    components = read_jpeg(jpeg)
+    given = [SAMPLINGS[0].up(components[0].samples(), *size)]
+    given += [sampling.up(component.samples(), *size) for component in components[1:]]
+    whole = tuple(
+        slice(0, length // 16 * 16 - 16 * (length % 16 > 0)) for length in size
+    )  # hidden samples matter beyond
+    assert np.array_equal(np.stack(given, axis=2)[whole], planes[whole])
+
+
+@pytest.mark.parametrize("quality", QUALITIES)
+def test_standard_tables_are_libjpeg_s(quality: int) -> None:
+    with Image.open(io.BytesIO(as_jpeg(texture(16, 16), quality))) as image:
+        tables = image.quantization  # type: ignore[attr-defined]
+    for index in range(2):
+        assert np.array_equal(standard(index == 0, quality), np.array(tables[index])[ZIGZAG])
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_the_transform_is_undone_to_half_a_level(seed: int) -> None:
+    plane = np.random.default_rng(seed).integers(8, 248, (16, 24)).astype(np.float32)
+    coefficients = forward(plane)
+    assert np.abs(inverse(np.rint(coefficients).astype(np.int64)) - plane).max() < 3
+    assert np.allclose(np.square(coefficients).sum(), np.square(plane - 128).sum(), rtol=1e-4)
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(6, 40), st.integers(6, 40), st.sampled_from(SAMPLINGS))
+def test_chroma_comes_down_again(seed: int, height: int, width: int, sampling: Sampling) -> None:
+    samples = np.random.default_rng(seed).integers(0, 256, sampling.size(height, width)).astype(np.uint8)
+    again = sampling.down(sampling.up(samples, height, width).astype(np.float32))
+    assert again.shape == samples.shape
+    inside = slice(0, -3), slice(0, -3)
+    assert np.abs(again[inside] - samples[inside]).max(initial=0) <= 2
+
+
+@pytest.mark.parametrize("bins", [MEANS, WAVES])
+@given(st.lists(st.integers(-(2**ESCAPE_BITS), 2**ESCAPE_BITS)))
+def test_tokens(bins: Bins, values: list[int]) -> None:
+    numbers = np.array(values, dtype=np.int32)
+    tokens, rest = bins.split(numbers)
+    assert ((tokens >= 0) & (tokens < NUM_TOKENS)).all()
+    assert ((rest >= 0) & (rest < 1 << bins.bits_left(tokens))).all()
+    assert np.array_equal(bins.join(tokens, rest), numbers)
+
+
+@settings(deadline=None)
+@given(st.data())
+def test_any_levels_come_back(network: IntegerCoefficientNetwork, data: st.DataObject) -> None:
+    generator = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
+    sampling = data.draw(st.sampled_from(SAMPLINGS))
+    height, width = data.draw(st.integers(1, 40)), data.draw(st.integers(1, 40))
+    components = []
+    for kind in range(data.draw(st.sampled_from((1, 3)))):
+        steps = generator.integers(1, 256, NUM_FREQUENCIES).astype(np.int32)
+        shape = [-(-length // 8) for length in (sampling if kind else SAMPLINGS[0]).size(height, width)]
+        spread = data.draw(st.sampled_from((0.0, 0.5, 30.0, 2000.0)))
+        values = generator.normal(0, 1, (*shape, 8, 8)) * spread / steps[0]
+        components.append(to_component(kind, steps, values.clip(-16, 16).astype(np.int64)))
+    stream = coder.encode(network, components, 7)
+    others = [Component(one.kind, one.steps, np.zeros_like(one.levels), one.last) for one in components]
+    assert coder.decode(network, others, stream) == 1 << 32 | 7
+    for one, other in zip(components, others, strict=True):
+        assert np.array_equal(one.levels, other.levels)
+
+
+@pytest.mark.parametrize("size", [(96, 112), (111, 127)], ids=str)
+@pytest.mark.parametrize("sampling", SUBSAMPLINGS)
+@pytest.mark.parametrize("quality", [50, 75, 92])
+def test_files_are_smaller_than_the_jpeg(quality: int, sampling: str, size: tuple[int, int]) -> None:
+    jpeg = as_jpeg(texture(*size), quality, sampling, optimize=True)
+    pixels = decoded(jpeg)
+    data = pixelzip.compress(pixels)
+    assert pixelzip.info(data).body == "jpeg"
+    assert len(data) < len(jpeg)
+    assert np.array_equal(pixelzip.decompress_array(data), pixels)
+    assert np.array_equal(pixelzip.decompress_array(data, crop=(5, 9, 60, 70)), pixels[9:70, 5:60])
+
+
+def test_grey_images_and_metadata() -> None:
+    jpeg = as_jpeg(texture(90, 110)[..., 0], 80)
+    image = Image.fromarray(decoded(jpeg))
+    image.info["dpi"] = (72.0, 72.0)
+    data = pixelzip.compress(image)
+    description = pixelzip.info(data)
+    assert (description.body, description.mode, description.model, description.num_tiles) == (
+        "jpeg",
+        "L",
+        "photo-jpeg",
+        1,
+    )
+    assert len(data) < len(jpeg)
+    restored = pixelzip.decompress(data)
+    assert np.array_equal(np.asarray(restored), np.asarray(image))
+    assert restored.info["dpi"] == (72.0, 72.0)
+    assert np.array_equal(np.asarray(pixelzip.salvage(data).to_pillow()), np.asarray(image))
+
+
+def test_colours_that_were_clamped() -> None:
+    brighter = (texture(128, 144) * 1.45).clip(0, 255).astype(np.uint8)
+    pixels = decoded(as_jpeg(brighter, 80))
+    assert (pixels == 255).any(axis=2).mean() > 0.05
+    data = pixelzip.compress(pixels)
+    assert pixelzip.info(data).body == "jpeg"
+    assert np.array_equal(pixelzip.decompress_array(data), pixels)
+
+
+def test_a_table_that_is_not_a_standard_one() -> None:
+    tables = [[3 + (place // 8 + place % 8) * 2 for place in range(64)], [5 + place // 4 for place in range(64)]]
+    pixels = decoded(as_jpeg(texture(160, 160), qtables=tables))
+    data = pixelzip.compress(pixels)
+    assert pixelzip.info(data).body == "jpeg"
+    assert np.array_equal(pixelzip.decompress_array(data), pixels)
+
+
+def test_retouched_pixels_are_corrected() -> None:
+    pixels = decoded(as_jpeg(texture(96, 96))).copy()
+    pixels[40:44, 50:54] = 17
+    data = pixelzip.compress(pixels)
+    assert pixelzip.info(data).body == "jpeg"
+    assert np.array_equal(pixelzip.decompress_array(data), pixels)
+
+
+@pytest.mark.parametrize("case", ["never", "cropped", "resized", "alpha", "small"])
+def test_other_images_are_coded_as_ever(case: str) -> None:
+    pixels = decoded(as_jpeg(texture(120, 130)))
+    image = Image.fromarray(
+        {
+            "never": texture(120, 130),
+            "cropped": pixels[3:, 5:],
+            "resized": np.asarray(Image.fromarray(pixels).resize((90, 80))),
+            "alpha": np.dstack((pixels, np.full(pixels.shape[:2], 200, np.uint8))),
+            "small": pixels[:24, :24],
+        }[case]
+    )
+    data = pixelzip.compress(image)
+    assert pixelzip.info(data).body != "jpeg"
+    assert np.array_equal(pixelzip.decompress_array(data), np.asarray(image))
+
+
+def test_bytes_depend_on_nothing_else(network: IntegerCoefficientNetwork, monkeypatch: pytest.MonkeyPatch) -> None:
+    images = [decoded(as_jpeg(texture(100, 120, seed), 70 + 10 * seed)) for seed in range(3)]
+    together = pixelzip.compress(images, num_threads=2)
+    assert [pixelzip.compress(image, num_threads=1) for image in images] == together
+    monkeypatch.setattr("pixelzip.jpeg.network._ROWS", 7)
+    assert [pixelzip.compress(image) for image in images] == together
+    for one, other in zip(pixelzip.decompress_array(together), images, strict=True):
+        assert np.array_equal(one, other)
+
+
+def test_bands_are_solved_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    pixels = decoded(as_jpeg(texture(150, 70), 80))
+    whole = pixelzip.compress(pixels)
+    monkeypatch.setattr(search, "_BAND", 32)
+    assert pixelzip.compress(pixels) == whole
+
+
+def test_the_model_is_for_nothing_else() -> None:
+    with pytest.raises(PixelzipError, match="for the coefficients of JPEGs, not for pixels"):
+        pixelzip.compress(texture(8, 8), "photo-jpeg")
+    data = bytearray(pixelzip.compress(decoded(as_jpeg(texture(96, 96)))))
+    data[8:10] = models.find("photo").identifier
+    with pytest.raises(PixelzipError, match="for pixels, not for the coefficients of JPEGs"):
+        pixelzip.decompress(bytes(data))
+
+
+@pytest.mark.parametrize(
+    ("fields", "error", "message"),
+    [
+        (b"\x03", UnsupportedVersion, "newer version"),
+        (b"\x00\x65", UnsupportedVersion, "newer version"),
+        (b"\x00\x00" + bytes(64), CorruptFile, "step of zero"),
+        (b"\x00\x00" + bytes([1] * 20), CorruptFile, "quantisation table"),
+        (b"\x00\x55\x55\x3f\x40\x00", CorruptFile, "no frequency 64"),
+        (b"\x00\x55\x55\x00\x00\x00\x7f", CorruptFile, "corrections"),
+        (b"\x00\x55\x55\x00\x00\x00\x00", CorruptFile, "empty or ends in a zero byte"),
+        (b"\x00\x55\x55\x00\x00\x00\x00\x01\x02\x03", CorruptFile, "checksum does not match"),
+        (b"\x00\x55\x55\x00\x00\x00\x02\x07\x07\x01\x02\x03", CorruptFile, "corrections do not inflate"),
+    ],
+)
+def test_broken_fields(
+    network: IntegerCoefficientNetwork, fields: bytes, error: type[PixelzipError], message: str
+) -> None:
+    header = Header(MODES_BY_NAME["RGB"], 16, 16, BODY_JPEG, model=network.identifier)
+    with pytest.raises(error, match=message):
+        pixelzip.decompress(container.write(header, [fields]))
+
+
+def test_modes_without_jpeg_are_refused(network: IntegerCoefficientNetwork) -> None:
+    header = Header(MODES_BY_NAME["LA"], 16, 16, BODY_JPEG, model=network.identifier)
+    with pytest.raises(CorruptFile, match="mode LA is no JPEG's"):
+        pixelzip.decompress(container.write(header, [b"\0"]))
+
+
+def test_impossible_coefficients_are_refused(network: IntegerCoefficientNetwork) -> None:
+    component = empty(0, np.full(NUM_FREQUENCIES, 255, dtype=np.int32), (8, 8), 0)
+    component.levels[0, 1, 1] = 16
+    stream = coder.encode(network, [component], 0)
+    larger = empty(0, np.full(NUM_FREQUENCIES, 255, dtype=np.int32), (8, 8), 0)
+    assert coder.decode(network, [larger], stream) == 1 << 32
+    component.levels[0, 1, 1] = 17
+    with pytest.raises(CorruptFile, match="larger than any"):
+        coder.encode(network, [component], 0)
+
+
+def test_every_byte_matters() -> None:
+    data = pixelzip.compress(decoded(as_jpeg(texture(64, 64))))
+    assert pixelzip.info(data).body == "jpeg"
+    for index in range(5, len(data), 11):
+        damaged = bytearray(data)
+        damaged[index] ^= 1 << index % 8
+        with pytest.raises(PixelzipError):
+            pixelzip.decompress(bytes(damaged), max_pixels=2**20)
+    for length in range(12, len(data), 37):
+        with pytest.raises(PixelzipError):
+            pixelzip.decompress(data[:length])
