@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import struct
 import zlib
-from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pixelzip import ans_integer, lattice
-from pixelzip.container import BODY_JPEG, JPEG_MODES, Header, write
+from pixelzip.container import BODY_JPEG, JPEG_MODES, Header, read_streams, write
 from pixelzip.errors import CorruptFile, UnsupportedVersion
 from pixelzip.fields import Reader, write_varint
 from pixelzip.image import Picture
@@ -18,18 +18,22 @@ from pixelzip.jpeg import coder, search
 from pixelzip.jpeg.levels import Component, empty
 from pixelzip.jpeg.quantisation import QUALITIES, Steps, standard
 from pixelzip.jpeg.sampling import SAMPLINGS, Sampling
-from pixelzip.jpeg.transform import NUM_FREQUENCIES
+from pixelzip.jpeg.transform import NUM_FREQUENCIES, SIDE
 from pixelzip.lattice import Lattice
 from pixelzip.models.conversion import JFIF
 from pixelzip.models.integer import IntegerCoefficientNetwork
+from pixelzip.threads import in_threads
 
 Pixels = NDArray[np.uint8]
+
+_BAND_ROWS: Final = 256
+"""Rows of pixels whose levels are one stream."""
 
 _NO_QUALITY: Final = 0
 """Stands before a table that is not a standard one."""
 
 
-def compress(picture: Picture, network: IntegerCoefficientNetwork) -> bytes | None:
+def compress(picture: Picture, network: IntegerCoefficientNetwork, num_threads: int | None = None) -> bytes | None:
     """Return a picture's file with the levels of the JPEG that it came from; None: it came from none that is found."""
     if picture.mode.name not in JPEG_MODES:
         return None
@@ -46,22 +50,71 @@ def compress(picture: Picture, network: IntegerCoefficientNetwork) -> bytes | No
     if corrections is None:
         return None
     header = Header(picture.mode, *picture.size, BODY_JPEG, picture.blocks, network.identifier)
-    fields = _write_fields(sampling, components, corrections)
-    stream = coder.encode(network, components, _checksum(header, fields, samples))
-    return write(header, [fields, stream])
+    fields = _write_fields(sampling, components, corrections) + struct.pack(
+        "<I", zlib.crc32(np.ascontiguousarray(samples).data)
+    )
+
+    def encode(number: int) -> bytes:
+        band = [component.rows(*_block_rows(sampling, component.kind, number)) for component in components]
+        return coder.encode(network, band, _seal(header, fields, number, band))
+
+    streams = in_threads(encode, range(_num_bands(header)), num_threads)
+    lengths = [write_varint(len(stream)) for stream in streams[:-1]]
+    return write(header, [fields, *lengths, *streams])
 
 
-def decompress(header: Header, body: bytes, network: IntegerCoefficientNetwork) -> Picture:
+def decompress(
+    header: Header, body: bytes, network: IntegerCoefficientNetwork, num_threads: int | None = None
+) -> Picture:
     """Undo ``compress``; raises CorruptFile or UnsupportedVersion."""
     reader = Reader(body)
-    sampling, components, corrections = _read_fields(reader, header)
+    sampling, tables, lasts, corrections = _read_fields(reader, header)
+    checksum = reader.take(4, "checksum")
     fields = reader.done
-    rest = coder.decode(network, components, reader.rest())
-    planes = np.stack(list(_planes(sampling, components, header)), axis=2)
-    pixels = lattice.to_rgb(Lattice(JFIF, corrections=corrections), _full(planes))
+    streams = read_streams(reader, _num_bands(header))
+
+    def decode(number: int) -> list[Component]:
+        top = number * _BAND_ROWS
+        band = []
+        for kind, last in enumerate(lasts):
+            size = _sampling(sampling, kind).size(min(_BAND_ROWS, header.height - top), header.width)
+            band.append(empty(kind, tables[min(kind, 1)], size, last))
+        rest = coder.decode(network, band, streams[number])
+        ans_integer.check(rest, _seal(header, fields, number, band))
+        return band
+
+    bands = in_threads(decode, range(len(streams)), num_threads)
+    planes = [
+        _sampling(sampling, kind).up(np.concatenate([part.samples() for part in parts]), header.height, header.width)
+        for kind, parts in enumerate(zip(*bands, strict=True))
+    ]
+    pixels = lattice.to_rgb(Lattice(JFIF, corrections=corrections), _full(np.stack(planes, axis=2)))
     samples = np.ascontiguousarray(pixels[..., : header.mode.num_channels])
-    ans_integer.check(rest, _checksum(header, fields, samples))
+    if struct.pack("<I", zlib.crc32(samples.data)) != checksum:
+        raise CorruptFile("the checksum does not match the pixels")
     return Picture(header.mode, samples, header.blocks)
+
+
+def _sampling(chroma: Sampling, kind: int) -> Sampling:
+    return chroma if kind else SAMPLINGS[0]
+
+
+def _num_bands(header: Header) -> int:
+    return -(-header.height // _BAND_ROWS)
+
+
+def _block_rows(sampling: Sampling, kind: int, number: int) -> tuple[int, int]:
+    """Return the first row of a component's blocks in a band, and the one after its last."""
+    num_rows = _BAND_ROWS // SIDE // _sampling(sampling, kind).rows
+    return number * num_rows, (number + 1) * num_rows
+
+
+def _seal(header: Header, fields: bytes, number: int, band: list[Component]) -> int:
+    """Return the CRC32 of a band's levels, chained to all that stands before the streams and to its place."""
+    checksum = zlib.crc32(fields, header.seal(number))
+    for component in band:
+        checksum = zlib.crc32(np.ascontiguousarray(component.inner, dtype="<i2").data, checksum)
+    return checksum
 
 
 def _full(planes: Pixels) -> Pixels:
@@ -69,16 +122,6 @@ def _full(planes: Pixels) -> Pixels:
     if planes.shape[2] == 3:
         return planes
     return np.concatenate((planes, np.full((*planes.shape[:2], 2), 128, dtype=np.uint8)), axis=2)
-
-
-def _planes(sampling: Sampling, components: list[Component], header: Header) -> Iterator[Pixels]:
-    for component in components:
-        samples = component.samples()
-        yield (SAMPLINGS[0] if component.kind == 0 else sampling).up(samples, header.height, header.width)
-
-
-def _checksum(header: Header, fields: bytes, samples: Pixels) -> int:
-    return zlib.crc32(np.ascontiguousarray(samples).data, zlib.crc32(fields, header.seal(0)))
 
 
 def _write_fields(sampling: Sampling, components: list[Component], corrections: bytes) -> bytes:
@@ -94,7 +137,7 @@ def _write_table(steps: Steps, is_luma: bool) -> bytes:
     return bytes([_NO_QUALITY, *steps.tolist()])
 
 
-def _read_fields(reader: Reader, header: Header) -> tuple[Sampling, list[Component], bytes]:
+def _read_fields(reader: Reader, header: Header) -> tuple[Sampling, list[Steps], bytes, bytes]:
     code = reader.take(1, "sampling")[0]
     if code >= len(SAMPLINGS):
         raise UnsupportedVersion("the file was written by a newer version of pixelzip")
@@ -104,11 +147,7 @@ def _read_fields(reader: Reader, header: Header) -> tuple[Sampling, list[Compone
     if max(lasts) >= NUM_FREQUENCIES:
         raise CorruptFile(f"a block has no frequency {max(lasts)}")
     corrections = reader.take(reader.varint("length of the corrections"), "corrections")
-    components = [
-        empty(kind, tables[min(kind, 1)], SAMPLINGS[code if kind else 0].size(header.height, header.width), last)
-        for kind, last in enumerate(lasts)
-    ]
-    return SAMPLINGS[code], components, corrections
+    return SAMPLINGS[code], tables, lasts, corrections
 
 
 def _read_table(reader: Reader, is_luma: bool) -> Steps:

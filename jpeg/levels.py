@@ -30,10 +30,21 @@ class Component:
         """Rows and columns of blocks."""
         return self.levels.shape[1] - 2, self.levels.shape[2] - 2
 
+    def rows(self, start: int, stop: int) -> Component:
+        """Return some rows of blocks as a component of their own."""
+        some = self.levels[:, start : min(stop, self.shape[0]) + 2].copy()
+        some[:, [0, -1]] = 0
+        return Component(self.kind, self.steps, some, self.last)
+
+    @property
+    def inner(self) -> NDArray[np.int16]:
+        """The levels without their border, (64, R, C)."""
+        return self.levels[:, 1:-1, 1:-1]
+
     def samples(self) -> NDArray[np.uint8]:
         """Return the (8 R, 8 C) samples that a decoder makes of the levels."""
         num_rows, num_columns = self.shape
-        coefficients = self.levels[:, 1:-1, 1:-1].astype(np.int64) * self.steps[:, None, None]
+        coefficients = self.inner.astype(np.int64) * self.steps[:, None, None]
         blocks = np.empty((num_rows, num_columns, NUM_FREQUENCIES), dtype=np.int64)
         blocks[..., ZIGZAG] = coefficients.transpose(1, 2, 0)
         return inverse(blocks.reshape(num_rows, num_columns, SIDE, SIDE))

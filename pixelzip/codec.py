@@ -72,7 +72,8 @@ def compress(
         return compress([image], model, device=device, num_threads=num_threads, strip=strip)[0]
     pictures = [_stripped(images.read(item), strip) for item in image]
     networks = find_networks(model)
-    coded = in_threads(functools.partial(_from_jpeg, networks.coefficients), pictures, num_threads)
+    from_jpeg = functools.partial(_from_jpeg, networks.coefficients, 1 if len(pictures) > 1 else num_threads)
+    coded = in_threads(from_jpeg, pictures, num_threads)
     left = [index for index, file in enumerate(coded) if file is None]
     files = components.compress(networks, [pictures[index] for index in left], device, num_threads)
     for index, file in zip(left, files, strict=True):
@@ -162,22 +163,22 @@ def _decompress(
     networks = [find_network(identifier, model) for identifier in identifiers]
     decoded = components.decode(networks, parsed, regions, device, num_threads)
     return [
-        _cut(read_whole(header, streams), region)
+        _cut(read_whole(header, streams, num_threads), region)
         if parts is None
         else Picture(header.mode, join(header.mode, parts, header.significant_bits), header.blocks)
         for (header, streams), region, parts in zip(parsed, regions, decoded, strict=True)
     ]
 
 
-def read_whole(header: Header, streams: Sequence[bytes]) -> Picture:
+def read_whole(header: Header, streams: Sequence[bytes], num_threads: int | None) -> Picture:
     """Decode a file that has no tiles; errors as for ``decompress``."""
     if header.body == BODY_JPEG:
-        return jpeg.decompress(header, streams[0], find_coefficients(header.model))
+        return jpeg.decompress(header, streams[0], find_coefficients(header.model), num_threads)
     return fallback.read_embedded(header, streams[0], streams[1])
 
 
-def _from_jpeg(network: IntegerCoefficientNetwork | None, picture: Picture) -> bytes | None:
-    return None if network is None else jpeg.compress(picture, network)
+def _from_jpeg(network: IntegerCoefficientNetwork | None, num_threads: int | None, picture: Picture) -> bytes | None:
+    return None if network is None else jpeg.compress(picture, network, num_threads)
 
 
 def _cut(picture: Picture, region: Box) -> Picture:

@@ -179,7 +179,7 @@ def read(data: bytes, max_pixels: int = DEFAULT_MAX_PIXELS, *, is_damaged: bool 
     is_turned = change in (_TURNED, _FEW_BITS_AND_TURNED)
     turns = _read_orientations(reader, tiling.num_tiles) if is_turned else b""
     header = Header(mode, width, height, BODY_MODEL, blocks, model, tiling, components, lattice, turns, num_bits)
-    return header, _read_streams(reader, header.num_streams, is_damaged)
+    return header, read_streams(reader, header.num_streams, is_damaged)
 
 
 def _read_lattice(reader: Reader, mode: Mode, identifier: int) -> Lattice:
@@ -227,7 +227,8 @@ def _read_orientations(reader: Reader, num_tiles: int) -> bytes:
     return orientations
 
 
-def _read_streams(reader: Reader, num_streams: int, is_damaged: bool) -> list[bytes]:
+def read_streams(reader: Reader, num_streams: int, is_damaged: bool = False) -> list[bytes]:
+    """Read the lengths of all streams but the last, and the streams; raises CorruptFile."""
     if num_streams * LEAST_STREAM_BYTES > reader.num_left and not is_damaged:
         raise CorruptFile(f"the file is too short for its {num_streams} streams")
     lengths = [reader.varint("stream length") for _ in range(num_streams - 1)]

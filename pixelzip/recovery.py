@@ -78,7 +78,7 @@ def salvage(
         header, streams = container.read(data, max_pixels, is_damaged=True)
         notes = (str(error),)
     if header.body != BODY_MODEL:
-        return Salvage(codec.read_whole(header, streams), 1, (), notes)
+        return Salvage(codec.read_whole(header, streams, num_threads), 1, (), notes)
     parts, tiles = _decoded(header, streams, codec.find_network(header.model, model), device, num_threads)
     assert header.tiling is not None
     samples = join(header.mode, parts, header.significant_bits)

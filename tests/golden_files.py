@@ -53,7 +53,7 @@ def files_of_networks() -> dict[str, bytes]:
     """Return one file for each mode that a network codes and each network, and packs of the networks not shipped."""
     newest = {entry.name: entry.file_name.removesuffix(".safetensors") for entry in models.MODELS}
     shipped = {prefix: name for name, prefix in newest.items()}
-    networks = {prefix: name for prefix, name in shipped.items() if not name.endswith("-planes")} | other_models()
+    networks = {prefix: name for prefix, name in shipped.items() if not models.is_companion(name)} | other_models()
     files = {
         f"{prefix}-network-{mode}.pxz": _coded(picture, name)
         for prefix, name in networks.items()

@@ -162,7 +162,7 @@ def test_grey_images_and_metadata() -> None:
 
 
 def test_colours_that_were_clamped() -> None:
-    brighter = (texture(128, 144) * 1.45).clip(0, 255).astype(np.uint8)
+    brighter = (texture(128, 144) / 2 + np.linspace(0, 190, 144)[:, None]).clip(0, 255).astype(np.uint8)
     pixels = decoded(as_jpeg(brighter, 80))
     assert (pixels == 255).any(axis=2).mean() > 0.05
     data = pixelzip.compress(pixels)
@@ -238,9 +238,9 @@ def test_the_model_is_for_nothing_else() -> None:
         (b"\x00\x00" + bytes([1] * 20), CorruptFile, "quantisation table"),
         (b"\x00\x55\x55\x3f\x40\x00", CorruptFile, "no frequency 64"),
         (b"\x00\x55\x55\x00\x00\x00\x7f", CorruptFile, "corrections"),
-        (b"\x00\x55\x55\x00\x00\x00\x00", CorruptFile, "empty or ends in a zero byte"),
-        (b"\x00\x55\x55\x00\x00\x00\x00\x01\x02\x03", CorruptFile, "checksum does not match"),
-        (b"\x00\x55\x55\x00\x00\x00\x02\x07\x07\x01\x02\x03", CorruptFile, "corrections do not inflate"),
+        (b"\x00\x55\x55\x00\x00\x00\x00" + bytes(4), CorruptFile, "too short for its 1 streams"),
+        (b"\x00\x55\x55\x00\x00\x00\x00" + bytes(4) + b"12345", CorruptFile, "checksum does not match"),
+        (b"\x00\x55\x55\x00\x00\x00\x00" + bytes(9), CorruptFile, "empty or ends in a zero byte"),
     ],
 )
 def test_broken_fields(
@@ -249,6 +249,28 @@ def test_broken_fields(
     header = Header(MODES_BY_NAME["RGB"], 16, 16, BODY_JPEG, model=network.identifier)
     with pytest.raises(error, match=message):
         pixelzip.decompress(container.write(header, [fields]))
+
+
+def test_broken_corrections_and_pixels(network: IntegerCoefficientNetwork) -> None:
+    data = pixelzip.compress(decoded(as_jpeg(texture(96, 96))))
+    header, (fields,) = container.read(data)
+    assert fields[:6] == bytes([2, 85, 85, *fields[3:6]])
+    assert fields[6] == 0
+    start = 7
+    broken = container.write(header, [fields[:6], b"\x03abc", fields[start:]])
+    with pytest.raises(CorruptFile, match="checksum does not match"):
+        pixelzip.decompress(broken)
+    other = container.write(header, [fields[:start], bytes([fields[start] ^ 1]), fields[start + 1 :]])
+    with pytest.raises(CorruptFile, match="checksum does not match"):
+        pixelzip.decompress(other)
+
+
+def test_bands_are_streams_of_their_own() -> None:
+    pixels = decoded(as_jpeg(texture(540, 64), 80))
+    data = pixelzip.compress(pixels, num_threads=1)
+    assert pixelzip.compress(pixels, num_threads=2) == data
+    assert np.array_equal(pixelzip.decompress_array(data, num_threads=2), pixels)
+    assert np.array_equal(pixelzip.decompress_array(data, num_threads=1), pixels)
 
 
 def test_modes_without_jpeg_are_refused(network: IntegerCoefficientNetwork) -> None:

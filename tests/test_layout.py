@@ -59,7 +59,7 @@ def test_shipped_models_load_and_have_cards() -> None:
     identifiers = [entry.identifier for entry in models.MODELS]
     assert len(set(identifiers)) == len(identifiers)
     for entry in models.MODELS:
-        network = models.load_identified(entry.identifier)
+        network = models.load_file(entry.path, entry.sha256)
         assert network.sha256 == entry.sha256
         assert network.largest_sum < 2**24
         card = resources.files("pixelzip.models.weights") / entry.file_name.replace(".safetensors", ".md")
@@ -67,12 +67,13 @@ def test_shipped_models_load_and_have_cards() -> None:
 
 
 def test_companions() -> None:
-    assert models.companion("photo") == "photo-planes"
-    for name in ("photo-planes", "cifar10", "photo-mine.safetensors", "photo-none"):
-        assert models.companion(name) is None
+    for purpose in models.COMPANIONS:
+        assert models.companion("photo", purpose) == models.companion("photo-max", purpose) == f"photo-{purpose}"
+        for name in ("photo-planes", "photo-jpeg", "cifar10", "photo-mine.safetensors", "photo-none"):
+            assert models.companion(name, purpose) is None
 
 
-@pytest.mark.parametrize("name", ["models", "cli", "gpu"])
+@pytest.mark.parametrize("name", ["models", "cli", "gpu", "jpeg"])
 def test_top_level_copies_refuse_to_be_imported(name: str) -> None:
     result = subprocess.run(
         [sys.executable, "-c", f"import {name}"], cwd=ROOT.parent, capture_output=True, text=True, check=False
