@@ -38,11 +38,11 @@ def compress(picture: Picture, network: IntegerCoefficientNetwork, num_threads: 
     if picture.mode.name not in JPEG_MODES:
         return None
     samples = picture.samples.astype(np.uint8, copy=False)
-    on_lattice = lattice.find(samples) if picture.mode.name == "RGB" else (Lattice(JFIF), samples)
-    if on_lattice is None or on_lattice[0].conversion is not JFIF or not lattice.has_blocks(on_lattice[1][..., 0]):
+    planes = _find_planes(samples)
+    if planes is None or not lattice.has_blocks(planes[..., 0]):
         return None
     pixels = np.broadcast_to(samples, (*samples.shape[:2], 3))
-    found = search.find(pixels, on_lattice[1])
+    found = search.find(pixels, planes)
     if found is None:
         return None
     sampling, components, planes = found
@@ -115,6 +115,16 @@ def _seal(header: Header, fields: bytes, number: int, band: list[Component]) -> 
     for component in band:
         checksum = zlib.crc32(np.ascontiguousarray(component.inner, dtype="<i2").data, checksum)
     return checksum
+
+
+def _find_planes(samples: Pixels) -> Pixels | None:
+    """Return the planes (H, W, C) of (H, W, C) samples on the lattice of JPEG; those of a grey image are known."""
+    if samples.shape[2] == 1:
+        return samples
+    if (samples == samples[..., :1]).all():
+        return _full(samples[..., :1])
+    found = lattice.find(samples)
+    return found[1] if found and found[0].conversion is JFIF else None
 
 
 def _full(planes: Pixels) -> Pixels:

@@ -7,7 +7,6 @@ levels found so far, and the levels again from them.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -17,18 +16,9 @@ from numpy.typing import NDArray
 
 from pixelzip.jpeg.levels import Component, as_block, to_component
 from pixelzip.jpeg.quantisation import Steps, candidates
+from pixelzip.jpeg.refinement import improve_edges, improve_partial, improve_whole
 from pixelzip.jpeg.sampling import SAMPLINGS, Sampling
-from pixelzip.jpeg.transform import (
-    NUM_FREQUENCIES,
-    SIDE,
-    ZIGZAG,
-    backward,
-    forward,
-    inverse,
-    products,
-    squares,
-    to_blocks,
-)
+from pixelzip.jpeg.transform import NUM_FREQUENCIES, SIDE, ZIGZAG, forward, inverse, to_blocks
 from pixelzip.models.conversion import JFIF
 
 Pixels = NDArray[np.uint8]
@@ -58,16 +48,6 @@ _MARGIN: Final = 2 * _PERIOD
 _NUM_ROUNDS: Final = 10
 """Guesses, at most, of unknown samples."""
 
-_NUM_DOUBTFUL: Final = 4
-"""Levels of a block that are tried both ways."""
-
-_NUM_CHANGES: Final = 64
-"""Changes, at most, of a block's levels one by one."""
-
-_LEAST_GAIN: Final = 0.5
-"""How much less the sum of squared errors must be for a change."""
-
-_CENTRE: Final = np.float32(128)
 _GREY: Final = np.array([0, 128, 128], dtype=np.float32)
 _RGB_OF_PLANES: Final = np.array([[1, 0, 1.402], [1, -0.344136, -0.714136], [1, 1.772, 0]], dtype=np.float32)
 """JFIF without rounding: RGB of luma and of chroma less 128."""
@@ -190,9 +170,10 @@ def _round(
         samples = _completed(sampling.down(wanted[index]), guesses[index] if guesses else None)
         levels = np.rint(forward(samples) / block).astype(np.int64)
         if sampling is SAMPLINGS[0]:
-            _improve_whole(levels, block, samples)
+            improve_whole(levels, block, samples)
         if not guesses:
-            _improve_partial(levels, block, samples, _completed_mask(sampling.all_in(is_known)))
+            improve_partial(levels, block, samples, _completed_mask(sampling.all_in(is_known)))
+            improve_edges(levels, block, samples, sampling.size(*is_known.shape))
         all_levels.append(levels)
         all_samples.append(inverse(levels * block))
         given.append(sampling.up(all_samples[-1], *wanted.shape[1:]))
@@ -211,58 +192,6 @@ def _completed(samples: Floats, guess: Pixels | None) -> Floats:
 def _completed_mask(mask: Mask) -> Mask:
     """Add rows and columns that are not set until there are whole blocks."""
     return np.pad(mask, [(0, -length % SIDE) for length in mask.shape])
-
-
-def _improve_whole(levels: Integers, block: Integers, samples: Floats) -> None:
-    """Try the most doubtful levels (R, C, 8, 8) both ways, in blocks of which samples come out wrong."""
-    wanted = to_blocks(samples)
-    wrong = _num_wrong(levels, block, wanted)
-    places = np.nonzero(wrong)
-    nearest, wanted, fewest = levels[places], wanted[places], wrong[places]  # (n, 8, 8), (n, 8, 8), (n,)
-    doubt = (products(wanted - _CENTRE) / block - nearest).reshape(-1, NUM_FREQUENCIES)
-    doubtful = np.argsort(-np.abs(doubt), axis=1)[:, :_NUM_DOUBTFUL]
-    turns = np.sign(np.take_along_axis(doubt, doubtful, axis=1)).astype(np.int64)
-    best = nearest.copy()
-    for chosen in itertools.product((0, 1), repeat=_NUM_DOUBTFUL):
-        changes = np.zeros(doubt.shape, dtype=np.int64)
-        np.put_along_axis(changes, doubtful, turns * chosen, axis=1)
-        trial = nearest + changes.reshape(nearest.shape)
-        num_wrong = _num_wrong(trial[:, None], block, wanted[:, None])[:, 0]
-        is_better = num_wrong < fewest
-        best[is_better], fewest[is_better] = trial[is_better], num_wrong[is_better]
-    levels[places] = best
-
-
-def _improve_partial(levels: Integers, block: Integers, samples: Floats, is_known: Mask) -> None:
-    """Change levels (R, C, 8, 8) of blocks of which some samples are known one by one, while these come out better.
-
-    Mallat, Zhang, "Matching pursuits with time-frequency dictionaries" (1993), with steps for coefficients.
-    """
-    known = to_blocks(is_known)
-    places = np.nonzero(known.any(axis=(2, 3)) & ~known.all(axis=(2, 3)))
-    weights = known[places].astype(np.float32)  # (n, 8, 8)
-    wanted, found = to_blocks(samples)[places] - _CENTRE, levels[places]
-    steps = block.astype(np.float32)
-    costs = steps**2 * squares(weights)
-    left = np.arange(len(found))
-    for _ in range(_NUM_CHANGES):
-        rest = weights[left] * (wanted[left] - backward(found[left] * steps))
-        along = products(rest)
-        gains = (2 * steps * np.abs(along) - costs[left]).reshape(-1, NUM_FREQUENCIES)
-        best = gains.argmax(axis=1)
-        is_better = gains.max(axis=1, initial=0) > _LEAST_GAIN
-        left, best = left[is_better], best[is_better]
-        if not len(left):
-            break
-        signs = np.sign(along.reshape(-1, NUM_FREQUENCIES)[is_better, best]).astype(np.int64)
-        found[left, best // SIDE, best % SIDE] += signs
-    levels[places] = found
-
-
-def _num_wrong(levels: Integers, block: Integers, wanted: Floats) -> NDArray[np.intp]:
-    """Return how many samples of every block (R, C, 8, 8) come out wrong, (R, C)."""
-    num_wrong: NDArray[np.intp] = (to_blocks(inverse(levels * block)) != wanted).sum(axis=(2, 3))
-    return num_wrong
 
 
 def _to_pixels(planes: Pixels) -> Pixels:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any, Final
 
 import numpy as np
@@ -32,15 +33,13 @@ ZIGZAG: Final = _zigzag()
 """(64,): the place in a block, row by row, of each frequency."""
 
 
-def _cosines() -> Floats:
+@functools.cache
+def cosines() -> Floats:
     """Return the orthonormal transform, (8, 8), frequencies by places (ITU-T T.81, A.3.3)."""
     frequency, place = np.mgrid[0:SIDE, 0:SIDE]
     scale = np.sqrt(np.where(frequency == 0, 1, 2) / SIDE)
     matrix: Floats = (scale * np.cos(np.pi * (2 * place + 1) * frequency / (2 * SIDE))).astype(np.float32)
     return matrix
-
-
-_COSINES: Final = _cosines()
 
 
 def to_blocks(plane: NDArray[Any]) -> NDArray[Any]:
@@ -52,25 +51,25 @@ def to_blocks(plane: NDArray[Any]) -> NDArray[Any]:
 def forward(plane: Floats) -> Floats:
     """Return the coefficients of (8 R, 8 C) levels, (R, C, 8, 8), not rounded."""
     height, width = plane.shape
-    rows = (plane.reshape(-1, SIDE) - np.float32(_CENTRE)) @ _COSINES.T
+    rows = (plane.reshape(-1, SIDE) - np.float32(_CENTRE)) @ cosines().T
     rows = rows.reshape(height // SIDE, SIDE, width // SIDE, SIDE).transpose(0, 2, 3, 1)  # (R, C, column, row)
-    columns = rows.reshape(-1, SIDE) @ _COSINES.T
+    columns = rows.reshape(-1, SIDE) @ cosines().T
     return columns.reshape(rows.shape).swapaxes(2, 3).astype(np.float32, copy=False)
 
 
 def backward(coefficients: Floats) -> Floats:
     """Return (n, 8, 8) levels less 128, not rounded, of (n, 8, 8) coefficients."""
-    return _product(_COSINES.T, coefficients, _COSINES)
+    return _product(cosines().T, coefficients, cosines())
 
 
 def products(levels: Floats) -> Floats:
     """Return the product of (n, 8, 8) levels with every cosine, (n, 8, 8)."""
-    return _product(_COSINES, levels, _COSINES.T)
+    return _product(cosines(), levels, cosines().T)
 
 
 def squares(weights: Floats) -> Floats:
     """Return the sum of the squares of every cosine, (n, 8, 8), weighted by (n, 8, 8)."""
-    return _product(_COSINES**2, weights, (_COSINES**2).T)
+    return _product(cosines() ** 2, weights, (cosines() ** 2).T)
 
 
 def _product(first: Floats, second: Floats, third: Floats) -> Floats:

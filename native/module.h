@@ -13,4 +13,7 @@
 PyObject *make_network(PyObject *self, PyObject *arguments);
 Network *network_of(PyObject *capsule); /* NULL with an exception for anything else */
 
+/* coefficients.c */
+PyObject *write_token_weights(PyObject *self, PyObject *arguments);
+
 #endif

@@ -32,6 +32,8 @@ enum {
     COUNT_BITS = 24,
     COUNT_TOTAL = 1 << COUNT_BITS,
     LEVEL_FLOOR = 4,    /* least count of a level */
+    MAX_TOKENS = 64,
+    MAX_TOKEN_LAYERS = 8,
 };
 
 typedef struct Layer Layer;
@@ -146,6 +148,21 @@ Wave predict(Predictor *predictor, int step, Times *times);
 
 /* ans.c */
 size_t encode(uint64_t *state, const int32_t *left, const int32_t *counts, size_t num_symbols, uint32_t *words);
+
+/* One layer of a network for coefficients: (inputs, outputs) weights, and outputs, a multiple of 16 of them. */
+typedef struct {
+    int num_inputs, num_outputs;
+    const float *weight, *bias, *multiplier;
+} TokenLayer;
+
+typedef struct {
+    int num_layers, num_tokens, exponential_length;
+    TokenLayer layers[MAX_TOKEN_LAYERS];
+    const int32_t *exponential;
+} TokenNetwork;
+
+/* tokens.c */
+int token_weights(const TokenNetwork *network, const int8_t *features, size_t num_rows, float *weights);
 
 /* tile.c, tile_avx2.c */
 TileIntervals tile_intervals, tile_intervals_avx2;

@@ -7,13 +7,14 @@ and tests hold the two equal. Threads share nothing but the network: each works 
 from __future__ import annotations
 
 import functools
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pixelzip.models.config import ConeConfig
-from pixelzip.models.integer import IntegerLayer, IntegerNetwork
+from pixelzip.models.integer import IntegerCoefficientNetwork, IntegerLayer, IntegerNetwork
 from pixelzip.models.layers import FEATURES
 
 try:
@@ -77,6 +78,37 @@ def push(state: int, left: Intervals, counts: Intervals) -> tuple[bytes, int]:
     """Push intervals onto a state of at most 64 bits, last first; return the words pushed out of it, and the state."""
     words, end = _native.push(state, np.ascontiguousarray(left), np.ascontiguousarray(counts))
     return np.frombuffer(words, dtype=np.uint32).astype("<u4").tobytes(), end
+
+
+class TokenLayer(NamedTuple):
+    """A layer of a network for coefficients: weights (inputs, outputs), bias and multiplier (outputs,), all float32."""
+
+    weight: NDArray[np.float32]
+    bias: NDArray[np.float32]
+    multiplier: NDArray[np.float32]
+
+
+def token_layers(network: IntegerCoefficientNetwork) -> list[TokenLayer]:
+    """Return a network's layers with as many outputs as the extension computes together: those added are zero."""
+    layers, num_before = list[TokenLayer](), network.layers[0].layer.num_inputs
+    for integers in network.layers:
+        num_inputs, num_outputs = integers.layer.num_inputs, integers.layer.num_products
+        added = _padded(num_outputs) - num_outputs
+        weight = np.pad(integers.weight.T, ((0, num_before - num_inputs), (0, added))).astype(np.float32)
+        vectors = (np.pad(vector, (0, added)).astype(np.float32) for vector in (integers.bias, integers.multiplier))
+        layers.append(TokenLayer(np.ascontiguousarray(weight), *vectors))
+        num_before = num_outputs + added
+    return layers
+
+
+def token_weights(
+    layers: Sequence[TokenLayer], exponential: NDArray[np.int32], features: NDArray[np.int8], num_tokens: int
+) -> NDArray[np.float32]:
+    """Return each token's count less one, (n, num_tokens), of (n, inputs) features."""
+    weights = np.empty((len(features), num_tokens), dtype=np.float32)
+    sized = [(*layer.weight.shape, *layer) for layer in layers]
+    _native.token_weights(sized, exponential, np.ascontiguousarray(features), num_tokens, weights)
+    return weights
 
 
 def seconds() -> tuple[float, float, float]:

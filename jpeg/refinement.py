@@ -1,0 +1,142 @@
+"""Levels that are nearly right -> levels by which fewer samples come out wrong."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pixelzip.jpeg.transform import (
+    NUM_FREQUENCIES,
+    SIDE,
+    backward,
+    cosines,
+    inverse,
+    products,
+    squares,
+    to_blocks,
+)
+
+Mask = NDArray[np.bool_]
+Floats = NDArray[np.float32]
+Integers = NDArray[np.int64]
+
+CENTRE: Final = np.float32(128)
+
+_NUM_DOUBTFUL: Final = 4
+"""Levels of a block that are tried both ways."""
+
+_NUM_CHANGES: Final = 64
+"""Changes, at most, of a block's levels one by one."""
+
+_LEAST_GAIN: Final = 0.5
+"""How much less the sum of squared errors must be for a change."""
+
+_MOST_MOVED: Final = 3
+"""Levels of a column that are changed together, by one each."""
+
+_COST_OF_MOVE: Final = 0.02
+"""Squared error that a change of one level must be worth."""
+
+
+def improve_whole(levels: Integers, block: Integers, samples: Floats) -> None:
+    """Try the most doubtful levels (R, C, 8, 8) both ways, in blocks of which samples (8 R, 8 C) come out wrong."""
+    wanted = to_blocks(samples)
+    wrong = _num_wrong(levels, block, wanted)
+    places = np.nonzero(wrong)
+    nearest, wanted, fewest = levels[places], wanted[places], wrong[places]  # (n, 8, 8), (n, 8, 8), (n,)
+    doubt = (products(wanted - CENTRE) / block - nearest).reshape(-1, NUM_FREQUENCIES)
+    doubtful = np.argsort(-np.abs(doubt), axis=1)[:, :_NUM_DOUBTFUL]
+    turns = np.sign(np.take_along_axis(doubt, doubtful, axis=1)).astype(np.int64)
+    best = nearest.copy()
+    for chosen in itertools.product((0, 1), repeat=_NUM_DOUBTFUL):
+        changes = np.zeros(doubt.shape, dtype=np.int64)
+        np.put_along_axis(changes, doubtful, turns * chosen, axis=1)
+        trial = nearest + changes.reshape(nearest.shape)
+        num_wrong = _num_wrong(trial[:, None], block, wanted[:, None])[:, 0]
+        is_better = num_wrong < fewest
+        best[is_better], fewest[is_better] = trial[is_better], num_wrong[is_better]
+    levels[places] = best
+
+
+def _num_wrong(levels: Integers, block: Integers, wanted: Floats) -> NDArray[np.intp]:
+    """Return how many samples of every block (R, C, 8, 8) come out wrong, (R, C)."""
+    num_wrong: NDArray[np.intp] = (to_blocks(inverse(levels * block)) != wanted).sum(axis=(2, 3))
+    return num_wrong
+
+
+def improve_partial(levels: Integers, block: Integers, samples: Floats, is_known: Mask) -> None:
+    """Change levels (R, C, 8, 8) of blocks of which some samples are known one by one, while these come out better.
+
+    Mallat, Zhang, "Matching pursuits with time-frequency dictionaries" (1993), with steps for coefficients.
+    """
+    known = to_blocks(is_known)
+    places = np.nonzero(known.any(axis=(2, 3)) & ~known.all(axis=(2, 3)))
+    weights = known[places].astype(np.float32)  # (n, 8, 8)
+    wanted, found = to_blocks(samples)[places] - CENTRE, levels[places]
+    steps = block.astype(np.float32)
+    costs = steps**2 * squares(weights)
+    left = np.arange(len(found))
+    for _ in range(_NUM_CHANGES):
+        rest = weights[left] * (wanted[left] - backward(found[left] * steps))
+        along = products(rest)
+        gains = (2 * steps * np.abs(along) - costs[left]).reshape(-1, NUM_FREQUENCIES)
+        best = gains.argmax(axis=1)
+        is_better = gains.max(axis=1, initial=0) > _LEAST_GAIN
+        left, best = left[is_better], best[is_better]
+        if not len(left):
+            break
+        signs = np.sign(along.reshape(-1, NUM_FREQUENCIES)[is_better, best]).astype(np.int64)
+        found[left, best // SIDE, best % SIDE] += signs
+    levels[places] = found
+
+
+def improve_edges(levels: Integers, block: Integers, samples: Floats, size: tuple[int, int]) -> None:
+    """Change levels (R, C, 8, 8) of the last row and column of blocks where these reach beyond (rows, columns)."""
+    rows, columns = (length % SIDE for length in size)
+    wanted = to_blocks(samples) - CENTRE
+    if rows:
+        levels[-1] = _with_rows(levels[-1], block, wanted[-1], rows)
+    if columns:
+        turned = levels[:, -1].swapaxes(1, 2), block.T, wanted[:, -1].swapaxes(1, 2)
+        levels[:, -1] = _with_rows(*turned, columns).swapaxes(1, 2)
+
+
+def _with_rows(levels: Integers, block: Integers, wanted: Floats, num_rows: int) -> Integers:
+    """Return levels (n, 8, 8) that come nearer to blocks (n, 8, 8) of which the first rows are known.
+
+    After the transform along rows every column is a problem of its own: a few equations for eight whole numbers.
+    """
+    levels = levels.copy()
+    basis = cosines()[:, :num_rows]  # (frequencies, rows)
+    rest = (wanted - backward((levels * block).astype(np.float32)))[:, :num_rows] @ cosines().T  # (n, rows, columns)
+    moves = _moves()
+    price = _COST_OF_MOVE * np.abs(moves).sum(axis=1)
+    for column in range(SIDE):
+        effects = (moves * block[:, column]).astype(np.float32) @ basis  # (moves, rows)
+        costs = np.square(effects).sum(axis=1) + price
+        left = np.arange(len(levels))
+        for _ in range(_NUM_CHANGES):
+            best = (costs - 2 * rest[left, :, column] @ effects.T).argmin(axis=1)
+            left, best = left[best > 0], best[best > 0]
+            if not len(left):
+                break
+            levels[left, :, column] += moves[best]
+            rest[left, :, column] -= effects[best]
+    return levels
+
+
+@functools.cache
+def _moves() -> Integers:
+    """Return all changes of at most three of eight levels by one, (n, 8); the first is none."""
+    moves = [np.zeros(SIDE, dtype=np.int64)]
+    for num_moved in range(1, _MOST_MOVED + 1):
+        for places in itertools.combinations(range(SIDE), num_moved):
+            for signs in itertools.product((-1, 1), repeat=num_moved):
+                move = np.zeros(SIDE, dtype=np.int64)
+                move[list(places)] = signs
+                moves.append(move)
+    return np.array(moves)
