@@ -101,7 +101,9 @@ def compress_file(job: Job, options: Options) -> Row:
         "bits_per_subpixel": round(pixelzip.info(data, options.max_pixels).bits_per_subpixel, 4),
         "seconds": round(seconds, 3),
     }
-    return row | ({"warning": "the JPEG itself is smaller than any lossless copy"} if is_jpeg else {})
+    is_smaller = len(data) < len(source)
+    warning = "pixels are kept, not the JPEG file" if is_smaller else "the JPEG itself is smaller than its pixels"
+    return row | ({"warning": warning} if is_jpeg else {})
 
 
 def _is_done(image: ImageOrArray, job: Job, options: Options) -> bool:
