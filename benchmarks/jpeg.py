@@ -1,9 +1,9 @@
-"""Bits of images that were JPEGs once: the JPEG, JPEG XL's recompression of that file, and lossless codecs on its pixels.
+"""Images that were JPEGs once: bits of the JPEG, of JPEG XL's recompression of that file, of lossless codecs on pixels.
 
     python benchmarks/jpeg.py FOLDER
 
-Every photograph of the folder is written as JPEG by Pillow, chroma halved, Huffman codes optimised. Every pixelzip file is
-decoded and compared. Needs pip install pixelzip[bench].
+Every photograph of the folder is written as JPEG by Pillow, chroma halved, Huffman codes optimised. Every pixelzip file
+is decoded and compared. Needs pip install pixelzip[bench].
 """
 
 from __future__ import annotations
@@ -55,7 +55,11 @@ def measure(path: Path, quality: int) -> Iterator[tuple[str, float]]:
 def main() -> None:
     """Print a table: means of bits, medians of speeds."""
     files = find_images([Path(name) for name in sys.argv[1:]])
-    print("| quality | JPEG | JPEG XL of the file | JPEG XL, -e 7 | pixelzip | found | kpixel/s in | out |\n" + 8 * "|---" + "|")
+    print(
+        "| quality | JPEG | JPEG XL of the file | JPEG XL, -e 7 | pixelzip | found | kpixel/s in | out |\n"
+        + 8 * "|---"
+        + "|"
+    )
     for quality in QUALITIES:
         rows = [dict(measure(path, quality)) for path in files]
         bits = [statistics.mean(row[name] for row in rows) for name in list(rows[0])[:4]]

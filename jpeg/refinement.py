@@ -42,13 +42,17 @@ _COST_OF_MOVE: Final = 0.02
 """Squared error that a change of one level must be worth."""
 
 
-def improve_whole(levels: Integers, block: Integers, samples: Floats) -> None:
-    """Try the most doubtful levels (R, C, 8, 8) both ways, in blocks of which samples (8 R, 8 C) come out wrong."""
-    wanted = to_blocks(samples)
-    wrong = _num_wrong(levels, block, wanted)
+def improve_doubtful(levels: Integers, block: Integers, samples: Floats, is_known: Mask) -> None:
+    """Try the most doubtful levels (R, C, 8, 8) both ways, in blocks of which known samples come out wrong.
+
+    ``samples`` and ``is_known`` are (8 R, 8 C).
+    """
+    wanted, known = to_blocks(samples), to_blocks(is_known)
+    wrong = _num_wrong(levels, block, wanted, known)
     places = np.nonzero(wrong)
-    nearest, wanted, fewest = levels[places], wanted[places], wrong[places]  # (n, 8, 8), (n, 8, 8), (n,)
-    doubt = (products(wanted - CENTRE) / block - nearest).reshape(-1, NUM_FREQUENCIES)
+    nearest, fewest = levels[places], wrong[places]  # (n, 8, 8), (n,)
+    wanted, known = wanted[places][:, None], known[places][:, None]  # (n, 1, 8, 8)
+    doubt = (products(wanted[:, 0] - CENTRE) / block - nearest).reshape(-1, NUM_FREQUENCIES)
     doubtful = np.argsort(-np.abs(doubt), axis=1)[:, :_NUM_DOUBTFUL]
     turns = np.sign(np.take_along_axis(doubt, doubtful, axis=1)).astype(np.int64)
     best = nearest.copy()
@@ -56,15 +60,16 @@ def improve_whole(levels: Integers, block: Integers, samples: Floats) -> None:
         changes = np.zeros(doubt.shape, dtype=np.int64)
         np.put_along_axis(changes, doubtful, turns * chosen, axis=1)
         trial = nearest + changes.reshape(nearest.shape)
-        num_wrong = _num_wrong(trial[:, None], block, wanted[:, None])[:, 0]
+        num_wrong = _num_wrong(trial[:, None], block, wanted, known)[:, 0]
         is_better = num_wrong < fewest
         best[is_better], fewest[is_better] = trial[is_better], num_wrong[is_better]
     levels[places] = best
 
 
-def _num_wrong(levels: Integers, block: Integers, wanted: Floats) -> NDArray[np.intp]:
-    """Return how many samples of every block (R, C, 8, 8) come out wrong, (R, C)."""
-    num_wrong: NDArray[np.intp] = (to_blocks(inverse(levels * block)) != wanted).sum(axis=(2, 3))
+def _num_wrong(levels: Integers, block: Integers, wanted: Floats, known: Mask) -> NDArray[np.intp]:
+    """Return how many known samples of every block (R, C, 8, 8) come out wrong, (R, C)."""
+    is_wrong = (to_blocks(inverse(levels * block)) != wanted) & known
+    num_wrong: NDArray[np.intp] = is_wrong.sum(axis=(2, 3))
     return num_wrong
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from pixelzip.jpeg.levels import Component, as_block, to_component
 from pixelzip.jpeg.quantisation import Steps, candidates
-from pixelzip.jpeg.refinement import improve_edges, improve_partial, improve_whole
+from pixelzip.jpeg.refinement import improve_doubtful, improve_edges, improve_partial
 from pixelzip.jpeg.sampling import SAMPLINGS, Sampling
 from pixelzip.jpeg.transform import NUM_FREQUENCIES, SIDE, ZIGZAG, forward, inverse, to_blocks
 from pixelzip.models.conversion import JFIF
@@ -39,15 +39,19 @@ _BITS_OF_WRONG: Final = 10
 _LEAST_BLOCKS: Final = 16
 """Blocks without a clamped colour that tables are found in."""
 
-_BAND: Final = 32 * _PERIOD
-"""Rows that are solved at a time."""
+_BAND_PIXELS: Final = 2**18
+"""Pixels, about, that are solved at a time: what is made of them stays in a cache."""
 
-_MARGIN: Final = 2 * _PERIOD
+_MARGIN: Final = _PERIOD
 """Rows above and below a band that are solved with it, and again with their own."""
 
 _NUM_ROUNDS: Final = 10
 """Guesses, at most, of unknown samples."""
 
+_WORTH_A_ROUND: Final = 0.95
+"""A round that leaves more of the wrong pixels wrong is the last."""
+
+_WHOLE: Final = np.full((SIDE, SIDE), True)
 _GREY: Final = np.array([0, 128, 128], dtype=np.float32)
 _RGB_OF_PLANES: Final = np.array([[1, 0, 1.402], [1, -0.344136, -0.714136], [1, 1.772, 0]], dtype=np.float32)
 """JFIF without rounding: RGB of luma and of chroma less 128."""
@@ -65,6 +69,14 @@ class Tables:
         return [SAMPLINGS[0], self.sampling, self.sampling][: 2 * len(self.steps) - 1]
 
 
+@dataclass(frozen=True, eq=False)
+class _Solved:
+    """Levels (R, C, 8, 8) of a component, and the samples (8 R, 8 C) that they give."""
+
+    levels: Integers
+    samples: Pixels
+
+
 def find(pixels: Pixels, planes: Pixels) -> tuple[Sampling, list[Component], Pixels] | None:
     """Find the JPEG that (H, W, 3) pixels came from: its sampling, its components, and the planes that they give.
 
@@ -74,7 +86,8 @@ def find(pixels: Pixels, planes: Pixels) -> tuple[Sampling, list[Component], Pix
     tables = _find_tables(pixels, planes)
     if tables is None:
         return None
-    bands = [_solve_band(pixels, planes, tables, top) for top in range(0, len(pixels), _BAND)]
+    num_rows = max(_PERIOD, _BAND_PIXELS // pixels.shape[1] // _PERIOD * _PERIOD)
+    bands = [_solve_band(pixels, planes, tables, top, num_rows) for top in range(0, len(pixels), num_rows)]
     components = [
         to_component(kind, tables.steps[min(kind, 1)], np.concatenate([levels[kind] for levels, _ in bands]))
         for kind in range(planes.shape[2])
@@ -131,53 +144,64 @@ def _padded(plane: NDArray[Any]) -> NDArray[Any]:
     return np.pad(plane, [(0, -length % SIDE) for length in plane.shape], mode="edge")
 
 
-def _solve_band(pixels: Pixels, planes: Pixels, tables: Tables, top: int) -> tuple[list[Integers], Pixels]:
+def _solve_band(
+    pixels: Pixels, planes: Pixels, tables: Tables, top: int, num_rows: int
+) -> tuple[list[Integers], Pixels]:
     """Return the levels of a band of rows, (R, C, 8, 8) for each component, and the planes that they give."""
     start = max(0, top - _MARGIN)
-    rows = slice(start, top + _BAND + _MARGIN)
+    rows = slice(start, top + num_rows + _MARGIN)
     levels, given = _solve(pixels[rows], planes[rows], tables)
     parts = []
     for sampling, part in zip(tables.samplings(), levels, strict=True):
-        first, num_blocks = (length // (SIDE * sampling.rows) for length in (top - start, _BAND))
+        first, num_blocks = (length // (SIDE * sampling.rows) for length in (top - start, num_rows))
         parts.append(part[first : first + num_blocks])
-    return parts, given[top - start : top - start + _BAND]
+    return parts, given[top - start : top - start + num_rows]
 
 
 def _solve(pixels: Pixels, planes: Pixels, tables: Tables) -> tuple[list[Integers], Pixels]:
     """Return levels and the planes that they give: of all rounds those by which the fewest pixels come out wrong."""
     is_known, fixed = _are_known(pixels), _floats(planes)
-    wanted, fewest = fixed, pixels.size
-    guesses, best = list[Pixels](), (list[Integers](), planes)
     is_certain = is_known.all() and not any(length % _PERIOD for length in is_known.shape)
-    for _ in range(1 if is_certain else _NUM_ROUNDS):
-        levels, guesses, given = _round(wanted, is_known, guesses, tables)
-        num_wrong = int((_to_pixels(given) != pixels).any(axis=2).sum())
-        if num_wrong < fewest:
-            best, fewest = (levels, given), num_wrong
-        elif num_wrong > fewest or not num_wrong:
-            break
+    solved, given = _round(fixed, is_known, None, tables)
+    best, fewest = given, _num_wrong(given, pixels)
+    for _ in range(0 if is_certain or not fewest else _NUM_ROUNDS):
         wanted = np.where(is_known, fixed, _moved(given, pixels).transpose(2, 0, 1))
-    return best
+        others, given = _round(wanted, is_known, solved, tables)
+        num_wrong = _num_wrong(given, pixels)
+        if num_wrong < fewest:
+            best, solved = given, others
+        if not num_wrong or num_wrong > _WORTH_A_ROUND * fewest:
+            break
+        fewest = num_wrong
+    return [part.levels for part in solved], best
+
+
+def _num_wrong(planes: Pixels, pixels: Pixels) -> int:
+    """Return how many pixels (H, W, 3) are not what planes give."""
+    return int((_to_pixels(planes) != pixels).any(axis=2).sum())
 
 
 def _round(
-    wanted: Floats, is_known: Mask, guesses: list[Pixels], tables: Tables
-) -> tuple[list[Integers], list[Pixels], Pixels]:
-    """Return levels for (C, H, W) planes, the samples (8 R, 8 C) and the planes (H, W, C) that they give."""
-    all_levels, all_samples, given = [], [], []
+    wanted: Floats, is_known: Mask, before: list[_Solved] | None, tables: Tables
+) -> tuple[list[_Solved], Pixels]:
+    """Solve (C, H, W) planes; return what their components are and the planes (H, W, C) that they give."""
+    solved, given = list[_Solved](), []
     for index, sampling in enumerate(tables.samplings()):
         block = as_block(tables.steps[min(index, 1)])
-        samples = _completed(sampling.down(wanted[index]), guesses[index] if guesses else None)
+        samples = _completed(sampling.down(wanted[index]), before[index].samples if before else None)
         levels = np.rint(forward(samples) / block).astype(np.int64)
-        if sampling is SAMPLINGS[0]:
-            improve_whole(levels, block, samples)
-        if not guesses:
-            improve_partial(levels, block, samples, _completed_mask(sampling.all_in(is_known)))
+        known = _completed_mask(sampling.all_in(is_known))
+        is_open = ~to_blocks(known).all(axis=(2, 3)) if before else np.full(levels.shape[:2], True)
+        if before:
+            levels[~is_open] = before[index].levels[~is_open]
+        else:
+            improve_partial(levels, block, samples, known)
             improve_edges(levels, block, samples, sampling.size(*is_known.shape))
-        all_levels.append(levels)
-        all_samples.append(inverse(levels * block))
-        given.append(sampling.up(all_samples[-1], *wanted.shape[1:]))
-    return all_levels, all_samples, np.stack(given, axis=2)
+        if sampling is SAMPLINGS[0]:
+            improve_doubtful(levels, block, samples, known & np.kron(is_open, _WHOLE))
+        solved.append(_Solved(levels, inverse(levels * block)))
+        given.append(sampling.up(solved[-1].samples, *is_known.shape))
+    return solved, np.stack(given, axis=2)
 
 
 def _completed(samples: Floats, guess: Pixels | None) -> Floats:

@@ -227,9 +227,9 @@ def test_bytes_depend_on_nothing_else(network: IntegerCoefficientNetwork, monkey
 
 
 def test_bands_are_solved_alike(monkeypatch: pytest.MonkeyPatch) -> None:
-    pixels = decoded(as_jpeg(texture(150, 70), 80))
+    pixels = decoded(as_jpeg(texture(160, 80), 80))
     whole = pixelzip.compress(pixels)
-    monkeypatch.setattr(search, "_BAND", 32)
+    monkeypatch.setattr(search, "_BAND_PIXELS", 80 * 32)
     assert pixelzip.compress(pixels) == whole
 
 
