@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pixelzip import ans_integer, lattice
-from pixelzip.container import BODY_JPEG, JPEG_MODES, Header, read_streams, write
+from pixelzip.container import BODY_JPEG, Header, read_streams, write
 from pixelzip.errors import CorruptFile, UnsupportedVersion
 from pixelzip.fields import Reader, write_varint
 from pixelzip.image import Picture
@@ -18,13 +18,16 @@ from pixelzip.jpeg import coder, search
 from pixelzip.jpeg.levels import Component, empty
 from pixelzip.jpeg.quantisation import QUALITIES, Steps, standard
 from pixelzip.jpeg.sampling import SAMPLINGS, Sampling
-from pixelzip.jpeg.transform import NUM_FREQUENCIES, SIDE
+from pixelzip.jpeg.transform import SIDE
 from pixelzip.lattice import Lattice
+from pixelzip.models.coefficients import NUM_FREQUENCIES
 from pixelzip.models.conversion import JFIF
 from pixelzip.models.integer import IntegerCoefficientNetwork
 from pixelzip.threads import in_threads
 
 Pixels = NDArray[np.uint8]
+
+_MODES: Final = frozenset({"L", "RGB"})
 
 _BAND_ROWS: Final = 256
 """Rows of pixels whose levels are one stream."""
@@ -35,7 +38,7 @@ _NO_QUALITY: Final = 0
 
 def compress(picture: Picture, network: IntegerCoefficientNetwork, num_threads: int | None = None) -> bytes | None:
     """Return a picture's file with the levels of the JPEG that it came from; None: it came from none that is found."""
-    if picture.mode.name not in JPEG_MODES:
+    if picture.mode.name not in _MODES:
         return None
     samples = picture.samples.astype(np.uint8, copy=False)
     planes = _find_planes(samples)
@@ -67,6 +70,8 @@ def decompress(
     header: Header, body: bytes, network: IntegerCoefficientNetwork, num_threads: int | None = None
 ) -> Picture:
     """Undo ``compress``; raises CorruptFile or UnsupportedVersion."""
+    if header.mode.name not in _MODES:
+        raise CorruptFile(f"an image of mode {header.mode.name} is no JPEG's")
     reader = Reader(body)
     sampling, tables, lasts, corrections = _read_fields(reader, header)
     checksum = reader.take(4, "checksum")

@@ -14,17 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pixelzip.jpeg.levels import Component
-from pixelzip.jpeg.transform import NUM_FREQUENCIES, SIDE, ZIGZAG
+from pixelzip.jpeg.transform import SIDE, ZIGZAG
+from pixelzip.models.coefficients import NUM_FREQUENCIES, NUM_VALUES
 
 Integers = NDArray[np.int32]
 Places = NDArray[np.intp]
-
-NUM_VALUES: Final = 28
-"""Features that differ from lane to lane."""
-
-NUM_COMPONENTS: Final = 3
-NUM_FEATURES: Final = NUM_VALUES + NUM_FREQUENCIES + NUM_COMPONENTS + 1
-"""The others say which frequency it is, of which component, and whether its four neighbours are known."""
 
 ONE_HOT: Final = 64
 """What a feature that holds has; the others have 0."""

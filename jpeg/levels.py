@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pixelzip.jpeg.transform import NUM_FREQUENCIES, SIDE, ZIGZAG, inverse
+from pixelzip.jpeg.transform import SIDE, ZIGZAG, inverse
+from pixelzip.models.coefficients import NUM_FREQUENCIES
 
 Steps = NDArray[np.int32]
 

@@ -9,9 +9,8 @@ from numpy.typing import NDArray
 
 from pixelzip import native
 from pixelzip.ans import COUNT_TOTAL
-from pixelzip.jpeg.contexts import NUM_COMPONENTS, NUM_VALUES, ONE_HOT
-from pixelzip.jpeg.tokens import NUM_TOKENS
-from pixelzip.jpeg.transform import NUM_FREQUENCIES
+from pixelzip.jpeg.contexts import ONE_HOT
+from pixelzip.models.coefficients import NUM_COMPONENTS, NUM_FREQUENCIES, NUM_TOKENS, NUM_VALUES
 from pixelzip.models.integer import SHORT_LIMIT, IntegerCoefficientNetwork
 from pixelzip.native import TokenLayer
 

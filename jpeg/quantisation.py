@@ -7,7 +7,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from pixelzip.jpeg.transform import NUM_FREQUENCIES, ZIGZAG
+from pixelzip.jpeg.transform import ZIGZAG
+from pixelzip.models.coefficients import NUM_FREQUENCIES
 
 Steps = NDArray[np.int32]
 Floats = NDArray[np.float32]

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pixelzip.jpeg.transform import (
-    NUM_FREQUENCIES,
     SIDE,
     backward,
     cosines,
@@ -19,6 +18,7 @@ from pixelzip.jpeg.transform import (
     squares,
     to_blocks,
 )
+from pixelzip.models.coefficients import NUM_FREQUENCIES
 
 Mask = NDArray[np.bool_]
 Floats = NDArray[np.float32]

@@ -18,7 +18,8 @@ from pixelzip.jpeg.levels import Component, as_block, to_component
 from pixelzip.jpeg.quantisation import Steps, candidates
 from pixelzip.jpeg.refinement import improve_doubtful, improve_edges, improve_partial
 from pixelzip.jpeg.sampling import SAMPLINGS, Sampling
-from pixelzip.jpeg.transform import NUM_FREQUENCIES, SIDE, ZIGZAG, forward, inverse, to_blocks
+from pixelzip.jpeg.transform import SIDE, ZIGZAG, forward, inverse, to_blocks
+from pixelzip.models.coefficients import NUM_FREQUENCIES
 from pixelzip.models.conversion import JFIF
 
 Pixels = NDArray[np.uint8]

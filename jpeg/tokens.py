@@ -7,11 +7,11 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from pixelzip.models.coefficients import NUM_TOKENS
+
 Values = NDArray[np.int32]
 
-NUM_BINS: Final = 9
-NUM_TOKENS: Final = 2 * NUM_BINS + 1
-"""Zero, and nine bins of magnitudes of either sign."""
+_NUM_BINS: Final = NUM_TOKENS // 2
 
 ESCAPE_BITS: Final = 12
 """Bits of the last bin, which no coefficient goes beyond."""
@@ -28,15 +28,15 @@ class Bins:
         """Return tokens, from 0 to NUM_TOKENS - 1, and what is left of each value."""
         magnitudes = np.abs(values)
         bins = np.searchsorted(self._starts, magnitudes, side="right").astype(np.int32) - 1
-        return NUM_BINS + np.sign(values) * bins, magnitudes - self._starts[bins]
+        return _NUM_BINS + np.sign(values) * bins, magnitudes - self._starts[bins]
 
     def bits_left(self, tokens: Values) -> Values:
         """Return how many bits each token leaves."""
-        return self.num_bits[np.abs(tokens - NUM_BINS)]
+        return self.num_bits[np.abs(tokens - _NUM_BINS)]
 
     def join(self, tokens: Values, rest: Values) -> Values:
         """Undo ``split``."""
-        signed = tokens - NUM_BINS
+        signed = tokens - _NUM_BINS
         joined: Values = np.sign(signed) * (self._starts[np.abs(signed)] + rest)
         return joined
 

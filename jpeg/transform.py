@@ -12,7 +12,6 @@ Integers = NDArray[np.int64]
 Floats = NDArray[np.float32]
 
 SIDE: Final = 8
-NUM_FREQUENCIES: Final = SIDE * SIDE
 
 COEFFICIENT_LIMIT: Final = 2**12
 """Coefficients of 8-bit samples stay below it, whatever has been rounded."""

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Final
 
-from pixelzip.jpeg.contexts import NUM_FEATURES, NUM_VALUES
-from pixelzip.jpeg.tokens import NUM_TOKENS
 from pixelzip.models.layers import FEATURES, Layer
+
+NUM_VALUES: Final = 28
+"""Features that differ from coefficient to coefficient: ``pixelzip.jpeg.contexts``."""
+
+NUM_FREQUENCIES: Final = 64
+NUM_COMPONENTS: Final = 3
+NUM_FEATURES: Final = NUM_VALUES + NUM_FREQUENCIES + NUM_COMPONENTS + 1
+"""The others say which frequency it is, of which component, and whether its four neighbours are known."""
+
+NUM_TOKENS: Final = 19
+"""Zero, and nine bins of magnitudes of either sign: ``pixelzip.jpeg.tokens``."""
 
 
 @dataclass(frozen=True)

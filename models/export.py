@@ -14,9 +14,8 @@ import torch
 from numpy.typing import NDArray
 from safetensors.numpy import save
 
-from pixelzip.jpeg.tokens import NUM_TOKENS
 from pixelzip.models.coefficient_network import CoefficientNetwork
-from pixelzip.models.coefficients import CoefficientConfig
+from pixelzip.models.coefficients import NUM_TOKENS, CoefficientConfig
 from pixelzip.models.integer import METADATA_KEY, Config, IntegerLayer, IntegerNetwork, config_to_json
 from pixelzip.models.layers import (
     ACTIVATION_STEPS,

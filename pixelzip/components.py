@@ -36,9 +36,8 @@ _NEVER_MODELLED: Final = frozenset({"1", "P"})
 
 @dataclass(frozen=True, eq=False)
 class Networks:
-    """The networks for pixels as they are, for planes of a lattice and for coefficients of a JPEG, the last two if any.
-
-    With a ``guide``, a fast network, tiles are turned the way round that costs it least.
+    """The networks for pixels as they are, for planes of a lattice and for coefficients of a JPEG, the last two if any;
+    with a ``guide``, a fast network, tiles are turned the way round that costs it least.
     """
 
     pixels: IntegerNetwork

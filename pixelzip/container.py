@@ -23,10 +23,8 @@ PACK_SIGNATURE: Final = b"\x89PZP\r\n"
 DEFAULT_MAX_PIXELS: Final = 2**28
 
 BODY_MODEL, BODY_PNG, BODY_WEBP, _BODY_CHANGED, BODY_JPEG = range(5)
-"""The last but one stands in a file for BODY_JPEG, and for BODY_MODEL with a lattice, tiles that are turned or few
-significant bits."""
+"""_BODY_CHANGED stands in files for BODY_JPEG, and for BODY_MODEL with a lattice, turned tiles or few bits."""
 BODY_NAMES: Final = {BODY_MODEL: "model", BODY_PNG: "png", BODY_WEBP: "webp", BODY_JPEG: "jpeg"}
-JPEG_MODES: Final = frozenset({"L", "RGB"})
 LATTICE_MODES: Final = frozenset({"RGB", "RGBA"})
 
 CODED, CONSTANT, STORED = range(3)
@@ -123,25 +121,23 @@ class Header:
 
 def write(header: Header, streams: Sequence[bytes]) -> bytes:
     """Assemble a file. But for BODY_MODEL ``streams`` are what follows one after another: see ``read``."""
-    is_changed = header.lattice or header.orientations or header.has_few_bits
-    is_changed = is_changed if header.body == BODY_MODEL else header.body == BODY_JPEG
-    body = _BODY_CHANGED if is_changed else header.body
+    change = _conversion_fields(header)
+    body = _BODY_CHANGED if change and header.body in (BODY_MODEL, BODY_JPEG) else header.body
     first = header.mode.identifier | body << _BODY_SHIFT | (_METADATA_BIT if header.blocks else 0)
     parts = [SIGNATURE, bytes([first]), write_varint(header.width), write_varint(header.height)]
     if header.blocks:
         parts.append(metadata.write(header.blocks))
+    if header.body == BODY_JPEG:
+        parts += [header.model, change]
     if header.body == BODY_MODEL:
         parts += [_model_fields(header), *(write_varint(len(stream)) for stream in streams[:-1])]
-    if header.body == BODY_JPEG:
-        parts += [header.model, bytes([_FROM_JPEG])]
     return b"".join([*parts, *streams])
 
 
 def read(data: bytes, max_pixels: int = DEFAULT_MAX_PIXELS, *, is_damaged: bool = False) -> tuple[Header, list[bytes]]:
     """Take a file apart, checking every length against the bytes that exist.
 
-    What follows the header is the streams of BODY_MODEL; for BODY_JPEG one part, fields and stream; for BODY_PNG and
-    BODY_WEBP the checksum and the embedded file.
+    After the header come the streams of BODY_MODEL, all that is left of BODY_JPEG, or checksum and embedded file.
     Of a file that ``is_damaged`` metadata that are not intact are left out, and streams that are cut off may be empty.
 
     Raises:
@@ -170,8 +166,6 @@ def read(data: bytes, max_pixels: int = DEFAULT_MAX_PIXELS, *, is_damaged: bool 
     model = reader.take(2, "model identifier")
     change = reader.take(1, "conversion")[0] if body == _BODY_CHANGED else None
     if change == _FROM_JPEG:
-        if mode.name not in JPEG_MODES:
-            raise CorruptFile(f"an image of mode {mode.name} is no JPEG's")
         return Header(mode, width, height, BODY_JPEG, blocks, model), [reader.rest()]
     lattice = None if change is None or change >= _FEW_BITS_AND_TURNED else _read_lattice(reader, mode, change)
     num_bits = _read_bits(reader, mode) if change in (_FEW_BITS, _FEW_BITS_AND_TURNED) else SIGNIFICANT_BITS[-1]
@@ -245,6 +239,8 @@ def _model_fields(header: Header) -> bytes:
 
 def _conversion_fields(header: Header) -> bytes:
     lattice = header.lattice
+    if header.body == BODY_JPEG:
+        return bytes([_FROM_JPEG])
     if lattice is None and header.has_few_bits:
         return bytes([_FEW_BITS_AND_TURNED if header.orientations else _FEW_BITS, header.significant_bits])
     if lattice is None:

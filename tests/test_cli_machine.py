@@ -23,7 +23,7 @@ def test_models() -> None:
     rows = [json.loads(line) for line in result.stdout.splitlines()]
     assert [row["name"] for row in rows] == [entry.name for entry in models.MODELS]
     for row, entry in zip(rows, models.MODELS, strict=True):
-        network = models.load_identified(entry.identifier)
+        network = models.load_file(entry.path, entry.sha256)
         assert row["sha256"] == network.sha256
         assert row["mac_per_pixel"] == round(network.config.multiplications_per_pixel)
         assert row["bytes"] == len(Path(row["path"]).read_bytes())

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
+from reference_jpeg import Reader
 
 import pixelzip
 from pixelzip import container, models, native
@@ -18,14 +19,14 @@ from pixelzip.container import BODY_JPEG, Header
 from pixelzip.errors import CorruptFile, PixelzipError, UnsupportedVersion
 from pixelzip.image import MODES_BY_NAME
 from pixelzip.jpeg import coder, search
-from pixelzip.jpeg.contexts import NUM_VALUES
 from pixelzip.jpeg.levels import Component, empty, to_component
 from pixelzip.jpeg.network import Predictor, place
 from pixelzip.jpeg.quantisation import QUALITIES, standard
 from pixelzip.jpeg.sampling import SAMPLINGS, Sampling
-from pixelzip.jpeg.tokens import ESCAPE_BITS, MEANS, NUM_TOKENS, WAVES, Bins
+from pixelzip.jpeg.tokens import ESCAPE_BITS, MEANS, WAVES, Bins
 from pixelzip.jpeg.training import read_jpeg
-from pixelzip.jpeg.transform import NUM_FREQUENCIES, ZIGZAG, forward, inverse
+from pixelzip.jpeg.transform import ZIGZAG, forward, inverse
+from pixelzip.models.coefficients import NUM_FREQUENCIES, NUM_TOKENS, NUM_VALUES
 from pixelzip.models.integer import IntegerCoefficientNetwork
 
 SUBSAMPLINGS = {"4:4:4": 0, "4:2:2": 1, "4:2:0": 2}
@@ -341,3 +342,44 @@ def test_the_extension_refuses_wrong_sizes(network: IntegerCoefficientNetwork) -
     for num_tokens in (0, 33, 65):
         with pytest.raises(ValueError):
             native.token_weights(layers, table, values, num_tokens)
+
+
+class _Features:
+    """A coder that keeps the features that it is told."""
+
+    def __init__(self) -> None:
+        self.features: list[NDArray[np.int8]] = []
+        self.values: list[NDArray[np.int32]] = []
+
+    def exchange(
+        self, features: NDArray[np.int8], shared: NDArray[np.int8], bins: Bins, values: NDArray[np.int32]
+    ) -> NDArray[np.int32]:
+        self.features.append(features)
+        self.values.append(values)
+        return values
+
+
+@pytest.mark.parametrize("sampling", SAMPLINGS, ids=lambda sampling: sampling.name)
+@pytest.mark.parametrize("size", [(9, 30), (40, 24), (24, 41)], ids=str)
+def test_features_are_those_of_the_format(sampling: Sampling, size: tuple[int, int]) -> None:
+    generator = np.random.default_rng(sum(size))
+    components = []
+    for kind in range(3):
+        shape = [-(-length // 8) for length in (sampling if kind else SAMPLINGS[0]).size(*size)]
+        levels = generator.laplace(0, 6, (*shape, 8, 8)) / (1 + np.add.outer(np.arange(8), np.arange(8)))
+        steps = generator.integers(1, 40, NUM_FREQUENCIES).astype(np.int32)
+        levels[..., 6:, :] = 0
+        components.append(to_component(kind, steps, np.rint(levels).astype(np.int64)))
+    given = _Features()
+    coder.walk(components, given)
+    plain = [(one.steps.tolist(), one.inner.tolist()) for one in components]
+    reader = Reader(plain, [one.last for one in components])
+    features, values = iter(given.features), iter(given.values)
+    for kind in range(3):
+        for frequency, blocks, is_second in reader.steps(kind):
+            wanted = [reader.features(kind, frequency, block, is_second) for block in blocks]
+            assert next(features).tolist() == wanted
+            expected = [0 if frequency else reader.expected(kind, block)[0] for block in blocks]
+            levels = [reader.level(kind, frequency, block) for block in blocks]
+            assert next(values).tolist() == [one - other for one, other in zip(levels, expected, strict=True)]
+    assert next(features, None) is None
