@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -48,8 +49,9 @@ def compress(picture: Picture, network: IntegerCoefficientNetwork, num_threads: 
     found = search.find(pixels, planes)
     if found is None:
         return None
-    sampling, components, planes = found
-    corrections = lattice.corrections(JFIF, pixels, _full(planes))
+    sampling, components = found
+    given = _given([[component] for component in components], sampling, picture.size)
+    corrections = lattice.corrections(JFIF, pixels, given)
     if corrections is None:
         return None
     header = Header(picture.mode, *picture.size, BODY_JPEG, picture.blocks, network.identifier)
@@ -89,15 +91,22 @@ def decompress(
         return band
 
     bands = in_threads(decode, range(len(streams)), num_threads)
-    planes = [
-        _sampling(sampling, kind).up(np.concatenate([part.samples() for part in parts]), header.height, header.width)
-        for kind, parts in enumerate(zip(*bands, strict=True))
-    ]
-    pixels = lattice.to_rgb(Lattice(JFIF, corrections=corrections), _full(np.stack(planes, axis=2)))
+    given = _given(list(zip(*bands, strict=True)), sampling, (header.width, header.height))
+    pixels = lattice.to_rgb(Lattice(JFIF, corrections=corrections), given)
     samples = np.ascontiguousarray(pixels[..., : header.mode.num_channels])
     if struct.pack("<I", zlib.crc32(samples.data)) != checksum:
         raise CorruptFile("the checksum does not match the pixels")
     return Picture(header.mode, samples, header.blocks)
+
+
+def _given(components: Sequence[Sequence[Component]], sampling: Sampling, size: tuple[int, int]) -> Pixels:
+    """Return the planes (H, W, 3) of a JPEG of (width, height), each component given as its bands."""
+    width, height = size
+    planes = [
+        _sampling(sampling, kind).up(np.concatenate([band.samples() for band in bands]), height, width)
+        for kind, bands in enumerate(components)
+    ]
+    return _full(np.stack(planes, axis=2))
 
 
 def _sampling(chroma: Sampling, kind: int) -> Sampling:

@@ -78,8 +78,8 @@ class _Solved:
     samples: Pixels
 
 
-def find(pixels: Pixels, planes: Pixels) -> tuple[Sampling, list[Component], Pixels] | None:
-    """Find the JPEG that (H, W, 3) pixels came from: its sampling, its components, and the planes that they give.
+def find(pixels: Pixels, planes: Pixels) -> tuple[Sampling, list[Component]] | None:
+    """Find the JPEG that (H, W, 3) pixels came from: its sampling and its components.
 
     ``planes`` are (H, W, 3) or, of a grey image, (H, W, 1); where no channel of a pixel is 0 or 255 they must be those
     that were decoded. Some pixels may come out wrong.
@@ -90,10 +90,10 @@ def find(pixels: Pixels, planes: Pixels) -> tuple[Sampling, list[Component], Pix
     num_rows = max(_PERIOD, _BAND_PIXELS // pixels.shape[1] // _PERIOD * _PERIOD)
     bands = [_solve_band(pixels, planes, tables, top, num_rows) for top in range(0, len(pixels), num_rows)]
     components = [
-        to_component(kind, tables.steps[min(kind, 1)], np.concatenate([levels[kind] for levels, _ in bands]))
+        to_component(kind, tables.steps[min(kind, 1)], np.concatenate([levels[kind] for levels in bands]))
         for kind in range(planes.shape[2])
     ]
-    return tables.sampling, components, np.concatenate([given for _, given in bands])
+    return tables.sampling, components
 
 
 def _find_tables(pixels: Pixels, planes: Pixels) -> Tables | None:
@@ -145,36 +145,33 @@ def _padded(plane: NDArray[Any]) -> NDArray[Any]:
     return np.pad(plane, [(0, -length % SIDE) for length in plane.shape], mode="edge")
 
 
-def _solve_band(
-    pixels: Pixels, planes: Pixels, tables: Tables, top: int, num_rows: int
-) -> tuple[list[Integers], Pixels]:
-    """Return the levels of a band of rows, (R, C, 8, 8) for each component, and the planes that they give."""
+def _solve_band(pixels: Pixels, planes: Pixels, tables: Tables, top: int, num_rows: int) -> list[Integers]:
+    """Return the levels of a band of rows, (R, C, 8, 8) for each component."""
     start = max(0, top - _MARGIN)
     rows = slice(start, top + num_rows + _MARGIN)
-    levels, given = _solve(pixels[rows], planes[rows], tables)
     parts = []
-    for sampling, part in zip(tables.samplings(), levels, strict=True):
+    for sampling, part in zip(tables.samplings(), _solve(pixels[rows], planes[rows], tables), strict=True):
         first, num_blocks = (length // (SIDE * sampling.rows) for length in (top - start, num_rows))
         parts.append(part[first : first + num_blocks])
-    return parts, given[top - start : top - start + num_rows]
+    return parts
 
 
-def _solve(pixels: Pixels, planes: Pixels, tables: Tables) -> tuple[list[Integers], Pixels]:
-    """Return levels and the planes that they give: of all rounds those by which the fewest pixels come out wrong."""
+def _solve(pixels: Pixels, planes: Pixels, tables: Tables) -> list[Integers]:
+    """Return levels: of all rounds those by which the fewest pixels come out wrong."""
     is_known, fixed = _are_known(pixels), _floats(planes)
     is_certain = is_known.all() and not any(length % _PERIOD for length in is_known.shape)
     solved, given = _round(fixed, is_known, None, tables)
-    best, fewest = given, _num_wrong(given, pixels)
+    fewest = _num_wrong(given, pixels)
     for _ in range(0 if is_certain or not fewest else _NUM_ROUNDS):
         wanted = np.where(is_known, fixed, _moved(given, pixels).transpose(2, 0, 1))
         others, given = _round(wanted, is_known, solved, tables)
         num_wrong = _num_wrong(given, pixels)
         if num_wrong < fewest:
-            best, solved = given, others
+            solved = others
         if not num_wrong or num_wrong > _WORTH_A_ROUND * fewest:
             break
         fewest = num_wrong
-    return [part.levels for part in solved], best
+    return [part.levels for part in solved]
 
 
 def _num_wrong(planes: Pixels, pixels: Pixels) -> int:

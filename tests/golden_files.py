@@ -12,6 +12,7 @@ import numpy as np
 from conftest import CONFIGS, PAPER_CONFIGS, make_network, smooth_image
 from PIL import Image
 from test_codec import MODES, make_image
+from test_jpeg import as_jpeg, decoded, texture
 from test_lattice import photograph
 
 import pixelzip
@@ -105,6 +106,44 @@ def files_of_features(pixels: str, planes: str, bands: str) -> dict[str, bytes]:
         f"{pixels}-9-bits-turned-I16.pxz": _turned(deep[..., 0] >> 6, 5),
         f"{pixels}-10-bits-RGBA16.pxz": _coded(few_bits),
         f"{pixels}-13-bits-I16.pxz": _coded(deep[..., 0] >> 2),
+    }
+
+
+def files_of_jpegs(prefix: str) -> dict[str, bytes]:
+    """Return files with levels of JPEGs: every sampling, both kinds of tables, grey, corrections, several bands."""
+    own = [[2 + (place // 8 + place % 8) * 2 for place in range(64)], [5 + place // 4 for place in range(64)]]
+    retouched = decoded(as_jpeg(texture(96, 80), 85)).copy()
+    retouched[40:44, 50:53] = 17
+    images = {
+        "420": decoded(as_jpeg(texture(61, 75), 75)),
+        "422": decoded(as_jpeg(texture(56, 72), 85, "4:2:2")),
+        "444": decoded(as_jpeg(texture(64, 48), 92, "4:4:4")),
+        "L": decoded(as_jpeg(texture(50, 66)[..., 0], 80)),
+        "tables": decoded(as_jpeg(texture(64, 64), qtables=own)),
+        "corrections": retouched,
+        "bands": decoded(as_jpeg(texture(531, 40), 60)),
+    }
+    return {f"{prefix}-{name}.pxz": _coded(pixels) for name, pixels in images.items()}
+
+
+def broken_jpegs(prefix: str) -> dict[str, bytes]:
+    """Return files with levels of JPEGs that are broken in each of their fields."""
+    good = {name: (GOLDEN / f"{prefix}-{name}.pxz").read_bytes() for name in ("420", "L", "corrections", "tables")}
+    parts = {name: container.read(data) for name, data in good.items()}
+    header, (body,) = parts["420"]
+    own, (own_body,) = parts["tables"]
+    pixels = replace(header, model=models.find(models.DEFAULT_MODEL).identifier)
+    return {
+        "UnsupportedVersion-jpeg-sampling.pxz": container.write(header, [b"\x03" + body[1:]]),
+        "UnsupportedVersion-jpeg-quality.pxz": container.write(header, [body[:1] + b"\xff" + body[2:]]),
+        "CorruptFile-jpeg-step.pxz": container.write(own, [own_body[:5] + b"\0" + own_body[6:]]),
+        "CorruptFile-jpeg-last.pxz": container.write(header, [body[:3] + b"\x40" + body[4:]]),
+        "CorruptFile-jpeg-corrections.pxz": good["corrections"].replace(b"x\xda", b"x\xdb", 1),
+        "CorruptFile-jpeg-checksum.pxz": container.write(header, [body[:7] + bytes([body[7] ^ 1]) + body[8:]]),
+        "CorruptFile-jpeg-cut.pxz": good["420"][: len(good["420"]) // 2],
+        "CorruptFile-jpeg-mode.pxz": container.write(replace(header, mode=MODES_BY_NAME["LA"]), [body]),
+        "CorruptFile-jpeg-wider.pxz": container.write(replace(header, width=header.width + 1), [body]),
+        "UnknownModel-jpeg-pixels.pxz": container.write(pixels, [body]),
     }
 
 

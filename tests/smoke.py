@@ -18,6 +18,12 @@ subprocess.run([command, "compress", "photo.png", "-o", "photo.pxz"], check=True
 subprocess.run([command, "decompress", "photo.pxz", "-o", "back.png"], check=True)
 with Image.open("back.png") as back:
     assert np.array_equal(np.asarray(back), np.asarray(image))
+image.save("clouds.jpg")
+subprocess.run([command, "compress", "clouds.jpg", "-o", "clouds.pxz", "--quiet"], check=True)
+subprocess.run([command, "decompress", "clouds.pxz", "-o", "back.png", "--force"], check=True)
+with Image.open("back.png") as back, Image.open("clouds.jpg") as jpeg:
+    assert np.array_equal(np.asarray(back), np.asarray(jpeg))
+assert pixelzip.info(Path("clouds.pxz").read_bytes()).model == "photo-jpeg"
 assert Path(pixelzip.__file__).is_relative_to(sys.prefix)
 assert pixelzip.info(Path("photo.pxz").read_bytes()).model == "photo"
 print(f"{Path('photo.png').stat().st_size} -> {Path('photo.pxz').stat().st_size} bytes")

@@ -10,6 +10,8 @@ import hashlib
 
 from pixelzip import container, image, pack_container
 from pixelzip.image import MODES
+from pixelzip.jpeg import body
+from pixelzip.jpeg.sampling import SAMPLINGS
 from pixelzip.models import MODELS
 from pixelzip.models.conversion import CONVERSIONS
 
@@ -93,7 +95,15 @@ def test_conversions_are_appended_only() -> None:
 
 def test_numbers_in_files() -> None:
     assert (container.SIGNATURE, container.PACK_SIGNATURE) == (b"\x89PZ\r\n", b"\x89PZP\r\n")
-    assert (container.BODY_MODEL, container.BODY_PNG, container.BODY_WEBP) == (0, 1, 2)
+    assert (container.BODY_MODEL, container.BODY_PNG, container.BODY_WEBP, container._BODY_CHANGED) == (0, 1, 2, 3)
+    changes = container._TURNED, container._FEW_BITS, container._FEW_BITS_AND_TURNED, container._FROM_JPEG
+    assert changes == (255, 254, 253, 252)
+    assert [(one.name, one.rows, one.columns) for one in SAMPLINGS] == [
+        ("4:4:4", 1, 1),
+        ("4:2:2", 1, 2),
+        ("4:2:0", 2, 2),
+    ]
+    assert body._BAND_ROWS == 256
     assert (container.CODED, container.CONSTANT, container.STORED) == (0, 1, 2)
     assert (pack_container.STREAM, pack_container.FILE) == (0, 1)
     kinds = (image.ICC, image.EXIF, image.XMP, image.TEXT, image.DPI, image.GAMMA, image.TRANSPARENCY, image.PALETTE)

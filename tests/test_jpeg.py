@@ -383,3 +383,23 @@ def test_features_are_those_of_the_format(sampling: Sampling, size: tuple[int, i
             levels = [reader.level(kind, frequency, block) for block in blocks]
             assert next(values).tolist() == [one - other for one, other in zip(levels, expected, strict=True)]
     assert next(features, None) is None
+
+
+def test_bands_of_the_search_meet_where_colours_are_clamped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(search, "_BAND_PIXELS", 144 * 16)
+    brighter = (texture(160, 144) / 2 + np.linspace(0, 190, 144)[:, None]).clip(0, 255).astype(np.uint8)
+    pixels = decoded(as_jpeg(brighter, 80))
+    data = pixelzip.compress(pixels)
+    assert pixelzip.info(data).body == "jpeg"
+    assert np.array_equal(pixelzip.decompress_array(data), pixels)
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.data())
+def test_whatever_comes_out_of_a_jpeg_comes_back(data: st.DataObject) -> None:
+    height, width = data.draw(st.integers(17, 150)), data.draw(st.integers(17, 150))
+    contrast, light = data.draw(st.sampled_from((0.5, 1.0, 1.6))), data.draw(st.integers(-60, 90))
+    pixels = (texture(height, width, data.draw(st.integers(0, 5))) * contrast + light).clip(0, 255).astype(np.uint8)
+    jpeg = as_jpeg(pixels, data.draw(st.integers(1, 100)), data.draw(st.sampled_from(sorted(SUBSAMPLINGS))))
+    image = decoded(jpeg)
+    assert np.array_equal(pixelzip.decompress_array(pixelzip.compress(image)), image)

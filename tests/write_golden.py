@@ -136,6 +136,7 @@ def main() -> None:
     made |= {"paper-raster.pxz": pixelzip.compress(smooth_image(13, 18), other_models()["paper"])}
     made |= golden_files.files_of_networks() | golden_files.files_of_bodies()
     made |= golden_files.files_of_features(default, names["photo-planes"], names["photo-max"])
+    made |= golden_files.files_of_jpegs(names["photo-jpeg"])
     for name, data in made.items():
         if not (GOLDEN / name).exists():
             (GOLDEN / name).write_bytes(data)
@@ -145,6 +146,7 @@ def main() -> None:
     broken = {f"{key}.pxz": data for key, data in broken_files((GOLDEN / image).read_bytes()).items()}
     broken |= {f"{key}.pxzp": data for key, data in broken_packs((GOLDEN / packed).read_bytes()).items()}
     broken |= golden_files.broken_features(default, names["photo-planes"])
+    broken |= golden_files.broken_jpegs(names["photo-jpeg"])
     for name, data in broken.items():
         if not (ERRORS / name).exists():
             (ERRORS / name).write_bytes(data)
