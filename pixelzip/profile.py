@@ -21,6 +21,7 @@ from pixelzip import ans, components, container, fallback, lattice, native
 from pixelzip import image as images
 from pixelzip.cdf import Distribution
 from pixelzip.codec import find_networks
+from pixelzip.jpeg import coder, search
 from pixelzip.predict import Predictor
 from pixelzip.product import Product, int8_products_are_exact
 
@@ -47,6 +48,9 @@ _STAGES: Final[tuple[tuple[str, Any, str], ...]] = (
     ("container", container, "write"),
     ("lattice", lattice, "find"),
     ("lattice", lattice, "to_rgb"),
+    ("JPEG: search for levels", search, "find"),
+    ("JPEG: contexts", coder, "walk"),
+    ("JPEG: network", native, "token_weights"),
     ("PNG and WebP", fallback, "smallest"),
     ("samples and components", images, "read"),
     ("samples and components", components, "prepare"),

@@ -115,15 +115,17 @@ def files_of_jpegs(prefix: str) -> dict[str, bytes]:
     retouched = decoded(as_jpeg(texture(96, 80), 85)).copy()
     retouched[40:44, 50:53] = 17
     images = {
-        "420": decoded(as_jpeg(texture(61, 75), 75)),
-        "422": decoded(as_jpeg(texture(56, 72), 85, "4:2:2")),
-        "444": decoded(as_jpeg(texture(64, 48), 92, "4:4:4")),
+        "420": decoded(as_jpeg(texture(77, 91), 75)),
+        "422": decoded(as_jpeg(texture(96, 112), 85, "4:2:2")),
+        "444": decoded(as_jpeg(texture(96, 80), 92, "4:4:4")),
         "L": decoded(as_jpeg(texture(50, 66)[..., 0], 80)),
-        "tables": decoded(as_jpeg(texture(64, 64), qtables=own)),
+        "tables": decoded(as_jpeg(texture(112, 112), qtables=own)),
         "corrections": retouched,
-        "bands": decoded(as_jpeg(texture(531, 40), 60)),
+        "bands": decoded(as_jpeg(texture(531, 64), 75)),
     }
-    return {f"{prefix}-{name}.pxz": _coded(pixels) for name, pixels in images.items()}
+    files = {f"{prefix}-{name}.pxz": _coded(pixels) for name, pixels in images.items()}
+    assert {pixelzip.info(file).body for file in files.values()} == {"jpeg"}
+    return files
 
 
 def broken_jpegs(prefix: str) -> dict[str, bytes]:

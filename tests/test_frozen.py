@@ -46,7 +46,7 @@ SHIPPED_MODELS = (
     ("photo-planes", "photo-planes-5.safetensors", "2c637f1836e4c1cccba18f86d2f1416020259df79bf793422c52b405f607ef04"),
     ("cifar10", "cifar10-6.safetensors", "6c3eb5d48f59ba253f4a694749e26799aa0cce5011ca007233b6c0e49062637a"),
     ("photo-planes", "photo-planes-6.safetensors", "2571db571f045364c3dee6faf60c50577bfd7a6a67d2103fb272671c42c87d64"),
-    ("photo-jpeg", "photo-jpeg-1.safetensors", "638c00dda25cf510a7a79e39d2e1344df98471aa3e2128e09c85d55a6acbb017"),
+    ("photo-jpeg", "photo-jpeg-1.safetensors", "98761ee0a8bc4f13fec7a2b8610ce1609f1a68bc220596318f18aacde4bd18ab"),
 )
 
 SHIPPED_MODES = (
