@@ -1,4 +1,4 @@
-"""Pictures that came out of a JPEG <-> the body of a file: sampling, tables, corrections, one stream of levels."""
+"""Pictures that came out of a JPEG <-> the body of a file: sampling, tables, corrections, levels in bands."""
 
 from __future__ import annotations
 

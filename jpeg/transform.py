@@ -14,7 +14,7 @@ Floats = NDArray[np.float32]
 SIDE: Final = 8
 
 COEFFICIENT_LIMIT: Final = 2**12
-"""Coefficients of 8-bit samples stay below it, whatever has been rounded."""
+"""Coefficients of 8-bit samples do not go beyond it, whatever has been rounded."""
 
 _CONSTANT_BITS: Final = 13
 _FIRST_PASS_BITS: Final = 2
@@ -48,7 +48,7 @@ def to_blocks(plane: NDArray[Any]) -> NDArray[Any]:
 
 
 def forward(plane: Floats) -> Floats:
-    """Return the coefficients of (8 R, 8 C) levels, (R, C, 8, 8), not rounded."""
+    """Return the coefficients of (8 R, 8 C) samples, (R, C, 8, 8), not rounded."""
     height, width = plane.shape
     rows = (plane.reshape(-1, SIDE) - np.float32(_CENTRE)) @ cosines().T
     rows = rows.reshape(height // SIDE, SIDE, width // SIDE, SIDE).transpose(0, 2, 3, 1)  # (R, C, column, row)
@@ -57,13 +57,13 @@ def forward(plane: Floats) -> Floats:
 
 
 def backward(coefficients: Floats) -> Floats:
-    """Return (n, 8, 8) levels less 128, not rounded, of (n, 8, 8) coefficients."""
+    """Return (n, 8, 8) samples less 128, not rounded, of (n, 8, 8) coefficients."""
     return _product(cosines().T, coefficients, cosines())
 
 
-def products(levels: Floats) -> Floats:
-    """Return the product of (n, 8, 8) levels with every cosine, (n, 8, 8)."""
-    return _product(cosines(), levels, cosines().T)
+def products(values: Floats) -> Floats:
+    """Return the product of (n, 8, 8) values with every cosine, (n, 8, 8)."""
+    return _product(cosines(), values, cosines().T)
 
 
 def squares(weights: Floats) -> Floats:
@@ -78,15 +78,15 @@ def _product(first: Floats, second: Floats, third: Floats) -> Floats:
 
 
 def inverse(coefficients: Integers) -> NDArray[np.uint8]:
-    """Return the (8 R, 8 C) levels of coefficients (R, C, 8, 8), as libjpeg's "islow" transform computes them.
+    """Return the (8 R, 8 C) samples of coefficients (R, C, 8, 8), as libjpeg's "islow" transform computes them.
 
     Loeffler, Ligtenberg, Moschytz, "Practical fast 1-D DCT algorithms with 11 multiplications" (1989); jidctint.c.
     """
     columns = _inverse_of_columns(coefficients, _CONSTANT_BITS - _FIRST_PASS_BITS)
     rows = _inverse_of_columns(columns.swapaxes(2, 3), _CONSTANT_BITS + _FIRST_PASS_BITS + 3).swapaxes(2, 3)
-    levels = (rows + _CENTRE).clip(0, 255).astype(np.uint8)  # (R, C, 8, 8)
-    num_rows, num_columns = levels.shape[:2]
-    return levels.swapaxes(1, 2).reshape(SIDE * num_rows, SIDE * num_columns)
+    samples = (rows + _CENTRE).clip(0, 255).astype(np.uint8)  # (R, C, 8, 8)
+    num_rows, num_columns = samples.shape[:2]
+    return samples.swapaxes(1, 2).reshape(SIDE * num_rows, SIDE * num_columns)
 
 
 def _inverse_of_columns(inputs: Integers, shift: int) -> Integers:

@@ -28,6 +28,7 @@ from pixelzip.jpeg.training import read_jpeg
 from pixelzip.jpeg.transform import ZIGZAG, forward, inverse
 from pixelzip.models.coefficients import NUM_FREQUENCIES, NUM_TOKENS, NUM_VALUES
 from pixelzip.models.integer import IntegerCoefficientNetwork
+from pixelzip.pack import Pack, pack
 
 SUBSAMPLINGS = {"4:4:4": 0, "4:2:2": 1, "4:2:0": 2}
 """Pillow's numbers."""
@@ -285,6 +286,13 @@ def test_bands_are_streams_of_their_own() -> None:
     assert pixelzip.compress(pixels, num_threads=2) == data
     assert np.array_equal(pixelzip.decompress_array(data, num_threads=2), pixels)
     assert np.array_equal(pixelzip.decompress_array(data, num_threads=1), pixels)
+
+
+def test_packs_hold_such_files() -> None:
+    pixels = decoded(as_jpeg(texture(272, 272), 80))
+    data = pack([pixels, smooth_image(9, 8)])
+    assert len(data) < len(pixelzip.compress(pixels)) + 400
+    assert np.array_equal(Pack(data)[0], pixels)
 
 
 def test_modes_without_jpeg_are_refused(network: IntegerCoefficientNetwork) -> None:
