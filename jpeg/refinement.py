@@ -9,10 +9,12 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from pixelzip.jpeg.sampling import Sampling
 from pixelzip.jpeg.transform import (
     SIDE,
     backward,
     cosines,
+    forward,
     inverse,
     products,
     squares,
@@ -28,6 +30,9 @@ CENTRE: Final = np.float32(128)
 
 _NUM_DOUBTFUL: Final = 4
 """Levels of a block that are tried both ways."""
+
+_LEAST_WRONG: Final = 0.002
+"""Share of pixels that must be wrong for levels of interpolated samples to be tried the other way."""
 
 _NUM_CHANGES: Final = 64
 """Changes, at most, of a block's levels one by one."""
@@ -70,6 +75,44 @@ def _num_wrong(levels: Integers, block: Integers, wanted: Floats, known: Mask) -
     """Return how many known samples of every block (R, C, 8, 8) come out wrong, (R, C)."""
     is_wrong = (to_blocks(inverse(levels * block)) != wanted) & known
     num_wrong: NDArray[np.intp] = is_wrong.sum(axis=(2, 3))
+    return num_wrong
+
+
+def improve_interpolated(
+    levels: Integers, block: Integers, samples: Floats, wanted: Floats, is_known: Mask, sampling: Sampling
+) -> None:
+    """Try the most doubtful levels (R, C, 8, 8) the other way, one of every block at a time.
+
+    ``samples`` are (8 R, 8 C); ``wanted`` and ``is_known`` (H, W) are what becomes of them. Blocks next to each other
+    take turns, because they share what lies between them.
+    """
+    wrong = _wrong_around(levels, block, wanted, is_known, sampling)
+    if wrong.sum() < _LEAST_WRONG * wanted.size:
+        return
+    doubt = (forward(samples) / block - levels).reshape(*wrong.shape, NUM_FREQUENCIES)
+    doubtful = np.argsort(-np.abs(doubt), axis=2)[..., :_NUM_DOUBTFUL]  # (R, C, _NUM_DOUBTFUL)
+    turns = np.sign(np.take_along_axis(doubt, doubtful, axis=2)).astype(np.int64)
+    row, column = np.indices(wrong.shape)
+    for rank, *turn in itertools.product(range(_NUM_DOUBTFUL), range(2), range(2)):
+        places = np.nonzero((row % 2 == turn[0]) & (column % 2 == turn[1]) & (wrong > 0))
+        trial = levels.copy()
+        frequency = doubtful[..., rank][places]
+        trial[(*places, frequency // SIDE, frequency % SIDE)] += turns[..., rank][places]
+        others = _wrong_around(trial, block, wanted, is_known, sampling)
+        is_better = others[places] < wrong[places]
+        better = tuple(indices[is_better] for indices in places)
+        levels[better] = trial[better]
+        wrong = _wrong_around(levels, block, wanted, is_known, sampling)
+
+
+def _wrong_around(
+    levels: Integers, block: Integers, wanted: Floats, is_known: Mask, sampling: Sampling
+) -> NDArray[np.intp]:
+    """Return how many known pixels (H, W) of each block's come out wrong, (R, C)."""
+    is_wrong = (sampling.up(inverse(levels * block), *wanted.shape) != wanted) & is_known
+    rows, columns = SIDE * sampling.rows, SIDE * sampling.columns
+    padded = np.pad(is_wrong, ((0, -wanted.shape[0] % rows), (0, -wanted.shape[1] % columns)))
+    num_wrong: NDArray[np.intp] = padded.reshape(len(levels), rows, -1, columns).sum(axis=(1, 3))
     return num_wrong
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from pixelzip.jpeg.levels import Component, as_block, to_component
 from pixelzip.jpeg.quantisation import Steps, candidates
-from pixelzip.jpeg.refinement import improve_doubtful, improve_edges, improve_partial
+from pixelzip.jpeg.refinement import improve_doubtful, improve_edges, improve_interpolated, improve_partial
 from pixelzip.jpeg.sampling import SAMPLINGS, Sampling
 from pixelzip.jpeg.transform import SIDE, ZIGZAG, forward, inverse, to_blocks
 from pixelzip.models.coefficients import NUM_FREQUENCIES
@@ -197,6 +197,8 @@ def _round(
             improve_edges(levels, block, samples, sampling.size(*is_known.shape))
         if sampling is SAMPLINGS[0]:
             improve_doubtful(levels, block, samples, known & np.kron(is_open, _WHOLE))
+        elif not before:
+            improve_interpolated(levels, block, samples, wanted[index], is_known, sampling)
         solved.append(_Solved(levels, inverse(levels * block)))
         given.append(sampling.up(solved[-1].samples, *is_known.shape))
     return solved, np.stack(given, axis=2)

@@ -75,7 +75,7 @@ def identities(folder: Path) -> dict[str, tuple[int, int]]:
 
 def loads(client: object) -> list[int]:
     """How often each worker has read a model file."""
-    return list(client.run(lambda: models._load_file.cache_info().misses).values())  # type: ignore[attr-defined]
+    return list(client.run(lambda: models.load_file.cache_info().misses).values())  # type: ignore[attr-defined]
 
 
 def test_a_cluster_writes_what_one_process_writes(
@@ -170,7 +170,7 @@ def test_only_the_culprit_of_a_batch_fails(client: object) -> None:
 
 def test_a_worker_that_lacks_the_weights(workers: object, client: object, folder: Path, tmp_path: Path) -> None:
     def set_hash(sha256: str) -> None:
-        models._load_file.cache_clear()
+        models.load_file.cache_clear()
         entry = models.find("photo")
         others = (other for other in models.MODELS if other != entry)
         models.MODELS = (*others, models.Model("photo", entry.file_name, sha256))  # type: ignore[misc]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from conftest import smooth_image
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,11 +16,11 @@ from PIL import Image
 from reference_jpeg import Reader
 
 import pixelzip
-from pixelzip import container, models, native
+from pixelzip import cli, container, models, native
 from pixelzip.container import BODY_JPEG, Header
 from pixelzip.errors import CorruptFile, PixelzipError, UnsupportedVersion
-from pixelzip.image import MODES_BY_NAME
-from pixelzip.jpeg import coder, search
+from pixelzip.image import MODES_BY_NAME, read
+from pixelzip.jpeg import body, coder, search
 from pixelzip.jpeg.levels import Component, empty, to_component
 from pixelzip.jpeg.network import Predictor, place
 from pixelzip.jpeg.quantisation import QUALITIES, standard
@@ -27,7 +29,7 @@ from pixelzip.jpeg.tokens import ESCAPE_BITS, MEANS, WAVES, Bins
 from pixelzip.jpeg.training import read_jpeg
 from pixelzip.jpeg.transform import ZIGZAG, forward, inverse
 from pixelzip.models.coefficients import NUM_FREQUENCIES, NUM_TOKENS, NUM_VALUES
-from pixelzip.models.integer import IntegerCoefficientNetwork
+from pixelzip.models.integer import IntegerCoefficientNetwork, load_model
 from pixelzip.pack import Pack, pack
 
 SUBSAMPLINGS = {"4:4:4": 0, "4:2:2": 1, "4:2:0": 2}
@@ -411,3 +413,38 @@ def test_whatever_comes_out_of_a_jpeg_comes_back(data: st.DataObject) -> None:
     jpeg = as_jpeg(pixels, data.draw(st.integers(1, 100)), data.draw(st.sampled_from(sorted(SUBSAMPLINGS))))
     image = decoded(jpeg)
     assert np.array_equal(pixelzip.decompress_array(pixelzip.compress(image)), image)
+
+
+def test_train_on_photographs(tmp_path: Path) -> None:
+    for index in range(4):
+        Image.fromarray(texture(80, 96, index)).save(tmp_path / f"{index}.png")
+    path = tmp_path / "model.safetensors"
+    command = [
+        "train-jpeg",
+        str(tmp_path),
+        "-o",
+        str(path),
+        "--steps",
+        "6",
+        "--held-out",
+        "2",
+        "--hidden",
+        "8",
+        "-T",
+        "1",
+    ]
+    result = CliRunner().invoke(cli.main, command)
+    assert result.exit_code == 0, result.output
+    model = load_model(path)
+    assert isinstance(model, IntegerCoefficientNetwork)
+    assert model.config.hidden == (8,)
+    assert "held-out bits/sub-pixel" in path.with_suffix(".md").read_text()
+    picture = read(decoded(as_jpeg(texture(96, 96))))
+    data = body.compress(picture, model)
+    assert data is not None
+    header, (rest,) = container.read(data)
+    assert np.array_equal(body.decompress(header, rest, model).samples, picture.samples)
+    for wrong, message in ((["--hidden", "0"], "must be positive"), (["--held-out", "9"], "cannot hold out")):
+        result = CliRunner().invoke(cli.main, command + wrong)
+        assert result.exit_code == 1
+        assert message in result.stderr
