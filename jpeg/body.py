@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -33,11 +34,22 @@ _MODES: Final = frozenset({"L", "RGB"})
 _BAND_ROWS: Final = 256
 """Rows of pixels whose levels are one stream."""
 
+_NUM_TELLING: Final = 6
+"""Frequencies of luma whose steps tell whether much has been rounded: at quality 92 none of them is 1."""
+
 _NO_QUALITY: Final = 0
 """Stands before a table that is not a standard one."""
 
 
-def compress(picture: Picture, network: IntegerCoefficientNetwork, num_threads: int | None = None) -> bytes | None:
+@dataclass(frozen=True)
+class Coded:
+    """A file; it ``is_sure`` to be smaller than that of the network for pixels where coarse steps have left little."""
+
+    file: bytes
+    is_sure: bool
+
+
+def compress(picture: Picture, network: IntegerCoefficientNetwork, num_threads: int | None = None) -> Coded | None:
     """Return a picture's file with the levels of the JPEG that it came from; None: it came from none that is found."""
     if picture.mode.name not in _MODES:
         return None
@@ -65,7 +77,8 @@ def compress(picture: Picture, network: IntegerCoefficientNetwork, num_threads: 
 
     streams = in_threads(encode, range(_num_bands(header)), num_threads)
     lengths = [write_varint(len(stream)) for stream in streams[:-1]]
-    return write(header, [fields, *lengths, *streams])
+    is_sure = bool(components[0].steps[:_NUM_TELLING].min() > 1)
+    return Coded(write(header, [fields, *lengths, *streams]), is_sure)
 
 
 def decompress(

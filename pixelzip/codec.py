@@ -73,11 +73,12 @@ def compress(
     pictures = [_stripped(images.read(item), strip) for item in image]
     networks = find_networks(model)
     from_jpeg = functools.partial(_from_jpeg, networks.coefficients, 1 if len(pictures) > 1 else num_threads)
-    coded = in_threads(from_jpeg, pictures, num_threads)
-    left = [index for index, file in enumerate(coded) if file is None]
+    found = in_threads(from_jpeg, pictures, num_threads)
+    coded = [one.file if one else None for one in found]
+    left = [index for index, one in enumerate(found) if one is None or not one.is_sure]
     files = components.compress(networks, [pictures[index] for index in left], device, num_threads)
     for index, file in zip(left, files, strict=True):
-        coded[index] = file
+        coded[index] = min(filter(None, (coded[index], file)), key=len, default=None)
     return in_threads(lambda both: fallback.smallest(*both), list(zip(pictures, coded, strict=True)), num_threads)
 
 
@@ -177,7 +178,9 @@ def read_whole(header: Header, streams: Sequence[bytes], num_threads: int | None
     return fallback.read_embedded(header, streams[0], streams[1])
 
 
-def _from_jpeg(network: IntegerCoefficientNetwork | None, num_threads: int | None, picture: Picture) -> bytes | None:
+def _from_jpeg(
+    network: IntegerCoefficientNetwork | None, num_threads: int | None, picture: Picture
+) -> jpeg.Coded | None:
     return None if network is None else jpeg.compress(picture, network, num_threads)
 
 

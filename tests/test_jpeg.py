@@ -186,6 +186,20 @@ def test_colours_that_were_clamped() -> None:
     assert np.array_equal(pixelzip.decompress_array(data), pixels)
 
 
+@pytest.mark.parametrize(("quality", "is_sure"), [(92, True), (97, False)])
+def test_where_little_was_rounded_the_smaller_file_is_taken(
+    network: IntegerCoefficientNetwork, quality: int, is_sure: bool
+) -> None:
+    pixels = decoded(as_jpeg(np.repeat(texture(96, 96)[..., :1], 3, axis=2), quality, "4:4:4"))
+    coded = body.compress(read(pixels), network)
+    assert coded is not None
+    assert coded.is_sure == is_sure
+    data = pixelzip.compress(pixels)
+    other = pixelzip.compress(pixels, str(models.find("photo").path))
+    assert len(data) == (len(coded.file) if is_sure else min(len(coded.file), len(other)))
+    assert np.array_equal(pixelzip.decompress_array(data), pixels)
+
+
 def test_a_table_that_is_not_a_standard_one() -> None:
     tables = [[3 + (place // 8 + place % 8) * 2 for place in range(64)], [5 + place // 4 for place in range(64)]]
     pixels = decoded(as_jpeg(texture(160, 160), qtables=tables))
@@ -440,9 +454,9 @@ def test_train_on_photographs(tmp_path: Path) -> None:
     assert model.config.hidden == (8,)
     assert "held-out bits/sub-pixel" in path.with_suffix(".md").read_text()
     picture = read(decoded(as_jpeg(texture(96, 96))))
-    data = body.compress(picture, model)
-    assert data is not None
-    header, (rest,) = container.read(data)
+    coded = body.compress(picture, model)
+    assert coded is not None
+    header, (rest,) = container.read(coded.file)
     assert np.array_equal(body.decompress(header, rest, model).samples, picture.samples)
     for wrong, message in ((["--hidden", "0"], "must be positive"), (["--held-out", "9"], "cannot hold out")):
         result = CliRunner().invoke(cli.main, command + wrong)
