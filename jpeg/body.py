@@ -62,20 +62,23 @@ def compress(picture: Picture, network: IntegerCoefficientNetwork, num_threads: 
     if found is None:
         return None
     sampling, components = found
-    given = _given([[component] for component in components], sampling, picture.size)
+    header = Header(picture.mode, *picture.size, BODY_JPEG, picture.blocks, network.identifier)
+    bands = [
+        [component.rows(*_block_rows(sampling, component.kind, number)) for component in components]
+        for number in range(_num_bands(header))
+    ]
+    given = _given(list(zip(*bands, strict=True)), sampling, picture.size)
     corrections = lattice.corrections(JFIF, pixels, given)
     if corrections is None:
         return None
-    header = Header(picture.mode, *picture.size, BODY_JPEG, picture.blocks, network.identifier)
     fields = _write_fields(sampling, components, corrections) + struct.pack(
         "<I", zlib.crc32(np.ascontiguousarray(samples).data)
     )
 
     def encode(number: int) -> bytes:
-        band = [component.rows(*_block_rows(sampling, component.kind, number)) for component in components]
-        return coder.encode(network, band, _seal(header, fields, number, band))
+        return coder.encode(network, bands[number], _seal(header, fields, number, bands[number]))
 
-    streams = in_threads(encode, range(_num_bands(header)), num_threads)
+    streams = in_threads(encode, range(len(bands)), num_threads)
     lengths = [write_varint(len(stream)) for stream in streams[:-1]]
     is_sure = bool(components[0].steps[:_NUM_TELLING].min() > 1)
     return Coded(write(header, [fields, *lengths, *streams]), is_sure)

@@ -57,12 +57,12 @@ def empty(kind: int, steps: Steps, size: tuple[int, int], last: int) -> Componen
     return Component(kind, steps, np.zeros((NUM_FREQUENCIES, num_rows + 2, num_columns + 2), dtype=np.int16), last)
 
 
-def to_component(kind: int, steps: Steps, levels: NDArray[np.int64]) -> Component:
+def to_component(kind: int, steps: Steps, levels: NDArray[np.signedinteger]) -> Component:
     """Return levels (R, C, 8, 8) as they are coded."""
     num_rows, num_columns = levels.shape[:2]
     ordered = levels.reshape(num_rows, num_columns, NUM_FREQUENCIES)[..., ZIGZAG].transpose(2, 0, 1)
     is_used = (ordered != 0).any(axis=(1, 2))
-    padded = np.pad(ordered, ((0, 0), (1, 1), (1, 1))).astype(np.int16)
+    padded = np.pad(ordered.astype(np.int16, copy=False), ((0, 0), (1, 1), (1, 1)))
     return Component(kind, steps, padded, int(np.flatnonzero(is_used).max(initial=0)))
 
 

@@ -145,14 +145,14 @@ def _padded(plane: NDArray[Any]) -> NDArray[Any]:
     return np.pad(plane, [(0, -length % SIDE) for length in plane.shape], mode="edge")
 
 
-def _solve_band(pixels: Pixels, planes: Pixels, tables: Tables, top: int, num_rows: int) -> list[Integers]:
+def _solve_band(pixels: Pixels, planes: Pixels, tables: Tables, top: int, num_rows: int) -> list[NDArray[np.int16]]:
     """Return the levels of a band of rows, (R, C, 8, 8) for each component."""
     start = max(0, top - _MARGIN)
     rows = slice(start, top + num_rows + _MARGIN)
     parts = []
     for sampling, part in zip(tables.samplings(), _solve(pixels[rows], planes[rows], tables), strict=True):
         first, num_blocks = (length // (SIDE * sampling.rows) for length in (top - start, num_rows))
-        parts.append(part[first : first + num_blocks])
+        parts.append(part[first : first + num_blocks].astype(np.int16))
     return parts
 
 
