@@ -153,8 +153,8 @@ def _find_planes(samples: Pixels) -> Pixels | None:
         return samples
     if (samples == samples[..., :1]).all():
         return _full(samples[..., :1])
-    found = lattice.find(samples)
-    return found[1] if found and found[0].conversion is JFIF else None
+    found = lattice.find(samples, (JFIF,))
+    return found[1] if found else None
 
 
 def _full(planes: Pixels) -> Pixels:

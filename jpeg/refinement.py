@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from pixelzip.jpeg.sampling import Sampling
 from pixelzip.jpeg.transform import (
+    CENTRE,
     SIDE,
     backward,
     cosines,
@@ -25,8 +26,6 @@ from pixelzip.models.coefficients import NUM_FREQUENCIES
 Mask = NDArray[np.bool_]
 Floats = NDArray[np.float32]
 Integers = NDArray[np.int64]
-
-CENTRE: Final = np.float32(128)
 
 _NUM_DOUBTFUL: Final = 4
 """Levels of a block that are tried both ways."""
@@ -57,7 +56,7 @@ def improve_doubtful(levels: Integers, block: Integers, samples: Floats, is_know
     places = np.nonzero(wrong)
     nearest, fewest = levels[places], wrong[places]  # (n, 8, 8), (n,)
     wanted, known = wanted[places][:, None], known[places][:, None]  # (n, 1, 8, 8)
-    doubt = (products(wanted[:, 0] - CENTRE) / block - nearest).reshape(-1, NUM_FREQUENCIES)
+    doubt = (products(wanted[:, 0] - np.float32(CENTRE)) / block - nearest).reshape(-1, NUM_FREQUENCIES)
     doubtful = np.argsort(-np.abs(doubt), axis=1)[:, :_NUM_DOUBTFUL]
     turns = np.sign(np.take_along_axis(doubt, doubtful, axis=1)).astype(np.int64)
     best = nearest.copy()
@@ -124,7 +123,7 @@ def improve_partial(levels: Integers, block: Integers, samples: Floats, is_known
     known = to_blocks(is_known)
     places = np.nonzero(known.any(axis=(2, 3)) & ~known.all(axis=(2, 3)))
     weights = known[places].astype(np.float32)  # (n, 8, 8)
-    wanted, found = to_blocks(samples)[places] - CENTRE, levels[places]
+    wanted, found = to_blocks(samples)[places] - np.float32(CENTRE), levels[places]
     steps = block.astype(np.float32)
     costs = steps**2 * squares(weights)
     left = np.arange(len(found))
@@ -145,7 +144,7 @@ def improve_partial(levels: Integers, block: Integers, samples: Floats, is_known
 def improve_edges(levels: Integers, block: Integers, samples: Floats, size: tuple[int, int]) -> None:
     """Change levels (R, C, 8, 8) of the last row and column of blocks where these reach beyond (rows, columns)."""
     rows, columns = (length % SIDE for length in size)
-    wanted = to_blocks(samples) - CENTRE
+    wanted = to_blocks(samples) - np.float32(CENTRE)
     if rows:
         levels[-1] = _with_rows(levels[-1], block, wanted[-1], rows)
     if columns:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,7 @@ from pixelzip.jpeg.levels import Component, as_block, to_component
 from pixelzip.jpeg.quantisation import Steps, candidates
 from pixelzip.jpeg.refinement import improve_doubtful, improve_edges, improve_interpolated, improve_partial
 from pixelzip.jpeg.sampling import SAMPLINGS, Sampling
-from pixelzip.jpeg.transform import SIDE, ZIGZAG, forward, inverse, to_blocks
+from pixelzip.jpeg.transform import SIDE, ZIGZAG, forward, inverse, padded, to_blocks
 from pixelzip.models.coefficients import NUM_FREQUENCIES
 from pixelzip.models.conversion import JFIF
 
@@ -121,7 +121,7 @@ def _best(samplings: Sequence[Sampling], planes: Pixels, is_known: Mask) -> Tabl
     """Return sampling and steps of planes with one table: those that make the least of them, if nearly all is right."""
     tried = []
     for sampling in samplings:
-        coefficients = [forward(_padded(sampling.down(plane))) for plane in _floats(planes)]
+        coefficients = [forward(padded(sampling.down(plane))) for plane in _floats(planes)]
         is_whole = to_blocks(_completed_mask(sampling.all_in(is_known))).all(axis=(2, 3))
         if is_whole.sum() < _LEAST_BLOCKS:
             return None
@@ -138,11 +138,6 @@ def _best(samplings: Sequence[Sampling], planes: Pixels, is_known: Mask) -> Tabl
 
 def _floats(planes: Pixels) -> Floats:
     return planes.transpose(2, 0, 1).astype(np.float32)
-
-
-def _padded(plane: NDArray[Any]) -> NDArray[Any]:
-    """Repeat the last row and column until there are whole blocks."""
-    return np.pad(plane, [(0, -length % SIDE) for length in plane.shape], mode="edge")
 
 
 def _solve_band(pixels: Pixels, planes: Pixels, tables: Tables, top: int, num_rows: int) -> list[NDArray[np.int16]]:
@@ -206,11 +201,11 @@ def _round(
 
 def _completed(samples: Floats, guess: Pixels | None) -> Floats:
     """Complete blocks that reach beyond the image, with a guess if there is one."""
-    padded = _padded(samples)
+    complete = padded(samples)
     if guess is not None:
         height, width = samples.shape
-        padded[height:], padded[:, width:] = guess[height:], guess[:, width:]
-    return padded
+        complete[height:], complete[:, width:] = guess[height:], guess[:, width:]
+    return complete
 
 
 def _completed_mask(mask: Mask) -> Mask:

@@ -21,7 +21,7 @@ from pixelzip.jpeg.contexts import Integers
 from pixelzip.jpeg.levels import Component, as_block, to_component
 from pixelzip.jpeg.sampling import SAMPLINGS
 from pixelzip.jpeg.tokens import Bins
-from pixelzip.jpeg.transform import ZIGZAG, forward
+from pixelzip.jpeg.transform import ZIGZAG, forward, padded
 from pixelzip.models.card import write_card
 from pixelzip.models.coefficient_network import CoefficientNetwork
 from pixelzip.models.data import load_rgb
@@ -91,9 +91,8 @@ def read_jpeg(data: bytes) -> list[Component]:
     for index, (_, _, _, table) in enumerate(layers):
         even = np.pad(planes[..., index], [(0, length % 2) for length in planes.shape[:2]], mode="edge")
         samples = samplings[index].down(even.astype(np.float32))
-        padded = np.pad(samples, [(0, -length % 8) for length in samples.shape], mode="edge")
         steps = np.array(tables[table], dtype=np.int32)[ZIGZAG]
-        levels = np.rint(forward(padded) / as_block(steps)).astype(np.int64)
+        levels = np.rint(forward(padded(samples)) / as_block(steps)).astype(np.int64)
         components.append(to_component(index, steps, levels))
     return components
 

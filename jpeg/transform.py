@@ -18,7 +18,7 @@ COEFFICIENT_LIMIT: Final = 2**12
 
 _CONSTANT_BITS: Final = 13
 _FIRST_PASS_BITS: Final = 2
-_CENTRE: Final = 128
+CENTRE: Final = 128
 
 
 def _zigzag() -> NDArray[np.intp]:
@@ -41,6 +41,11 @@ def cosines() -> Floats:
     return matrix
 
 
+def padded(plane: NDArray[Any]) -> NDArray[Any]:
+    """Repeat the last row and column of (H, W) until there are whole blocks."""
+    return np.pad(plane, [(0, -length % SIDE) for length in plane.shape], mode="edge")
+
+
 def to_blocks(plane: NDArray[Any]) -> NDArray[Any]:
     """Cut (8 R, 8 C) into (R, C, 8, 8)."""
     height, width = plane.shape
@@ -50,7 +55,7 @@ def to_blocks(plane: NDArray[Any]) -> NDArray[Any]:
 def forward(plane: Floats) -> Floats:
     """Return the coefficients of (8 R, 8 C) samples, (R, C, 8, 8), not rounded."""
     height, width = plane.shape
-    rows = (plane.reshape(-1, SIDE) - np.float32(_CENTRE)) @ cosines().T
+    rows = (plane.reshape(-1, SIDE) - np.float32(CENTRE)) @ cosines().T
     rows = rows.reshape(height // SIDE, SIDE, width // SIDE, SIDE).transpose(0, 2, 3, 1)  # (R, C, column, row)
     columns = rows.reshape(-1, SIDE) @ cosines().T
     return columns.reshape(rows.shape).swapaxes(2, 3).astype(np.float32, copy=False)
@@ -72,8 +77,7 @@ def squares(weights: Floats) -> Floats:
 
 
 def _product(first: Floats, second: Floats, third: Floats) -> Floats:
-    product: Any = first @ second @ third
-    result: Floats = product
+    result: Floats = np.matmul(np.matmul(first, second), third).astype(np.float32, copy=False)
     return result
 
 
@@ -84,7 +88,7 @@ def inverse(coefficients: Integers) -> NDArray[np.uint8]:
     """
     columns = _inverse_of_columns(coefficients, _CONSTANT_BITS - _FIRST_PASS_BITS)
     rows = _inverse_of_columns(columns.swapaxes(2, 3), _CONSTANT_BITS + _FIRST_PASS_BITS + 3).swapaxes(2, 3)
-    samples = (rows + _CENTRE).clip(0, 255).astype(np.uint8)  # (R, C, 8, 8)
+    samples = (rows + CENTRE).clip(0, 255).astype(np.uint8)  # (R, C, 8, 8)
     num_rows, num_columns = samples.shape[:2]
     return samples.swapaxes(1, 2).reshape(SIDE * num_rows, SIDE * num_columns)
 

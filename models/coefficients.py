@@ -23,11 +23,9 @@ NUM_TOKENS: Final = 19
 class CoefficientConfig:
     """A network of a few layers that maps what is known around a coefficient to the logits of its tokens."""
 
-    num_classes: ClassVar[int] = 0
-    is_for_planes: ClassVar[bool] = False
     table_names: ClassVar[tuple[str, ...]] = ("exponential",)
 
-    hidden: tuple[int, ...] = (64, 48)
+    hidden: tuple[int, ...] = (96, 64)
     """Channels of the layers before the head."""
 
     def __post_init__(self) -> None:

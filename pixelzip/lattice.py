@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import math
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -73,13 +74,13 @@ class Lattice:
     corrections: bytes = b""
 
 
-def find(pixels: Pixels) -> tuple[Lattice, Pixels] | None:
-    """Return the lattice of (H, W, 3) RGB and its planes, or None when the image lies on none."""
+def find(pixels: Pixels, conversions: Sequence[Conversion] = CONVERSIONS) -> tuple[Lattice, Pixels] | None:
+    """Return the lattice of (H, W, 3) RGB and its planes, or None when the image lies on none of the conversions."""
     colours = _telling_colours(pixels)
     if len(colours) < _LEAST_COLOURS:
         return None
     few = colours[:: len(colours) // _LEAST_COLOURS]
-    plausible = [conversion for conversion in CONVERSIONS if conversion.share(few) >= _LEAST_SHARE_OF_FEW]
+    plausible = [conversion for conversion in conversions if conversion.share(few) >= _LEAST_SHARE_OF_FEW]
     shares = [conversion.share(colours) for conversion in plausible]
     if max(shares, default=0) < _LEAST_SHARE:
         return None
