@@ -103,7 +103,7 @@ def from_green(images: Crop, *labels: object) -> data.Batch:
 
 DRAW, AS_BATCH = data.Crops._draw, data.as_batch
 CROPS = "pixelzip.models.data.Crops"
-PREDICTOR = "pixelzip.models.pixelcnn.median_edge_offset"
+PREDICTOR = "pixelzip.models.features.median_edge_offset"
 SCHEDULE = "pixelzip.models.train.learning_rate_factor"
 
 

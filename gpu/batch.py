@@ -11,7 +11,7 @@ from torch import Tensor
 
 from pixelzip.streams import Pixels
 
-LANES: Final = (32, 256, 1024)
+LANES: Final = (16, 64, 256, 1024)
 """Lanes that the kernel for symbols is compiled for. No tile has more."""
 
 

@@ -119,8 +119,12 @@ def pop_nibbles(streams, coder, nibbles, tile, wave, is_last):
     first_place = tile.first_row + wave.first_row
     bits = bits_of(is_last)
     total = total_of(bits)
+    place = nibbles.ends + first_place * NIBBLE + symbols
+    coming = tl.load(place)  # read while the nibble before is found
     for lane in range(wave.num_lanes):
-        whole_ends = tl.load(nibbles.ends + (first_place + lane) * NIBBLE + symbols)
+        whole_ends = coming
+        place += NIBBLE
+        coming = tl.load(place, mask=symbols + (lane + 1) * NIBBLE < wave.num_lanes * NIBBLE, other=0)
         ends = tl.where(is_last, few_end(whole_ends, symbols), whole_ends)
         quantile = coder.low.to(tl.int32) & (total - 1)
         is_below = ends <= quantile

@@ -84,12 +84,12 @@ def _difference(pixels, tile, row, column, channel, reference, mask):
 
 @triton.jit(do_not_specialize=PLACE)
 def stem(
-    outputs, pixels, taps, guesses, weight, bias, multiplier, tiles, num_rows, step,
+    outputs, pixels, taps, guesses, weight, bias, multiplier, tiles, num_rows, counter,
     PERIOD: tl.constexpr, NUM_INPUTS: tl.constexpr, NUM_CHANNELS: tl.constexpr, LANES: tl.constexpr,
 ):  # fmt: skip
     """Compute the first layer: ``outputs`` (4, rows, NUM_CHANNELS) int8 from the levels of pixels."""
     tile = tile_at(tiles, tl.program_id(0))
-    wave = wave_of(tile, step, tl.program_id(1) * LANES, LANES)
+    wave = wave_of(tile, tl.load(counter), tl.program_id(1) * LANES, LANES)
     if tl.program_id(1) * LANES < wave.num_lanes:
         inputs = _features(pixels, taps, guesses, tile, wave, PERIOD, NUM_INPUTS)
         channel = tl.program_id(2) * CHANNEL_BLOCK + tl.arange(0, CHANNEL_BLOCK)
@@ -117,36 +117,43 @@ def _mixed(
 
 @triton.jit(do_not_specialize=PLACE)
 def block(
-    outputs, source, mix_weight, mix_bias, mix_multiplier, weight, bias, multiplier, tiles, num_rows, step,
-    NUM_CHANNELS: tl.constexpr, LANES: tl.constexpr,
+    outputs, source, mix_weight, mix_bias, mix_multiplier, weight, bias, multiplier, tiles, num_rows, counter,
+    NUM_CHANNELS: tl.constexpr, OUTPUTS: tl.constexpr, LANES: tl.constexpr,
 ):  # fmt: skip
-    """Compute a residual block: a depthwise layer and the one that mixes its channels; all are (4, rows, channels)."""
+    """Compute a residual block: a depthwise layer and the one that mixes its channels; all are (4, rows, channels).
+
+    A program computes OUTPUTS channels, a power of two, for which it computes all of the depthwise layer.
+    """
     tile = tile_at(tiles, tl.program_id(0))
-    wave = wave_of(tile, step, tl.program_id(1) * LANES, LANES)
+    wave = wave_of(tile, tl.load(counter), tl.program_id(1) * LANES, LANES)
     if tl.program_id(1) * LANES < wave.num_lanes:
-        channel = tl.program_id(2) * CHANNEL_BLOCK + tl.arange(0, CHANNEL_BLOCK)
-        sums = tl.zeros((LANES, CHANNEL_BLOCK), dtype=tl.int32)
+        channel = tl.program_id(2) * OUTPUTS + tl.arange(0, OUTPUTS)
+        is_channel = channel < NUM_CHANNELS
+        sums = tl.zeros((LANES, OUTPUTS), dtype=tl.int32)
         for first in range(0, NUM_CHANNELS, CHANNEL_BLOCK):
             inner = first + tl.arange(0, CHANNEL_BLOCK)
             mixed = _mixed(
                 source, mix_weight, mix_bias, mix_multiplier, tile, wave, num_rows, inner, NUM_CHANNELS, LANES
             )
             entry = inner[:, None] + channel[None, :] * NUM_CHANNELS
-            sums += tl.dot(mixed, tl.load(weight + entry), out_dtype=tl.int32)
-        values = requantised(sums, tl.load(bias + channel)[None, :], tl.load(multiplier + channel)[None, :])
+            sums += tl.dot(mixed, tl.load(weight + entry, mask=is_channel[None, :], other=0), out_dtype=tl.int32)
+        biases = tl.load(bias + channel, mask=is_channel, other=0)[None, :]
+        multipliers = tl.load(multiplier + channel, mask=is_channel, other=0.0)[None, :]
         place = kept_place(wave, num_rows, 0, 0, NUM_WAVES)[:, None] * NUM_CHANNELS + channel[None, :]
-        residual = tl.load(source + place, mask=wave.is_lane[:, None], other=0)
-        tl.store(outputs + place, _activations(values + residual.to(tl.int32)), mask=wave.is_lane[:, None])
+        is_place = wave.is_lane[:, None] & is_channel[None, :]
+        residual = tl.load(source + place, mask=is_place, other=0)
+        values = requantised(sums, biases, multipliers) + residual.to(tl.int32)
+        tl.store(outputs + place, _activations(values), mask=is_place)
 
 
 @triton.jit(do_not_specialize=PLACE)
 def head(
-    parameters, source, weight, bias, multiplier, tiles, num_rows, step,
+    parameters, source, weight, bias, multiplier, tiles, num_rows, counter,
     NUM_CHANNELS: tl.constexpr, NUM_PARAMETERS: tl.constexpr, LANES: tl.constexpr,
 ):  # fmt: skip
     """Compute the last layer: ``parameters`` (rows, NUM_PARAMETERS) int32."""
     tile = tile_at(tiles, tl.program_id(0))
-    wave = wave_of(tile, step, tl.program_id(1) * LANES, LANES)
+    wave = wave_of(tile, tl.load(counter), tl.program_id(1) * LANES, LANES)
     if tl.program_id(1) * LANES < wave.num_lanes:
         output = tl.program_id(2) * CHANNEL_BLOCK + tl.arange(0, CHANNEL_BLOCK)
         here = kept_place(wave, num_rows, 0, 0, NUM_WAVES) * NUM_CHANNELS

@@ -17,11 +17,13 @@ from pixelzip.models.config import CONTEXT, ConeConfig
 from pixelzip.models.integer import IntegerLayer, IntegerNetwork
 from pixelzip.models.layers import FEATURES, ZERO_POINT
 
-LANES: Final = 32
-"""Lanes that a program computes."""
+LANES: Final = 16
+"""Lanes that a program computes: as many as an image of 32 x 32 has, and a matrix product on a GPU wants."""
 
-_BLOCK_SIZE: Final = {"num_warps": 8, "maxnreg": 128}
-"""Two such programs fit a multiprocessor of 2^16 registers."""
+_MOST_OUTPUTS: Final = 256
+"""Channels of a block that a program computes."""
+
+_NUM_WARPS: Final = 4
 
 _BLOCK: Final[int] = layers.CHANNEL_BLOCK.value
 _LEAST_INPUTS: Final = 64
@@ -101,25 +103,26 @@ class Activations:
         self.parameters = torch.zeros((num_rows, ported.num_parameters), dtype=torch.int32, device=device)
         self.guesses = torch.zeros((num_rows, 3), dtype=torch.int32, device=device)
 
-    def compute(self, batch: Batch, step: int) -> None:
-        """Compute all layers at the lanes of a step."""
+    def compute(self, batch: Batch, counter: Tensor) -> None:
+        """Compute all layers at the lanes of a step, which ``counter`` () int32 is."""
         ported, channels = self._ported, self._ported.num_channels
-        place = {"tiles": batch.table, "num_rows": batch.num_rows, "step": step, "LANES": LANES}
+        place = {"tiles": batch.table, "num_rows": batch.num_rows, "counter": counter, "LANES": LANES}
         place["enable_fp_fusion"] = False
-        grid = (len(batch), -(-batch.most_lanes // LANES), channels // _BLOCK)
+        tiles_and_lanes = (len(batch), -(-batch.most_lanes // LANES))
+        outputs = min(_MOST_OUTPUTS, 1 << (channels - 1).bit_length())
         stem, *blocks, head = ported.layers
-        layers.stem[grid](
+        layers.stem[*tiles_and_lanes, channels // _BLOCK](
             self._kept[0], batch.levels, ported.taps, self.guesses, stem.weight, stem.bias, stem.multiplier,
             PERIOD=ported.config.period, NUM_INPUTS=stem.weight.shape[1], NUM_CHANNELS=channels, **place,
         )  # fmt: skip
         for index in range(len(blocks) // 2):
             mix, add = blocks[2 * index : 2 * index + 2]
-            layers.block[grid](
+            layers.block[*tiles_and_lanes, -(-channels // outputs)](
                 self._kept[index + 1], self._kept[index], mix.weight, mix.bias, mix.multiplier,
-                add.weight, add.bias, add.multiplier, NUM_CHANNELS=channels, **_BLOCK_SIZE, **place,
+                add.weight, add.bias, add.multiplier,
+                NUM_CHANNELS=channels, OUTPUTS=outputs, num_warps=_NUM_WARPS, **place,
             )  # fmt: skip
-        grid = (*grid[:2], ported.num_parameters // _BLOCK)
-        layers.head[grid](
+        layers.head[*tiles_and_lanes, ported.num_parameters // _BLOCK](
             self.parameters, self._kept[-1], head.weight, head.bias, head.multiplier,
             NUM_CHANNELS=channels, NUM_PARAMETERS=ported.num_parameters, **place,
         )  # fmt: skip

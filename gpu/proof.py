@@ -26,8 +26,9 @@ logger = logging.getLogger(__name__)
 Shapes = tuple[tuple[int, int, int], ...]
 
 _SHAPES: Final[dict[int, Shapes]] = {
-    32: ((19, 40, 3), (9, 5, 3)),
-    256: ((41, 66, 3), (9, 5, 3)),
+    16: ((16, 40, 3), (9, 5, 3)),
+    64: ((41, 66, 3), (9, 5, 3)),
+    256: ((67, 140, 3), (9, 5, 3)),
     1024: ((257, 513, 3), (9, 5, 3)),
 }
 """Of the tiles that are tried, for each of ``batch.LANES``: several lanes, neighbours outside, some solutions of the

@@ -157,15 +157,14 @@ class RasterOrder:
 
     network: IntegerNetwork
 
-    def intervals(self, tiles: Sequence[Tile], device: torch.device) -> list[NDArray[np.int32]]:
-        """Return each tile's left cumulatives and counts, (2, symbols)."""
+    def intervals(self, tiles: Sequence[Tile], device: torch.device) -> Tensor:
+        """Return left cumulatives and counts, (2, symbols) int32, of one tile after another, and some more."""
         batch = RasterBatch(self.network, tiles[0].pixels.shape, len(tiles), device)
         batch.load([tile.pixels for tile in tiles])
         intervals = torch.empty((2, batch.num_tiles * batch.num_symbols), dtype=torch.int32, device=device)
         none_is_short = torch.zeros(batch.num_tiles, dtype=torch.int32, device=device)
         _walk(batch, intervals, no_streams(batch.num_tiles, device), none_is_short, False)
-        by_tile = intervals.view(2, batch.num_tiles, batch.num_symbols)[:, : len(tiles)].cpu().numpy()
-        return list(by_tile.swapaxes(0, 1))
+        return intervals
 
     def decode(self, tiles: Sequence[CodedTile], streams: Streams) -> list[Pixels]:
         """Read the streams on their device, as far as symbols go."""

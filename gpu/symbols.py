@@ -156,17 +156,18 @@ def _learn(
 @triton.jit(do_not_specialize=(*PLACE, "num_symbols", "num_channels", "band_rows", "num_bands"))
 def code(
     sources, pixels, intervals, first_symbols, num_symbols, streams, nibbles, tiles, num_channels, band_rows, num_bands,
-    num_rows, step, DECODES: tl.constexpr, MIXTURES: tl.constexpr, SLOTS: tl.constexpr, NUM_PARAMETERS: tl.constexpr,
+    num_rows, counter, DECODES: tl.constexpr, MIXTURES: tl.constexpr, SLOTS: tl.constexpr, NUM_PARAMETERS: tl.constexpr,
     ADAPTIVE: tl.constexpr, REGRESSIVE: tl.constexpr, LANES: tl.constexpr,
 ):  # fmt: skip
     """Code one step of one tile: levels -> intervals in the order of streams, or streams -> levels; learn from it.
 
-    ``pixels`` (pixels, 3) uint8 holds the levels; ``first_symbols`` (tiles,) int64 where the step's symbols begin.
+    ``pixels`` (pixels, 3) uint8 holds the levels; ``first_symbols`` (tiles,) int64 where the step's symbols begin;
+    ``counter`` () int32 is the step.
     """
     tile = tile_at(tiles, tl.program_id(0))
-    wave = wave_of(tile, step, 0, LANES)
+    wave = wave_of(tile, tl.load(counter), 0, LANES)
     if wave.num_lanes > 0:
-        is_last = (tile.is_short != 0) & (step == tile.width - 1 + 2 * (tile.height - 1))
+        is_last = (tile.is_short != 0) & (wave.step == tile.width - 1 + 2 * (tile.height - 1))
         first_symbol = tl.load(first_symbols + tile.index)
         coder = open_coder(streams, tile.index, is_last)
         tl.debug_barrier()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Sequence
 from typing import Any, Final, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from pixelzip.batching import in_batches
 from pixelzip.errors import CorruptFile
@@ -20,6 +22,9 @@ from pixelzip.models.integer import IntegerNetwork
 from pixelzip.streams import CodedTile, Pixels, Tile
 from pixelzip.threads import in_threads
 
+_GROUP_SYMBOLS: Final = 2**19
+"""Symbols that a thread fetches and codes, or checks, at a time: a tile's, or those of many small images."""
+
 _PIXELS_PER_ROW: Final = 64
 """Pixels of a tile in raster order that take about as much memory as what is kept of one column in all layers."""
 
@@ -27,8 +32,8 @@ _PIXELS_PER_ROW: Final = 64
 class Order(Protocol):
     """The order in which a network codes pixels."""
 
-    def intervals(self, tiles: Sequence[Tile], device: torch.device) -> Sequence[NDArray[np.int32]]:
-        """Return each tile's left cumulatives and counts, (2, symbols)."""
+    def intervals(self, tiles: Sequence[Tile], device: torch.device) -> Tensor:
+        """Return left cumulatives and counts, (2, symbols or more) int32, of one tile after another."""
 
     def decode(self, tiles: Sequence[CodedTile], streams: Streams) -> list[Pixels]:
         """Read the streams on their device, as far as symbols go."""
@@ -46,7 +51,7 @@ def decode_tiles(
 ) -> list[Pixels | CorruptFile]:
     """Undo ``encode_tiles``; a tile whose checksum does not match gives the error in its place."""
     shapes = [tile.shape for tile in tiles]
-    decode = functools.partial(_decode_batch, _order(network, shapes), torch.device(device))
+    decode = functools.partial(_decode_batch, _order(network, shapes), torch.device(device), num_threads)
     return in_batches(decode, tiles, _sizes(network, shapes), device, num_threads)
 
 
@@ -62,14 +67,35 @@ def _sizes(network: IntegerNetwork, shapes: Sequence[tuple[int, ...]]) -> list[t
 
 
 def _encode_batch(order: Order, device: torch.device, num_threads: int | None, tiles: Sequence[Tile]) -> list[bytes]:
-    pairs = list(zip(tiles, order.intervals(tiles, device), strict=True))
-    return in_threads(lambda pair: pair[0].encode(*pair[1]), pairs, num_threads)
+    intervals = order.intervals(tiles, device)
+    groups = _groups([2 * tile.pixels.size for tile in tiles])
+    encoded = in_threads(lambda group: _encode_group(intervals, tiles, group), groups, num_threads)
+    return list(itertools.chain.from_iterable(encoded))
 
 
-def _decode_batch(order: Order, device: torch.device, tiles: Sequence[CodedTile]) -> list[Pixels | CorruptFile]:
+def _groups(numbers: Sequence[int]) -> list[range]:
+    """Return consecutive tiles with about as many symbols in each group, given the symbols of each tile."""
+    ends = np.cumsum(numbers)
+    starts = np.flatnonzero(np.diff((ends - numbers) // _GROUP_SYMBOLS, prepend=-1))
+    return list(map(range, starts.tolist(), [*starts[1:].tolist(), len(numbers)]))
+
+
+def _encode_group(intervals: Tensor, tiles: Sequence[Tile], group: range) -> list[bytes]:
+    """Fetch the intervals of some tiles through memory that a GPU writes to by itself, and code them."""
+    ends = np.cumsum([2 * tile.pixels.size for tile in tiles[: group.stop]])
+    first = int(ends[group.start - 1]) if group.start else 0
+    found = intervals[:, first : int(ends[-1])]
+    fetched = torch.empty(found.shape, dtype=found.dtype, pin_memory=found.is_cuda).copy_(found).numpy()
+    parts = np.split(fetched, ends[group.start : -1] - first, axis=1)
+    return [tiles[index].encode(*part) for index, part in zip(group, parts, strict=True)]
+
+
+def _decode_batch(
+    order: Order, device: torch.device, num_threads: int | None, tiles: Sequence[CodedTile]
+) -> list[Pixels | CorruptFile]:
     opened = [_opened(tile) for tile in tiles]
     whole = [(tile, words) for tile, words in zip(tiles, opened, strict=True) if isinstance(words, bytes)]
-    decoded = iter(_decode_opened(order, device, whole))
+    decoded = iter(_decode_opened(order, device, num_threads, whole))
     return [next(decoded) if isinstance(words, bytes) else words for words in opened]
 
 
@@ -81,19 +107,23 @@ def _opened(tile: CodedTile) -> bytes | CorruptFile:
 
 
 def _decode_opened(
-    order: Order, device: torch.device, opened: Sequence[tuple[CodedTile, bytes]]
+    order: Order, device: torch.device, num_threads: int | None, opened: Sequence[tuple[CodedTile, bytes]]
 ) -> list[Pixels | CorruptFile]:
     if not opened:
         return []
     tiles, stacks = zip(*opened, strict=True)
     words = np.frombuffer(b"".join(stacks), dtype="<u4").astype(np.uint32)
     streams = Streams(torch.from_numpy(words.view(np.int32)).to(device), _states(stacks, device))
-    decoded = order.decode(tiles, streams)
-    rests = [_rest(low, high, words[first : first + left]) for low, high, left, first in streams.states.cpu().tolist()]
-    return [tile.checked(*parts) for tile, *parts in zip(tiles, decoded, rests, strict=True)]
+    decoded, states = order.decode(tiles, streams), streams.states.cpu().tolist()
+
+    def check(group: range) -> list[Pixels | CorruptFile]:
+        return [tiles[index].checked(decoded[index], _rest(states[index], words)) for index in group]
+
+    checked = in_threads(check, _groups([2 * pixels.size for pixels in decoded]), num_threads)
+    return list(itertools.chain.from_iterable(checked))
 
 
-def _states(streams: Sequence[bytes], device: torch.device) -> torch.Tensor:
+def _states(streams: Sequence[bytes], device: torch.device) -> Tensor:
     """Return what ``Streams.states`` says of streams of whole words that have not been read: (streams, 4) int64."""
     num_words = np.array([len(stream) // 4 for stream in streams], dtype=np.int64)
     firsts = [int.from_bytes(stream[:-9:-1], "big") for stream in streams]
@@ -104,11 +134,12 @@ def _states(streams: Sequence[bytes], device: torch.device) -> torch.Tensor:
     return torch.from_numpy(states).to(device)
 
 
-def _rest(low: int, high: int, words: NDArray[np.uint32]) -> int | None:
+def _rest(state: Sequence[int], words: NDArray[np.uint32]) -> int | None:
     """Return what is left of a stream as one number, None where that is too much: a state and more than two words."""
-    if len(words) > 2:
+    low, high, num_words, first = state
+    if num_words > 2:
         return None
     rest = (high % 2**64) << 64 | low % 2**64
-    for word in words[::-1].tolist():
+    for word in words[first : first + num_words][::-1].tolist():
         rest = rest << 32 | word
     return rest

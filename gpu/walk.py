@@ -5,14 +5,12 @@ Nothing is decided on the CPU: the launches of all steps follow one another with
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Final
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from pixelzip import adaptation, cdf, regression
@@ -29,7 +27,6 @@ from pixelzip.models.config import ConeConfig
 from pixelzip.models.integer import IntegerNetwork
 from pixelzip.streams import CodedTile, Pixels, Tile
 
-_LEAST_WARPS: Final = 4
 _THREADS_PER_WARP: Final = 32
 _NUM_REGISTERS: Final = 2**16
 """Of a multiprocessor, which two programs or more are to share."""
@@ -45,14 +42,14 @@ class Wavefronts:
     network: IntegerNetwork
     lanes: int
 
-    def intervals(self, tiles: Sequence[Tile], device: torch.device) -> list[NDArray[np.int32]]:
-        """Return each tile's left cumulatives and counts, (2, symbols)."""
+    def intervals(self, tiles: Sequence[Tile], device: torch.device) -> Tensor:
+        """Return left cumulatives and counts, (2, symbols) int32, of one tile after another."""
         never = [False] * len(tiles)  # how the last pixel is coded is for the coder on the CPU
         batch = Batch([tile.pixels.shape for tile in tiles], [tile.origin for tile in tiles], never, device)
         batch.load([tile.pixels for tile in tiles])
         intervals = batch.integers(2, batch.num_symbols)
         _walk(port(self.network, device), batch, intervals, no_streams(len(tiles), device), self.lanes, False)
-        return np.split(intervals.cpu().numpy(), batch.first_symbols[1:], axis=1)
+        return intervals
 
     def decode(self, tiles: Sequence[CodedTile], streams: Streams) -> list[Pixels]:
         """Read the streams on their device, as far as symbols go."""
@@ -72,15 +69,39 @@ def _walk(network: Ported, batch: Batch, intervals: Tensor, streams: Streams, la
     nibbles = Nibbles(batch.integers(batch.num_rows, cdf.NIBBLE), batch.integers(batch.num_rows))
     bands = _band_rows(network.config, batch), _num_bands(network.config, batch)
     first_symbols, settings = torch.tensor(batch.first_symbols, device=batch.device), _settings(network, lanes)
-    with launching_on(batch.device):
-        for step in range(batch.num_steps):
-            activations.compute(batch, step)
+    counter = torch.zeros((), dtype=torch.int32, device=batch.device)
+
+    def steps() -> None:
+        for _ in range(regression.STEPS_BETWEEN_SOLUTIONS):
+            activations.compute(batch, counter)
             symbols.code[len(batch),](
                 sources, batch.levels, intervals, first_symbols, batch.num_symbols, streams, nibbles, batch.table,
-                batch.num_channels, *bands, batch.num_rows, step, DECODES=is_decoding, **settings,
+                batch.num_channels, *bands, batch.num_rows, counter, DECODES=is_decoding, **settings,
             )  # fmt: skip
-            if network.config.regression and (step + 1) % regression.STEPS_BETWEEN_SOLUTIONS == 0:
-                _solve(regressions, bands[1] if network.config.regression_rows else 0)
+            counter.add_(1)
+        if network.config.regression:
+            _solve(regressions, bands[1] if network.config.regression_rows else 0)
+
+    with launching_on(batch.device):
+        repeat(steps, -(-batch.num_steps // regression.STEPS_BETWEEN_SOLUTIONS), batch.device)
+
+
+def repeat(work: Callable[[], None], count: int, device: torch.device) -> None:
+    """Launch the same kernels over and over; a GPU is told once which, which takes it a tenth of the time."""
+    work()  # what it launches is loaded now: nothing may be while a graph is recorded
+    if device.type != "cuda" or count == 1:
+        for _ in range(count - 1):
+            work()
+        return
+    graph, stream = torch.cuda.CUDAGraph(), torch.cuda.Stream()  # type: ignore[no-untyped-call]
+    stream.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(stream):
+        graph.capture_begin(capture_error_mode="thread_local")
+        work()
+        graph.capture_end()
+    torch.cuda.current_stream().wait_stream(stream)
+    for _ in range(count - 1):
+        graph.replay()
 
 
 def launching_on(device: torch.device) -> AbstractContextManager[Any]:
@@ -89,7 +110,7 @@ def launching_on(device: torch.device) -> AbstractContextManager[Any]:
 
 
 def _settings(network: Ported, lanes: int) -> dict[str, Any]:
-    config, num_warps = network.config, max(_LEAST_WARPS, lanes // _THREADS_PER_WARP)
+    config, num_warps = network.config, max(1, lanes // _THREADS_PER_WARP)
     return {
         "MIXTURES": config.mixtures,
         "SLOTS": 1 << (config.mixtures - 1).bit_length(),
@@ -131,6 +152,7 @@ def _regressions(config: ConeConfig, batch: Batch) -> Regressions:
         regressors=batch.integers(batch.num_rows, size).to(torch.int8),
         products=batch.integers(num_bands, 3, size, size),
         weights=batch.integers(num_bands, 3, size),
+        rows=torch.empty((num_bands, 3, size, size), dtype=torch.float64, device=batch.device),
     )
 
 
@@ -138,5 +160,5 @@ def _solve(regressions: Regressions, num_bands: int) -> None:
     """Find new weights, and forget; ``num_bands`` is how many bands of a tile learn from one another."""
     grid = (len(regressions.weights), 3)
     settings = {"num_warps": _SOLVER_WARPS, "enable_fp_fusion": False}
-    solve[grid](regressions.products, regressions.weights, num_bands=num_bands, **settings)
+    solve[grid](regressions.products, regressions.weights, regressions.rows, num_bands=num_bands, **settings)
     regressions.products.sub_(regressions.products >> regression.FORGET_SHIFT)

@@ -15,8 +15,8 @@ TILE_FIELDS: Final = tl.constexpr(7)
 """Numbers that a tile has in the table of tiles: height, width, first row, first pixel, origin row and column, whether
 its stream is short."""
 
-PLACE: Final = ("num_rows", "step")
-"""Arguments of kernels that differ from launch to launch: kernels are not compiled anew for special ones."""
+PLACE: Final = ("num_rows",)
+"""Arguments of kernels that differ from batch to batch: kernels are not compiled anew for special ones."""
 
 
 class Tile(NamedTuple):
@@ -63,7 +63,7 @@ def tile_at(tiles, index):
 
 @triton.jit
 def wave_of(tile, step, first_lane, LANES: tl.constexpr):
-    """Return LANES lanes of a step, from ``first_lane`` on."""
+    """Return LANES lanes of a step, from ``first_lane`` on. After a tile's last step there are none."""
     first_row = tl.maximum(step - tile.width + 2, 0) // 2
     last_row = tl.minimum(step // 2, tile.height - 1)
     num_lanes = tl.maximum(last_row - first_row + 1, 0)

@@ -7,7 +7,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pixelzip.models.coefficients import CoefficientConfig
-from pixelzip.models.pixelcnn import FEATURE_STEPS, ConeLayer, activation, fake_quantised
+from pixelzip.models.features import FEATURE_STEPS
+from pixelzip.models.pixelcnn import ConeLayer, activation, fake_quantised
 
 
 class CoefficientNetwork(nn.Module):

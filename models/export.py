@@ -16,6 +16,7 @@ from safetensors.numpy import save
 
 from pixelzip.models.coefficient_network import CoefficientNetwork
 from pixelzip.models.coefficients import NUM_TOKENS, CoefficientConfig
+from pixelzip.models.features import FEATURE_STEPS
 from pixelzip.models.integer import METADATA_KEY, Config, IntegerLayer, IntegerNetwork, config_to_json
 from pixelzip.models.layers import (
     ACTIVATION_STEPS,
@@ -29,7 +30,7 @@ from pixelzip.models.layers import (
 )
 from pixelzip.models.mixture import MEAN_GAIN
 from pixelzip.models.paper import PIXEL_STEPS, PaperConfig
-from pixelzip.models.pixelcnn import FEATURE_STEPS, ConeLayer, ConePixelCNN, weight_step
+from pixelzip.models.pixelcnn import ConeLayer, ConePixelCNN, weight_step
 from pixelzip.models.stream_layer import StreamLayer
 from pixelzip.models.tables import COUPLING_STEPS, LOG_SCALE_STEPS, LOGIT_STEPS, MEAN_STEPS, TANH_STEPS, make_tables
 from pixelzip.models.two_stream import PaperPixelCNN

@@ -7,8 +7,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from pixelzip.models.config import NUM_FEATURES, POSITION_STEP
+from pixelzip.models.features import FEATURE_STEPS
 from pixelzip.models.layers import PARAMETERS_PER_COMPONENT
-from pixelzip.models.pixelcnn import FEATURE_STEPS, ConePixelCNN
+from pixelzip.models.pixelcnn import ConePixelCNN
 
 Weights = dict[str, Tensor]
 """``layers.N.weight`` (out, taps, in) and ``layers.N.bias`` (out,) for every layer of a cone network."""

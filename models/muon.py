@@ -7,6 +7,7 @@ tensors of two dimensions only.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any, Final
 
@@ -36,31 +37,38 @@ class Muon(Optimizer):
     def step(self, closure: Any = None) -> None:  # type: ignore[override]
         """Take one step; ``closure`` is not used."""
         for group in self.param_groups:
+            by_shape = defaultdict[tuple[int, ...], list[Tensor]](list)
             for parameter in group["params"]:
-                self._step(parameter, group["lr"], group["weight_decay"])
+                if parameter.grad is not None:
+                    by_shape[parameter.shape].append(parameter)
+            for parameters in by_shape.values():
+                self._step(parameters, group["lr"], group["weight_decay"])
 
-    def _step(self, parameter: nn.Parameter, learning_rate: float, weight_decay: float) -> None:
-        if parameter.grad is None:
-            return
-        gradient = parameter.grad.flatten(1)  # (rows, columns)
-        state = self.state[parameter]
-        momentum = state.setdefault("momentum", torch.zeros_like(gradient))
-        momentum.lerp_(gradient, 1 - _MOMENTUM)
-        rows, columns = gradient.shape
-        direction = orthogonal(gradient.lerp(momentum, _MOMENTUM)) * max(1.0, rows / columns) ** 0.5
-        parameter.mul_(1 - learning_rate * weight_decay)
-        parameter.add_(direction.view_as(parameter), alpha=-learning_rate)
+    def _step(self, parameters: list[Tensor], learning_rate: float, weight_decay: float) -> None:
+        """Take the step of parameters of one shape: all at once, since a GPU would wait for so many small products."""
+        gradients = [parameter.grad.flatten(1) for parameter in parameters if parameter.grad is not None]
+        states = [self.state[parameter] for parameter in parameters]
+        momenta = [
+            state.setdefault("momentum", torch.zeros_like(gradient))
+            for state, gradient in zip(states, gradients, strict=True)
+        ]
+        torch._foreach_lerp_(momenta, gradients, 1 - _MOMENTUM)
+        rows, columns = gradients[0].shape
+        mean = torch.stack(gradients).lerp(torch.stack(momenta), _MOMENTUM)  # (parameters, rows, columns)
+        directions = orthogonal(mean) * max(1.0, rows / columns) ** 0.5
+        torch._foreach_mul_(parameters, 1 - learning_rate * weight_decay)
+        torch._foreach_add_(parameters, list(directions.view(-1, *parameters[0].shape)), alpha=-learning_rate)
 
 
-def orthogonal(matrix: Tensor) -> Tensor:
-    """Return about the orthogonal matrix nearest to (rows, columns), by Newton-Schulz iterations."""
-    is_tall = matrix.shape[0] > matrix.shape[1]
-    result: Tensor = (matrix.t() if is_tall else matrix) / (matrix.norm() + 1e-7)
+def orthogonal(matrices: Tensor) -> Tensor:
+    """Return about the orthogonal matrices nearest to (..., rows, columns), by Newton-Schulz iterations."""
+    is_tall = matrices.shape[-2] > matrices.shape[-1]
+    result: Tensor = (matrices.mT if is_tall else matrices) / (matrices.norm(dim=(-2, -1), keepdim=True) + 1e-7)
     linear, cubic, quintic = _QUINTIC
     for _ in range(_NUM_ITERATIONS):
-        square = result @ result.t()
+        square = result @ result.mT
         result = linear * result + (cubic * square + quintic * square @ square) @ result
-    return result.t() if is_tall else result
+    return result.mT if is_tall else result
 
 
 class Optimizers:

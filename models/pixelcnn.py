@@ -6,75 +6,29 @@ difference inputs, means relative to a predictor, ReLU, and a 2x3 cone of taps s
 
 from __future__ import annotations
 
+import importlib.util
+from collections.abc import Sequence
+from typing import Final
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from pixelzip.models import mixture
-from pixelzip.models.config import CONE, CONTEXT, POSITION_STEP, ConeConfig
-from pixelzip.models.layers import ACTIVATION_STEPS, WEIGHT_LIMIT, ZERO_POINT, Layer
-
-FEATURE_STEPS = 16
-"""One unit of the first layer's float input is 16 levels of difference."""
+from pixelzip.models.config import CONE, ConeConfig
+from pixelzip.models.features import FEATURE_STEPS, features, positions
+from pixelzip.models.layers import ACTIVATION_STEPS, FEATURES, WEIGHT_LIMIT, ZERO_POINT, Layer
 
 _BIAS_LIMIT = 2**22
 """Sums must stay below 2^24, and a bias alone below this."""
 
-_PAD_LEFT, _PAD_RIGHT, _PAD_TOP = 4, 3, 3
+KERNEL_CHANNELS: Final = 128
+"""Networks with a multiple of so many channels are trained in kernels on a GPU."""
 
+KERNEL_PIXELS: Final = 2048
+"""As KERNEL_CHANNELS: pixels of a batch."""
 
-def features(pixels: Tensor) -> tuple[Tensor, Tensor]:
-    """Describe the causal surroundings of every pixel.
-
-    Args:
-        pixels: (batch, 3, H, W) float, whole numbers in 0..255.
-
-    Returns:
-        (batch, NUM_FEATURES, H, W) float, whole numbers in -128..127, and the median edge predictor's guess for each
-        pixel, (batch, 3, H, W) float, 0..255. A tap outside the image repeats the reference pixel, which is west,
-        else north, else 128.
-    """
-    present = torch.ones_like(pixels[:1, :1])  # (1, 1, H, W)
-    reference = _reference(pixels)  # (batch, 3, H, W)
-
-    def difference(row: int, column: int) -> Tensor:
-        return (_shifted(pixels, row, column) - reference) * _shifted(present, row, column)
-
-    north, northwest = difference(-1, 0), difference(-1, -1)
-    edge = median_edge_offset(north, northwest)
-    taps = [difference(row, column) for row, column in CONTEXT]
-    stacked = torch.cat([*taps, edge, reference - 128], dim=1)  # (batch, NUM_FEATURES, H, W)
-    return stacked.clamp(-127, 127), reference + edge
-
-
-def positions(height: int, width: int, period: int) -> Tensor:
-    """Return the position inputs, (2 * period, height, width) float: one-hot row, then one-hot column."""
-    one_hot = POSITION_STEP * torch.eye(period)
-    rows = one_hot[:, torch.arange(height) % period, None].expand(period, height, width)
-    columns = one_hot[:, None, torch.arange(width) % period].expand(period, height, width)
-    return torch.cat([rows, columns])
-
-
-def median_edge_offset(north: Tensor, northwest: Tensor) -> Tensor:
-    """Return the median edge prediction minus west, given north and north-west minus west.
-
-    Weinberger, Seroussi, Sapiro, "The LOCO-I lossless image compression algorithm" (2000), section III-A.
-    """
-    low, high = north.clamp(max=0), north.clamp(min=0)
-    return torch.minimum(torch.maximum(north - northwest, low), high)
-
-
-def _reference(pixels: Tensor) -> Tensor:
-    west = functional.pad(pixels[..., :-1], (1, 0))
-    west[..., 0] = functional.pad(pixels[..., :-1, 0], (1, 0), value=128.0)
-    return west
-
-
-def _shifted(pixels: Tensor, row: int, column: int) -> Tensor:
-    height, width = pixels.shape[-2:]
-    padded = functional.pad(pixels, (_PAD_LEFT, _PAD_RIGHT, _PAD_TOP, 0))
-    top, left = _PAD_TOP + row, _PAD_LEFT + column
-    return padded[..., top : top + height, left : left + width]
+_HAS_TRITON: Final = importlib.util.find_spec("triton") is not None
 
 
 class ConeLayer(nn.Module):
@@ -101,9 +55,15 @@ class ConeLayer(nn.Module):
         bias = self.bias.detach().abs() + -ZERO_POINT / ACTIVATION_STEPS
         return torch.maximum(weight_step(self.weight), ACTIVATION_STEPS * bias[:, None, None] / _BIAS_LIMIT)
 
+    def arguments(self, outputs: dict[str, Tensor]) -> tuple[Tensor, Tensor | None, tuple[int, int]]:
+        """Find the source, the residual and the shape (H, W) of this layer's outputs among those of earlier ones."""
+        layer, (height, width) = self.layer, outputs[FEATURES].shape[-2:]
+        residual = outputs[layer.residual] if layer.residual else None
+        return outputs[layer.source], residual, (height // layer.scale, width // layer.scale)
+
     def forward(self, source: Tensor, residual: Tensor | None, shape: tuple[int, int], quantised: bool) -> Tensor:
         """Map (batch, in_channels, H', W') to (batch, out_channels, *shape)."""
-        weight = fake_quantised(self.weight, self.weight_step()) if quantised else self.weight
+        weight = self.weight_of(quantised)
         if self.dropout and self.training:
             source = functional.dropout(source, self.dropout)
         output = self.product(source, weight, shape)
@@ -112,6 +72,10 @@ class ConeLayer(nn.Module):
         if residual is not None:
             output = residual + output
         return activation(output, quantised or self.training)
+
+    def weight_of(self, quantised: bool) -> Tensor:
+        """Return the weights, rounded if ``quantised``."""
+        return fake_quantised(self.weight, self.weight_step()) if quantised else self.weight
 
     def product(self, source: Tensor, weight: Tensor, shape: tuple[int, int]) -> Tensor:
         """Return products and bias, (batch, out_channels, *shape), of (batch, in_channels, H', W')."""
@@ -188,22 +152,44 @@ class ConePixelCNN(nn.Module):
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """Map (batch, 3, H, W) levels to (batch, 10 * mixtures, H, W) raw head outputs and (batch, 3, H, W) guesses."""
+        inputs, guess = self.inputs(pixels)
+        outputs = {FEATURES: inputs}
+        stem, *blocks, head = (module for module in self.layers if isinstance(module, ConeLayer))
+        for module in (stem, *([] if self._has_kernels(inputs) else blocks)):
+            outputs[module.layer.name] = module(*module.arguments(outputs), self.quantised)
+        if head.layer.source not in outputs:
+            outputs[head.layer.source] = self._in_kernels(outputs[stem.layer.name], blocks)
+        source, residual, shape = head.arguments(outputs)
+        with torch.autocast(pixels.device.type, enabled=False):
+            return head(source.float(), residual, shape, self.quantised), guess
+
+    def _has_kernels(self, inputs: Tensor) -> bool:
+        """Whether all blocks are computed, and trained, in kernels."""
+        config, num_pixels = self.config, inputs[:, 0].numel()
+        is_like_them = config.depthwise and len(config.blocks) == 1 and not config.dropout
+        fits = config.channels % KERNEL_CHANNELS == 0 and num_pixels % KERNEL_PIXELS == 0
+        return inputs.is_cuda and (self.training or self.quantised) and is_like_them and fits and _HAS_TRITON
+
+    def _in_kernels(self, source: Tensor, blocks: Sequence[ConeLayer]) -> Tensor:
+        """Compute all blocks of (batch, channels, H, W)."""
+        from pixelzip.models.residual_blocks import blocks as in_kernels  # imports Triton
+
+        parameters = list[Tensor]()
+        for mix, add in zip(blocks[::2], blocks[1::2], strict=True):
+            parameters += [mix.weight_of(self.quantised)[:, :, 0], mix.bias]  # (channels, taps)
+            parameters += [add.weight_of(self.quantised)[:, 0], add.bias]  # (channels, channels)
+        pixels_first = source.permute(0, 2, 3, 1).to(torch.bfloat16).contiguous()
+        last: Tensor = in_kernels(pixels_first, *parameters)
+        return last.permute(0, 3, 1, 2)
+
+    def inputs(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what the first layer reads, (batch, num_features, H, W), and (batch, 3, H, W) guesses."""
         inputs, guess = features(pixels)
-        height, width = pixels.shape[-2:]
         if self.config.period:
+            height, width = pixels.shape[-2:]
             places = positions(height, width, self.config.period).to(inputs)
             inputs = torch.cat([inputs, places.expand(len(inputs), -1, -1, -1)], dim=1)
-        outputs = {"features": (inputs / FEATURE_STEPS).contiguous(memory_format=torch.channels_last)}
-        for module in self.layers:
-            assert isinstance(module, ConeLayer)
-            layer = module.layer
-            if layer.output == "parameters":
-                break
-            residual = outputs[layer.residual] if layer.residual else None
-            shape = (height // layer.scale, width // layer.scale)
-            outputs[layer.name] = module(outputs[layer.source], residual, shape, self.quantised)
-        with torch.autocast(pixels.device.type, enabled=False):
-            return module(outputs[layer.source].float(), None, (height, width), self.quantised), guess
+        return (inputs / FEATURE_STEPS).contiguous(memory_format=torch.channels_last), guess
 
     def bits(self, raw: Tensor, guess: Tensor, pixels: Tensor) -> Tensor:
         """Return the bits of every pixel, (batch, H, W)."""

@@ -8,10 +8,9 @@ before they are rounded, and its bias after that.
 
 from __future__ import annotations
 
-import contextlib
 import copy
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final, TypeAlias
 
 import torch
 from torch import Tensor
@@ -19,7 +18,7 @@ from torch.nn import functional
 
 from pixelzip.models.balancing import balance
 from pixelzip.models.config import BLOCK, CONE
-from pixelzip.models.layers import WEIGHT_LIMIT
+from pixelzip.models.layers import FEATURES, WEIGHT_LIMIT
 from pixelzip.models.pixelcnn import ConeLayer, ConePixelCNN, upsampled
 
 DAMPING: Final = 0.003
@@ -27,6 +26,10 @@ DAMPING: Final = 0.003
 
 _LEAST_DAMPING: Final = 1e-9
 """As DAMPING where no input varies, those of a depthwise channel that has died."""
+
+
+_Arguments: TypeAlias = tuple[Tensor, Tensor | None, tuple[int, int]]
+"""What a layer reads, (batch, in, H', W'), its residual, and the shape (H, W) of its outputs."""
 
 
 @torch.no_grad()
@@ -40,16 +43,38 @@ def round_weights(network: ConePixelCNN, batches: Sequence[Tensor]) -> None:
     balance(network, batches)
     floats = copy.deepcopy(network)
     network.quantised = True
+    rounded_so_far, wanted = _Outputs(network, batches), _Outputs(floats, batches)
     for module, trained in zip(network.layers, floats.layers, strict=True):
         assert isinstance(module, ConeLayer)
         assert isinstance(trained, ConeLayer)
         inputs, products = [], []
-        for pixels in batches:
-            source, residual, shape = _arguments(network, module, pixels)
-            sums = _sums(trained, *_arguments(floats, trained, pixels))
+        for arguments, aims in zip(rounded_so_far.arguments(module), wanted.arguments(trained), strict=True):
+            (source, residual, shape), sums = arguments, _sums(trained, *aims)
             inputs.append(_gathered(module, source, shape))
             products.append(_flat(sums if residual is None else sums - residual))
         _round_layer(module, torch.cat(inputs), torch.cat(products))
+        rounded_so_far.add(module)
+        wanted.add(trained)
+
+
+class _Outputs:
+    """What a network's layers have made of the batches so far, as far as later ones read it."""
+
+    def __init__(self, network: ConePixelCNN, batches: Sequence[Tensor]) -> None:
+        self._network = network
+        self._outputs = [{FEATURES: network.inputs(pixels)[0]} for pixels in batches]
+        layers = [module.layer for module in network.layers if isinstance(module, ConeLayer)]
+        self._last_read = {name: layer for layer in layers for name in (layer.source, layer.residual)}
+
+    def arguments(self, module: ConeLayer) -> list[_Arguments]:
+        return [module.arguments(outputs) for outputs in self._outputs]
+
+    def add(self, module: ConeLayer) -> None:
+        for outputs in self._outputs:
+            outputs[module.layer.name] = module(*module.arguments(outputs), self._network.quantised)
+            for name in (module.layer.source, module.layer.residual):
+                if name and name != FEATURES and self._last_read[name] == module.layer:
+                    del outputs[name]
 
 
 def _round_layer(module: ConeLayer, inputs: Tensor, products: Tensor) -> None:
@@ -61,9 +86,9 @@ def _round_layer(module: ConeLayer, inputs: Tensor, products: Tensor) -> None:
         _round_rows(module, slice(None), inputs, products)
         return
     inputs = inputs.view(len(inputs), len(module.layer.taps), -1)  # (n, taps, channels)
+    by_channel, products = inputs.permute(2, 0, 1).contiguous(), products.t().contiguous()
     for channel in range(len(module.weight)):
-        row = slice(channel, channel + 1)
-        _round_rows(module, row, inputs[:, :, channel], products[:, row])
+        _round_rows(module, slice(channel, channel + 1), by_channel[channel], products[channel, :, None])
 
 
 def _round_rows(module: ConeLayer, rows: slice, inputs: Tensor, products: Tensor) -> None:
@@ -109,26 +134,6 @@ def rounded(weight: Tensor, step: Tensor, moments: Tensor) -> Tensor:
         left[:, index] = on_grid
         left[:, index + 1 :] -= lost[:, None] * update[index, index + 1 :]
     return left[:, order.argsort()]
-
-
-class _Reached(Exception):
-    """Ends a network's forward pass at the layer whose arguments are wanted."""
-
-
-def _arguments(network: ConePixelCNN, module: ConeLayer, pixels: Tensor) -> tuple[Tensor, Tensor | None, Any]:
-    """Return what the layer reads, (batch, in, H', W'), its residual and the shape (H, W) of its outputs."""
-    arguments = list[Any]()
-
-    def keep(_: Any, given: tuple[Any, ...]) -> None:
-        arguments.extend(given)
-        raise _Reached
-
-    handle = module.register_forward_pre_hook(keep)
-    with contextlib.suppress(_Reached):
-        network(pixels)
-    handle.remove()
-    source, residual, shape, _ = arguments
-    return source, residual, shape
 
 
 def _sums(module: ConeLayer, source: Tensor, residual: Tensor | None, shape: tuple[int, int]) -> Tensor:

@@ -1,6 +1,6 @@
 """A part of stage 4: the pixels so far of a batch of tiles, and a network's inputs made from them.
 
-Mirrors ``pixelzip.models.pixelcnn.features`` and ``pixelzip.models.two_stream.pixel_inputs`` in integers.
+Mirrors ``pixelzip.models.features`` and ``pixelzip.models.two_stream.pixel_inputs`` in integers.
 """
 
 from __future__ import annotations
