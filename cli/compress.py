@@ -15,8 +15,8 @@ from pixelzip.cli.batch import Decoding, Reporting, Row, num_threads, run_jobs, 
 from pixelzip.cli.files import FileError, Job, check_target, plan_jobs, read_input, write_output
 from pixelzip.cli.pictures import IMAGE_SUFFIXES, load, open_image
 from pixelzip.cli.verify import holds_image, holds_pixels
-from pixelzip.codec import ImageOrArray
 from pixelzip.errors import PixelzipError
+from pixelzip.image import Picture
 
 
 @dataclass(frozen=True)
@@ -83,15 +83,15 @@ def compress_file(job: Job, options: Options) -> Row:
         check_target(job, options.force)
     source = read_input(job)
     image, is_jpeg = open_image(source, options.max_pixels)
-    if options.resume and _is_done(image, job, options):
+    picture = load(image)
+    if options.resume and _is_done(picture, job, options):
         return {"output": str(job.target), "skipped": True}
-    load(image)
     started = time.perf_counter()
     data = pixelzip.compress(
-        image, options.model, device=options.device, num_threads=options.num_threads, strip=options.strip
+        picture, options.model, device=options.device, num_threads=options.num_threads, strip=options.strip
     )
     seconds = time.perf_counter() - started
-    if options.verify and not holds_pixels(data, image, options.decoding):
+    if options.verify and not holds_pixels(data, picture, options.decoding):
         raise FileError("verification failed: the decoded pixels differ; nothing was written")
     write_output(job, data, preserve=options.preserve, force=options.force)
     row = {
@@ -106,11 +106,11 @@ def compress_file(job: Job, options: Options) -> Row:
     return row | ({"warning": warning} if is_jpeg else {})
 
 
-def _is_done(image: ImageOrArray, job: Job, options: Options) -> bool:
+def _is_done(picture: Picture, job: Job, options: Options) -> bool:
     """Whether the output holds the image already; raises FileError when it holds something else and may not go."""
     if job.target is not None and job.target.is_file() and not options.force:
         try:
-            if holds_image(job.target.read_bytes(), image, options.strip, options.decoding):
+            if holds_image(job.target.read_bytes(), picture, options.strip, options.decoding):
                 return True
         except PixelzipError:
             pass  # a damaged file, or none of ours: refused below as any other that is there

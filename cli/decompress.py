@@ -8,13 +8,14 @@ from functools import partial
 from pathlib import Path
 
 import click
+from PIL import Image
 
 import pixelzip
 from pixelzip import models
 from pixelzip.cli.batch import Decoding, Reporting, Row, num_threads, run_jobs, shared_options
 from pixelzip.cli.files import FileError, Job, check_target, plan_jobs, read_input, write_output
 from pixelzip.cli.pictures import save_image
-from pixelzip.codec import ImageOrArray
+from pixelzip.image import Samples, describe
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,8 @@ def decompress_file(job: Job, options: Options) -> Row:
     row: Row = {"input_bytes": len(data), "seconds": round(time.perf_counter() - started, 3)}
     if options.test_only:
         return row
-    file = save_image(image, job.target)
+    metadata = describe(salvaged.picture.blocks) if salvaged else pixelzip.info(data, options.max_pixels).metadata
+    file = save_image(image, job.target, metadata)
     if options.resume:
         if job.target is not None and job.target.is_file() and job.target.read_bytes() == file:
             return {"output": str(job.target), "skipped": True}
@@ -112,16 +114,16 @@ def decompress_file(job: Job, options: Options) -> Row:
     return {"output": str(job.target or "-"), **row}
 
 
-def _decoded(data: bytes, job: Job, options: Options) -> ImageOrArray:
+def _decoded(data: bytes, job: Job, options: Options) -> Image.Image | Samples:
     header = pixelzip.info(data, options.max_pixels)
     decode = pixelzip.decompress_array if _wants_array(header.mode, job) else pixelzip.decompress
     left, top, width, height = options.crop or (0, 0, header.width, header.height)
     box = (left, top, left + width, top + height) if options.crop else None
-    image: ImageOrArray = decode(data, crop=box, **options.decoding)
+    image: Image.Image | Samples = decode(data, crop=box, **options.decoding)
     return image
 
 
-def _salvaged(salvaged: pixelzip.Salvage, job: Job) -> ImageOrArray:
+def _salvaged(salvaged: pixelzip.Salvage, job: Job) -> Image.Image | Samples:
     return salvaged.to_array() if _wants_array(salvaged.picture.mode.name, job) else salvaged.to_pillow()
 
 

@@ -15,7 +15,7 @@ from pixelzip import models
 from pixelzip.cli.batch import FAILURES, num_threads
 from pixelzip.cli.files import STANDARD, FileError, Job, check_target, expand, read_input, reason, write_output
 from pixelzip.cli.pictures import IMAGE_SUFFIXES, load, open_image
-from pixelzip.codec import ImageOrArray
+from pixelzip.image import Picture, to_array
 
 
 @click.command()
@@ -66,10 +66,8 @@ def pack(
         sys.exit(1)
 
 
-def _read(path: Path, max_pixels: int) -> ImageOrArray:
-    image, _ = open_image(read_input(Job(path, None)), max_pixels)
-    load(image)
-    return image
+def _read(path: Path, max_pixels: int) -> Picture:
+    return load(open_image(read_input(Job(path, None)), max_pixels)[0])
 
 
 def _folders(names: Sequence[str]) -> list[int]:
@@ -79,7 +77,7 @@ def _folders(names: Sequence[str]) -> list[int]:
 
 
 def _packed(
-    pictures: Sequence[ImageOrArray],
+    pictures: Sequence[Picture],
     names: Sequence[str],
     labels: Sequence[int] | None,
     options: dict[str, Any],
@@ -93,7 +91,6 @@ def _packed(
         raise FileError(str(error)) from error
     if verify:
         for picture, decoded in zip(pictures, packs.Pack(data, **options), strict=True):
-            original = np.asarray(picture)
-            if not np.array_equal(decoded, original[..., 0] if original.shape[2:] == (1,) else original):
+            if not np.array_equal(decoded, to_array(picture)):
                 raise FileError("verification failed: the decoded pixels differ; nothing was written")
     return data

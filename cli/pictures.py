@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import struct
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 import numpy as np
@@ -13,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image, PngImagePlugin, UnidentifiedImageError
 
 from pixelzip import image as images
+from pixelzip.cli import deep_files
 from pixelzip.cli.files import FileError
 from pixelzip.errors import ImageTooLarge
 
@@ -20,9 +23,10 @@ IMAGE_SUFFIXES: Final = frozenset({".png", ".webp", ".tif", ".tiff", ".bmp", ".p
 """What -r looks for: formats without loss."""
 
 OUTPUT_SUFFIXES: Final = (".png", ".tif", ".tiff", ".npy")
-"""Formats that hold every mode; .npy alone holds 16-bit colour."""
+"""Formats that hold every mode."""
 
 _NUMPY_MAGIC: Final = b"\x93NUMPY"
+_TIFF_XMP: Final = 700
 Image.MAX_IMAGE_PIXELS = None
 """--max-pixels is the limit here, checked as soon as the header is read."""
 
@@ -56,29 +60,43 @@ def open_image(data: bytes, max_pixels: int) -> tuple[Image.Image | NDArray[Any]
         raise FileError(f"the image is damaged: {error}") from error
 
 
-def load(image: Image.Image | NDArray[Any]) -> None:
+def load(image: Image.Image | NDArray[Any]) -> images.Picture:
     """Decode an image that has been opened; raises FileError when it is damaged, UnsupportedImage."""
     try:
-        images.read(image)
+        return images.read(image)
     except BROKEN as error:
         raise FileError(f"the image is damaged: {error}") from error
 
 
-def save_image(image: Image.Image | NDArray[Any], target: Path | None) -> bytes:
-    """Write a decoded image as the format that the target's name asks for; standard output gets PNG."""
+def save_image(
+    image: Image.Image | NDArray[Any], target: Path | None, metadata: Mapping[str, Any] = MappingProxyType({})
+) -> bytes:
+    """Write a decoded image as the format that the target's name asks for; standard output gets PNG.
+
+    ``metadata``, under the keys of Pillow's ``info``, go with an array of 16-bit colour; images have their own.
+    """
     suffix = target.suffix.lower() if target else ".png"
     if suffix not in OUTPUT_SUFFIXES:
         raise FileError(f"cannot write {suffix or 'a file without suffix'}: use {', '.join(OUTPUT_SUFFIXES)}")
-    buffer = io.BytesIO()
     if suffix == ".npy":
+        buffer = io.BytesIO()
         np.save(buffer, np.asarray(image), allow_pickle=False)
-    elif isinstance(image, np.ndarray):
-        raise FileError("16-bit colour can only be written as .npy")
-    else:
-        try:
-            _save_with_metadata(image, suffix, buffer)
-        except BROKEN as error:
-            raise FileError(f"{suffix} cannot hold the metadata: {error}; .npy holds the pixels alone") from error
+        return buffer.getvalue()
+    if not isinstance(image, np.ndarray):
+        return _with_metadata(image, suffix)
+    if image.dtype != np.uint16 or image.ndim < 3:
+        return _with_metadata(Image.fromarray(image), suffix)
+    small = Image.new("RGB" if image.shape[2] == 3 else "RGBA", (1, 1))
+    small.info.update(metadata)
+    return deep_files.with_pixels(_with_metadata(small, suffix), image)
+
+
+def _with_metadata(image: Image.Image, suffix: str) -> bytes:
+    buffer = io.BytesIO()
+    try:
+        _save_with_metadata(image, suffix, buffer)
+    except BROKEN as error:
+        raise FileError(f"{suffix} cannot hold the metadata: {error}; .npy holds the pixels alone") from error
     return buffer.getvalue()
 
 
@@ -89,7 +107,18 @@ def _save_with_metadata(image: Image.Image, suffix: str, buffer: io.BytesIO) -> 
     if suffix == ".png":
         image.save(buffer, "PNG", pnginfo=_png_chunks(image.info, texts), **options)
     else:
-        image.save(buffer, "TIFF", compression="tiff_adobe_deflate", **options)
+        # libtiff, which compresses, does not take the directories that EXIF data consist of.
+        compression = "raw" if "exif" in options else "tiff_adobe_deflate"
+        image.save(buffer, "TIFF", compression=compression, **options | {"exif": _tiff_tags(image.info)})
+
+
+def _tiff_tags(info: dict[Any, Any]) -> Image.Exif:
+    tags = Image.Exif()
+    if "exif" in info:
+        tags.load(info["exif"])
+    if "xmp" in info:
+        tags[_TIFF_XMP] = info["xmp"]
+    return tags
 
 
 def _png_chunks(info: dict[Any, Any], texts: dict[Any, str]) -> PngImagePlugin.PngInfo:

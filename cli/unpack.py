@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 import click
-from PIL import Image
 
 from pixelzip.cli.batch import FAILURES, num_threads
 from pixelzip.cli.files import FileError, Job, check_target, read_input, reason, write_output
@@ -16,8 +15,6 @@ from pixelzip.errors import PixelzipError
 from pixelzip.image import Samples
 from pixelzip.pack_container import BLOCK_IMAGES
 from pixelzip.pack_reader import Entry, Pack
-
-_ARRAY_MODES = frozenset({"RGB;16", "RGBA;16"})
 
 
 @click.command()
@@ -80,7 +77,7 @@ def _plan(source: Path, folder: Path, entries: Sequence[Entry]) -> list[tuple[En
             raise FileError(
                 f"image {entry.index}: its name {entry.name!r} leads out of the folder; use --index or list"
             )
-        target = folder / name.with_suffix(".npy" if entry.mode in _ARRAY_MODES else ".png")
+        target = folder / name.with_suffix(".png")
         if target in jobs:
             raise FileError(f"images {jobs[target][0].index} and {entry.index} would both be written to {target}")
         jobs[target] = entry, Job(source, target)
@@ -93,9 +90,7 @@ def _written(job: Job, result: Samples | PixelzipError, force: bool) -> bool:
         if isinstance(result, PixelzipError):
             raise result
         check_target(job, force)
-        is_array = job.target is not None and job.target.suffix == ".npy"
-        data = save_image(result if is_array else Image.fromarray(result), job.target)
-        write_output(job, data, preserve=False, force=force)
+        write_output(job, save_image(result, job.target), preserve=False, force=force)
     except FAILURES as error:
         click.echo(f"pixelzip: {job.name}: {reason(error)}", err=True)
         return False

@@ -27,7 +27,7 @@ from pixelzip.samples import join
 from pixelzip.threads import in_threads
 from pixelzip.tiles import Box, from_crop
 
-ImageOrArray = Image.Image | NDArray[Any]
+ImageOrArray = Image.Image | NDArray[Any] | Picture  # the last: what has been read already
 
 Crop = tuple[int, int, int, int]
 """Left, top, right and bottom of a part of an image in pixels, the last two exclusive, as Pillow counts them."""
@@ -68,7 +68,7 @@ def compress(
         UnsupportedImage: the image's mode, shape or dtype is none of the above.
         UnknownModel: there is no such model.
     """
-    if isinstance(image, Image.Image) or (isinstance(image, np.ndarray) and image.ndim < 4):
+    if isinstance(image, Image.Image | Picture) or (isinstance(image, np.ndarray) and image.ndim < 4):
         return compress([image], model, device=device, num_threads=num_threads, strip=strip)[0]
     pictures = [_stripped(images.read(item), strip) for item in image]
     networks = find_networks(model)

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from pixelzip import deep_colour
 from pixelzip.errors import CorruptFile, UnsupportedImage
 
 Samples = NDArray[np.uint8] | NDArray[np.uint16]
@@ -89,12 +90,16 @@ class Picture:
         return self.samples.size
 
 
-def read(image: Image.Image | NDArray[Any]) -> Picture:
-    """Take a Pillow image of a supported mode, or an array (H, W) or (H, W, C), uint8 or uint16.
+def read(image: Image.Image | NDArray[Any] | Picture) -> Picture:
+    """Take a Pillow image of a supported mode, or an array (H, W) or (H, W, C), uint8 or uint16; a Picture is one.
+
+    A Pillow image of 16-bit colour that is not loaded yet is read from its file again.
 
     Raises:
         UnsupportedImage: the mode, dtype or shape is none of MODES, or the image has no pixels.
     """
+    if isinstance(image, Picture):
+        return image
     picture = _from_array(image) if isinstance(image, np.ndarray) else _from_pillow(image)
     if 0 in picture.samples.shape:
         raise UnsupportedImage("the image has no pixels")
@@ -162,8 +167,9 @@ def _from_pillow(image: Image.Image) -> Picture:
         supported = ", ".join(mode.name for mode in MODES[:7])
         raise UnsupportedImage(f"mode {image.mode} is not supported (supported: {supported})")
     mode = MODES_BY_NAME[name]
-    if mode.bit_depth == 8 and any(";16" in str(tile[3]) for tile in getattr(image, "tile", ())):
-        raise UnsupportedImage("Pillow would cut the file's 16-bit colour to 8 bits: load it as a uint16 array")
+    if mode.bit_depth == 8 and deep_colour.is_cut(image):
+        deep, loaded = deep_colour.read(image)
+        return Picture(MODES_BY_NAME[f"{loaded.mode};16"], deep, tuple(_collect(loaded)))
     array = np.asarray(image)
     array = array.astype(np.uint16) if mode.bit_depth == 16 else array.astype(np.uint8)
     samples = array[..., None] if array.ndim == 2 else array
