@@ -61,7 +61,7 @@ def decompress(
     test_only: bool,
     salvage: bool,
 ) -> None:
-    """Restore images; a.pxz becomes a.png, or what the suffix of -o says (.png, .tif, .npy)."""
+    """Restore images; a.pxz becomes a.png, or what the suffix of -o says (.png, .tif, .npy); 16 bits stay 16."""
     if test_only and (remove or output is not None or output_dir is not None):
         raise click.UsageError("-t writes nothing: it excludes -o, --output-dir and --rm")
     if crop and (remove or test_only):

@@ -44,7 +44,7 @@ def _png(file: bytes, samples: NDArray[np.uint16]) -> bytes:
             header = struct.pack(">IIBBBBB", width, height, 16, 2 if channels == 3 else 6, 0, 0, 0)
             parts.append(_chunk(kind, header))
         elif kind == b"IDAT":  # there is one: the pixel is small
-            parts += [_chunk(kind, data) for data in _deflated(samples)]
+            parts += [_chunk(kind, data) for data in _deflated(samples) if data]
         else:
             parts.append(file[offset : offset + length + 12])
         offset += length + 12

@@ -57,8 +57,8 @@ def compress(
     """Compress one image, or many in one batch, which is faster for small ones: a list of images gives a list of files.
 
     Args:
-        image: a Pillow image of mode 1, L, LA, P, RGB, RGBA or I;16, or an array (H, W) or (H, W, C) of uint8 with
-            C in 1..4 or uint16 with C in 1, 3, 4. An array (n, H, W, C) is a list of n images.
+        image: a Pillow image of mode 1, L, LA, P, RGB, RGBA or I;16 (or a file of 16-bit colour, not yet loaded), or
+            an array (H, W) or (H, W, C) of uint8, C in 1..4, or uint16, C in 1, 3, 4. (n, H, W, C) is n images.
         model: name of a shipped model, or path of a model file.
         device: "cpu" or a torch device; the bytes do not depend on it.
         num_threads: CPU threads; None: as many as torch uses. The bytes do not depend on it.

@@ -83,9 +83,9 @@ def _obstacle(image: ImageFile.ImageFile) -> str:
 
 
 def _raw_mode(image: ImageFile.ImageFile) -> str:
-    args = image.tile[0].args
-    if image.tile[0].codec_name == "ppm":
+    if image.tile[0].codec_name == "ppm" and _largest_ppm(image) > 255:
         return "RGB;16B"
+    args = image.tile[0].args
     return str(args[0]) if isinstance(args, tuple) and args else str(args)
 
 

@@ -169,9 +169,6 @@ def test_16_bit_arrays(tmp_path: Path) -> None:
     array = np.random.default_rng(0).integers(0, 65536, (9, 8, 3)).astype(np.uint16)
     np.save(tmp_path / "a.npy", array)
     assert run("compress", tmp_path / "a.npy").exit_code == 0
-    result = run("decompress", tmp_path / "a.pxz", "-o", tmp_path / "a.png")
-    assert result.exit_code == 1
-    assert ".npy" in result.stderr
     assert run("decompress", tmp_path / "a.pxz", "-o", tmp_path / "b.npy").exit_code == 0
     assert np.array_equal(np.load(tmp_path / "b.npy"), array)
 

@@ -12,6 +12,7 @@ from conftest import smooth_image
 from PIL import Image
 from test_cli import pixels, run
 
+from pixelzip import image as images
 from pixelzip import pack_container
 from pixelzip.pack import pack
 
@@ -31,10 +32,11 @@ def test_there_and_back(folder: Path, tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     assert run("unpack", tmp_path / "set.pxzp", "--output-dir", tmp_path / "out").exit_code == 0
     written = sorted(path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*.*"))
-    assert written == ["a/one.png", "b/one.png", "b/two.png", "deep.npy"]
+    assert written == ["a/one.png", "b/one.png", "b/two.png", "deep.png"]
     for name in written[:3]:
         assert np.array_equal(pixels(tmp_path / "out" / name), pixels(folder / name))
-    assert np.array_equal(np.load(tmp_path / "out" / "deep.npy"), np.load(folder / "deep.npy"))
+    with Image.open(tmp_path / "out" / "deep.png") as image:
+        assert np.array_equal(images.read(image).samples, np.load(folder / "deep.npy"))
     lines = run("list", tmp_path / "set.pxzp").stdout.splitlines()
     assert lines[0].startswith(f"{tmp_path / 'set.pxzp'}: 4 images, ")
     assert lines[1].startswith("0  a/one.png  label 1  9x8 RGB, ")
@@ -49,7 +51,7 @@ def test_some_images(folder: Path, tmp_path: Path) -> None:
     assert run("pack", *files, "-o", tmp_path / "set.pxzp").exit_code == 0
     options = ["--output-dir", tmp_path / "out", "--index", 1, "--name", "deep.npy", "--index", 1]
     assert run("unpack", tmp_path / "set.pxzp", *options).exit_code == 0
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["deep.npy", "two.png"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["deep.png", "two.png"]
     again = run("unpack", tmp_path / "set.pxzp", *options)
     assert again.exit_code == 1
     assert again.stderr.count("exists; use -f") == 2

@@ -132,22 +132,3 @@ def test_damaged_blocks_are_reported(block: images.Block) -> None:
     picture = images.Picture(images.MODES_BY_NAME["L"], np.zeros((1, 1, 1), np.uint8), (block,))
     with pytest.raises(CorruptFile):
         images.to_pillow(picture)
-
-
-def test_16_bit_colour_files_are_not_cut_to_8_bits() -> None:
-    with Image.open(io.BytesIO(_png_16_bit_rgb())) as image:
-        assert image.mode == "RGB"
-        with pytest.raises(UnsupportedImage, match="16-bit"):
-            images.read(image)
-
-
-def _png_16_bit_rgb() -> bytes:
-    import struct
-    import zlib
-
-    def chunk(name: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
-
-    rows = b"\0" + bytes(range(12))
-    header = struct.pack(">IIBBBBB", 2, 1, 16, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
