@@ -181,7 +181,7 @@ def test_written_files_are_read_by_others(suffix: str, shape: tuple[int, int, in
 def metadata() -> dict[str, Any]:
     exif = Image.Exif()
     exif[0x010F] = "a maker"
-    exif.get_ifd(0x8769)[0x829A] = 0.01  # seconds of exposure
+    exif[0x8769] = {0x829A: 0.01}  # seconds of exposure
     return {
         "icc_profile": bytes(range(200)), "exif": exif.tobytes(), "xmp": b"<x:xmpmeta/>", "dpi": (300.0, 300.0),
         "gamma": 0.45455, "Title": "ein schönes Bild",
