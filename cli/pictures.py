@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from PIL import Image, PngImagePlugin, UnidentifiedImageError
 
 from pixelzip import image as images
-from pixelzip.cli import deep_files
+from pixelzip import tiff_exif
+from pixelzip.cli import frames
 from pixelzip.cli.files import FileError
 from pixelzip.errors import ImageTooLarge
 
@@ -27,6 +28,7 @@ OUTPUT_SUFFIXES: Final = (".png", ".tif", ".tiff", ".npy")
 
 _NUMPY_MAGIC: Final = b"\x93NUMPY"
 _TIFF_XMP: Final = 700
+_FRAMED_MODES: Final = ("L", "LA", "RGB", "RGBA", "I;16")
 Image.MAX_IMAGE_PIXELS = None
 """--max-pixels is the limit here, checked as soon as the header is read."""
 
@@ -82,40 +84,46 @@ def save_image(
         buffer = io.BytesIO()
         np.save(buffer, np.asarray(image), allow_pickle=False)
         return buffer.getvalue()
-    if not isinstance(image, np.ndarray):
-        return _with_metadata(image, suffix)
-    if image.dtype != np.uint16 or image.ndim < 3:
-        return _with_metadata(Image.fromarray(image), suffix)
-    small = Image.new("RGB" if image.shape[2] == 3 else "RGBA", (1, 1))
+    if isinstance(image, np.ndarray) and (image.dtype != np.uint16 or image.ndim < 3):
+        image = Image.fromarray(image)
+    if isinstance(image, np.ndarray):
+        return _framed(image, "RGB" if image.shape[2] == 3 else "RGBA", metadata, suffix)
+    if suffix != ".png" and "exif" in image.info and image.mode in _FRAMED_MODES:
+        samples = np.asarray(image)
+        return _framed(samples[..., None] if samples.ndim == 2 else samples, image.mode, image.info, suffix)
+    return _with_metadata(image, suffix)
+
+
+def _framed(samples: images.Samples, mode: str, metadata: Mapping[Any, Any], suffix: str) -> bytes:
+    """Have Pillow write all but the pixels."""
+    small = Image.new(mode, (1, 1))
     small.info.update(metadata)
-    return deep_files.with_pixels(_with_metadata(small, suffix), image)
+    return frames.with_pixels(_with_metadata(small, suffix), samples)
 
 
 def _with_metadata(image: Image.Image, suffix: str) -> bytes:
     buffer = io.BytesIO()
-    try:
-        _save_with_metadata(image, suffix, buffer)
-    except BROKEN as error:
-        raise FileError(f"{suffix} cannot hold the metadata: {error}; .npy holds the pixels alone") from error
-    return buffer.getvalue()
-
-
-def _save_with_metadata(image: Image.Image, suffix: str, buffer: io.BytesIO) -> None:
     texts = {key: value for key, value in image.info.items() if isinstance(value, str)}
     image.info = {key: value for key, value in image.info.items() if key not in texts}
     options = {key: image.info[key] for key in ("exif", "dpi", "icc_profile") if key in image.info}
-    if suffix == ".png":
-        image.save(buffer, "PNG", pnginfo=_png_chunks(image.info, texts), **options)
-    else:
-        # libtiff, which compresses, does not take the directories that EXIF data consist of.
-        compression = "raw" if "exif" in options else "tiff_adobe_deflate"
-        image.save(buffer, "TIFF", compression=compression, **options | {"exif": _tiff_tags(image.info)})
+    try:
+        if suffix == ".png":
+            image.save(buffer, "PNG", pnginfo=_png_chunks(image.info, texts), **options)
+        else:
+            # libtiff, which compresses, does not take the directories that EXIF data consist of.
+            compression = "raw" if "exif" in options else "tiff_adobe_deflate"
+            image.save(buffer, "TIFF", compression=compression, **options | {"exif": _tiff_tags(image.info)})
+    except BROKEN as error:
+        raise FileError(f"{suffix} cannot hold the metadata: {error}; .npy holds the pixels alone") from error
+    return buffer.getvalue()
 
 
 def _tiff_tags(info: dict[Any, Any]) -> Image.Exif:
     tags = Image.Exif()
     if "exif" in info:
         tags.load(info["exif"])
+    for tag in tiff_exif.LAYOUT.intersection(tags):
+        del tags[tag]
     if "xmp" in info:
         tags[_TIFF_XMP] = info["xmp"]
     return tags

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from pixelzip import deep_colour
+from pixelzip import deep_colour, tiff_exif
 from pixelzip.errors import CorruptFile, UnsupportedImage
 
 Samples = NDArray[np.uint8] | NDArray[np.uint16]
@@ -179,6 +179,8 @@ def _from_pillow(image: Image.Image) -> Picture:
 def _collect(image: Image.Image) -> list[Block]:
     info = image.info
     blocks = [(kind, bytes(info[key])) for kind, key in _RAW_KEYS.items() if isinstance(info.get(key), bytes)]
+    if image.format == "TIFF" and "exif" not in info and (exif := tiff_exif.read(image)):
+        blocks.append((EXIF, exif))
     for key, value in info.items():
         is_xmp_again = key == "XML:com.adobe.xmp" and "xmp" in info
         if isinstance(key, str) and isinstance(value, str) and key != "compression" and not is_xmp_again:

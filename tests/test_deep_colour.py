@@ -226,6 +226,34 @@ def test_tiff_there_and_back(channels: int, tmp_path: Path) -> None:
     assert pixelzip.info(packed.read_bytes()).metadata == {}
 
 
+@pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA", "I;16", "RGB;16", "1", "P"])
+def test_exif_of_tiff_files_comes_back(mode: str, tmp_path: Path) -> None:
+    samples: Any = deep(9, 12, 3)
+    if mode != "RGB;16":
+        flat = Image.fromarray((samples >> 8).astype(np.uint8)).convert("RGB")
+        samples = Image.fromarray(samples[..., 0]) if mode == "I;16" else flat.convert(mode)
+        samples.info = metadata()
+    source, packed, back = (tmp_path / f"a.{end}" for end in ("tiff", "pxz", "tif"))
+    source.write_bytes(save_image(samples, source, metadata()))
+    assert run("compress", source).exit_code == 0
+    exif = Image.Exif()
+    exif.load(pixelzip.info(packed.read_bytes()).metadata["exif"])
+    assert dict(exif) == {0x010F: "a maker", 0x8769: exif[0x8769]}
+    assert exif.get_ifd(0x8769) == {0x829A: pytest.approx(0.01)}
+    assert run("decompress", packed, "-o", back).exit_code == 0
+    assert back.read_bytes() == source.read_bytes()
+    assert run("compress", back, "--strip", "-f").exit_code == 0
+    assert pixelzip.info(packed.read_bytes()).metadata == {}
+
+
+def test_tags_that_pillow_cannot_write_are_left_out(tmp_path: Path) -> None:
+    tags = [(65000, 12, 2, (0.5, 1.5), True), (65001, 2, 0, "own words", True), (65002, 16, 1, 2**40, True)]
+    with Image.open(io.BytesIO(tiff(deep(4, 5), extratags=tags, software="a program"))) as image:
+        exif = Image.Exif()
+        exif.load(images.describe(images.read(image).blocks)["exif"])
+    assert dict(exif) == {305: "a program", 65000: (0.5, 1.5), 65001: "own words"}
+
+
 def test_exif_in_tiff_files_has_its_directories(tmp_path: Path) -> None:
     for name, samples in (("deep", deep(3, 4)), ("usual", deep(3, 4).astype(np.uint8))):
         image = samples if name == "deep" else Image.fromarray(samples)

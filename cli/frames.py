@@ -1,4 +1,7 @@
-"""A small PNG or TIFF file with metadata, as Pillow writes it -> the same with 16-bit colour, which it cannot write."""
+"""Frames: small PNG or TIFF files with all metadata, written by Pillow -> the same around pixels that it cannot write.
+
+Those are 16-bit colour, and any compressed pixels in a TIFF file with EXIF data.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pixelzip.cli.files import FileError
+from pixelzip.image import Samples
 
 _PNG: Final = b"\x89PNG\r\n\x1a\n"
 _BLOCK_BYTES: Final = 2**20
@@ -18,16 +22,20 @@ _BLOCK_BYTES: Final = 2**20
 
 _SHORT, _LONG = (3, "H"), (4, "I")
 _WIDTH, _HEIGHT, _OFFSETS, _ROWS, _BYTE_COUNTS = 256, 257, 273, 278, 279
-_BITS, _COMPRESSION, _COLOURS, _FILL_ORDER, _CHANNELS, _PLANES, _PREDICTOR = 258, 259, 262, 266, 277, 284, 317
+_BITS, _COMPRESSION, _FILL_ORDER, _CHANNELS, _PLANES, _PREDICTOR = 258, 259, 266, 277, 284, 317
 _SAMPLE_FORMAT: Final = 339
-_FIXED: Final = {_COMPRESSION: [8], _COLOURS: [2], _FILL_ORDER: [1], _PLANES: [1], _PREDICTOR: [2]}
-"""Deflate, RGB, the highest bit first, channels together, differences; whatever EXIF data may say."""
+_FIXED: Final = {_COMPRESSION: [8], _FILL_ORDER: [1], _PLANES: [1], _PREDICTOR: [2]}
+"""Deflate, the highest bit first, channels together, differences."""
 
 _TIFF_LIMIT: Final = 2**32
 
 
-def with_pixels(file: bytes, samples: NDArray[np.uint16]) -> bytes:
-    """Put samples, (H, W, 3 or 4), in place of the pixels of a PNG or TIFF file of mode RGB or RGBA respectively.
+def with_pixels(file: bytes, samples: Samples) -> bytes:
+    """Put samples in place of the pixels of a file that has as many channels.
+
+    Args:
+        file: PNG of mode RGB or RGBA, or TIFF of a mode without palette.
+        samples: (H, W, C) uint16, C in 3, 4; or in TIFF files also uint8, and C in 1, 2.
 
     Raises:
         FileError: they do not fit in a TIFF file.
@@ -35,7 +43,7 @@ def with_pixels(file: bytes, samples: NDArray[np.uint16]) -> bytes:
     return _png(file, samples) if file.startswith(_PNG) else _tiff(file, samples)
 
 
-def _png(file: bytes, samples: NDArray[np.uint16]) -> bytes:
+def _png(file: bytes, samples: Samples) -> bytes:
     height, width, channels = samples.shape
     parts, offset = [_PNG], len(_PNG)
     while offset < len(file):
@@ -55,7 +63,7 @@ def _chunk(kind: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
-def _deflated(samples: NDArray[np.uint16]) -> Iterator[bytes]:
+def _deflated(samples: Samples) -> Iterator[bytes]:
     """Filter and deflate rows, in parts that are short enough for a chunk."""
     deflate, above = zlib.compressobj(), np.zeros_like(samples[:1])
     for block in _row_blocks(samples):
@@ -64,7 +72,7 @@ def _deflated(samples: NDArray[np.uint16]) -> Iterator[bytes]:
     yield deflate.flush()
 
 
-def _filtered(block: NDArray[np.uint16], above: NDArray[np.uint16]) -> bytes:
+def _filtered(block: Samples, above: NDArray[Any]) -> bytes:
     """Apply to each row the PNG filter whose differences are smallest, with its number before it, as libpng does."""
     here, up = (_bytes_of(rows) for rows in (block, above))  # (rows, W, 2 C) int16
     left, corner = (np.pad(rows, ((0, 0), (1, 0), (0, 0)))[:, :-1] for rows in (here, up))
@@ -79,11 +87,11 @@ def _filtered(block: NDArray[np.uint16], above: NDArray[np.uint16]) -> bytes:
     return np.concatenate((best[:, None].astype(np.uint8) + np.uint8(1), chosen), axis=1).tobytes()
 
 
-def _bytes_of(rows: NDArray[np.uint16]) -> NDArray[np.int16]:
+def _bytes_of(rows: NDArray[Any]) -> NDArray[np.int16]:
     return np.ascontiguousarray(rows, dtype=">u2").view(np.uint8).astype(np.int16)
 
 
-def _tiff(file: bytes, samples: NDArray[np.uint16]) -> bytes:
+def _tiff(file: bytes, samples: Samples) -> bytes:
     """Leave the file as it is, with all that its directory points to, and append strips and another directory."""
     order = "<" if file.startswith(b"II") else ">"
     height, width, channels = samples.shape
@@ -91,7 +99,7 @@ def _tiff(file: bytes, samples: NDArray[np.uint16]) -> bytes:
     ends = np.cumsum([len(file), *map(len, strips)]).tolist()
     if ends[-1] + _BLOCK_BYTES + 8 * len(strips) > _TIFF_LIMIT:
         raise FileError("a TIFF file has at most 4 GiB: use .png or .npy")
-    shorts = _FIXED | {_BITS: [16] * channels, _CHANNELS: [channels], _SAMPLE_FORMAT: [1] * channels}
+    shorts = _FIXED | {_BITS: [8 * samples.itemsize] * channels, _CHANNELS: [channels], _SAMPLE_FORMAT: [1] * channels}
     longs = {_WIDTH: [width], _HEIGHT: [height], _ROWS: [len(next(_row_blocks(samples)))]}
     longs |= {_OFFSETS: ends[:-1], _BYTE_COUNTS: [len(strip) for strip in strips]}
     entries, tail = _entries(file, order), bytearray(ends[-1] % 2)
@@ -116,12 +124,12 @@ def _entries(file: bytes, order: str) -> dict[int, bytes]:
     return {struct.unpack_from(f"{order}H", entry)[0]: entry for entry in entries}
 
 
-def _strip(block: NDArray[np.uint16], order: str) -> bytes:
+def _strip(block: Samples, order: str) -> bytes:
     differences: NDArray[Any] = block.copy()
     differences[:, 1:] -= block[:, :-1]
-    return zlib.compress(differences.astype(f"{order}u2").tobytes())
+    return zlib.compress(differences.astype(f"{order}u{block.itemsize}").tobytes())
 
 
-def _row_blocks(samples: NDArray[np.uint16]) -> Iterator[NDArray[np.uint16]]:
+def _row_blocks(samples: Samples) -> Iterator[Samples]:
     rows = max(1, _BLOCK_BYTES // samples[:1].nbytes)
     return (samples[top : top + rows] for top in range(0, len(samples), rows))
