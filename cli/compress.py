@@ -84,6 +84,7 @@ def compress_file(job: Job, options: Options) -> Row:
     source = read_input(job)
     image, is_jpeg = open_image(source, options.max_pixels)
     picture = load(image)
+    del image  # which would stay in memory beside it
     if options.resume and _is_done(picture, job, options):
         return {"output": str(job.target), "skipped": True}
     started = time.perf_counter()

@@ -63,7 +63,8 @@ def read(image: Image.Image) -> tuple[NDArray[np.uint16], Image.Image]:
     high, low = (type(image)(io.BytesIO(file)) for _ in range(2))
     high.tile = [_decoded_as(tile, _raw_mode(image)) for tile in high.tile]
     low.tile = [_decoded_as(tile, _in_other_order(_raw_mode(image))) for tile in low.tile]
-    samples = np.asarray(high).astype(np.uint16) << np.uint16(8)
+    samples = np.asarray(high).astype(np.uint16)
+    samples <<= 8
     samples |= np.asarray(low)
     return samples, high
 
