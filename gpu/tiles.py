@@ -19,7 +19,7 @@ from pixelzip.gpu.coder import Streams
 from pixelzip.gpu.raster import RasterOrder
 from pixelzip.gpu.walk import Wavefronts
 from pixelzip.models.integer import IntegerNetwork
-from pixelzip.streams import CodedTile, Pixels, Tile
+from pixelzip.streams import CodedTile, Pixels, Tile, encode
 from pixelzip.threads import in_threads
 
 _GROUP_SYMBOLS: Final = 2**19
@@ -87,7 +87,7 @@ def _encode_group(intervals: Tensor, tiles: Sequence[Tile], group: range) -> lis
     found = intervals[:, first : int(ends[-1])]
     fetched = torch.empty(found.shape, dtype=found.dtype, pin_memory=found.is_cuda).copy_(found).numpy()
     parts = np.split(fetched, ends[group.start : -1] - first, axis=1)
-    return [tiles[index].encode(*part) for index, part in zip(group, parts, strict=True)]
+    return encode(tiles[group.start : group.stop], parts)
 
 
 def _decode_batch(

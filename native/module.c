@@ -134,6 +134,7 @@ static PyMethodDef methods[] = {
     {"intervals", intervals, METH_VARARGS, "Write the intervals of a tile's symbols, in stream order."},
     {"decode", decode, METH_VARARGS, "Decode a tile; return whether all was read, and what is left as two halves."},
     {"push", push, METH_VARARGS, "Push intervals onto a state; return words and state."},
+    {"short_streams", write_short_streams, METH_VARARGS, "Code many small images' intervals; return a list of streams."},
     {"token_weights", write_token_weights, METH_VARARGS, "Write counts less one of coefficients' tokens."},
     {"times", times, METH_NOARGS, "Nanoseconds so far: inputs, layers, all else in tiles."},
     {NULL, NULL, 0, NULL},

@@ -13,6 +13,9 @@
 PyObject *make_network(PyObject *self, PyObject *arguments);
 Network *network_of(PyObject *capsule); /* NULL with an exception for anything else */
 
+/* short_stream.c */
+PyObject *write_short_streams(PyObject *self, PyObject *arguments);
+
 /* coefficients.c */
 PyObject *write_token_weights(PyObject *self, PyObject *arguments);
 

@@ -50,15 +50,12 @@ def runs(network: IntegerNetwork, device: str) -> bool:
     )
 
 
-def intervals(
-    network: IntegerNetwork, pixels: NDArray[np.uint8], origin: tuple[int, int]
-) -> tuple[Intervals, Intervals]:
-    """Return left cumulatives and counts of all nibbles of a tile (h, w, 1) or (h, w, 3), in stream order."""
-    left = np.empty(2 * pixels.size, dtype=np.int32)
-    counts = np.empty_like(left)
+def intervals(network: IntegerNetwork, pixels: NDArray[np.uint8], origin: tuple[int, int]) -> Intervals:
+    """Return left cumulatives and counts, (2, n), of all nibbles of a tile (h, w, 1) or (h, w, 3), in stream order."""
+    both = np.empty((2, 2 * pixels.size), dtype=np.int32)
     levels = np.array(np.broadcast_to(pixels, (*pixels.shape[:2], 3)), order="C")
-    _native.intervals(_ported(network), levels, pixels.shape, origin, left, counts)
-    return left, counts
+    _native.intervals(_ported(network), levels, pixels.shape, origin, *both)
+    return both
 
 
 def decode(
@@ -78,6 +75,16 @@ def push(state: int, left: Intervals, counts: Intervals) -> tuple[bytes, int]:
     """Push intervals onto a state of at most 64 bits, last first; return the words pushed out of it, and the state."""
     words, end = _native.push(state, np.ascontiguousarray(left), np.ascontiguousarray(counts))
     return np.frombuffer(words, dtype=np.uint32).astype("<u4").tobytes(), end
+
+
+def short_streams(symbols: Sequence[tuple[Intervals, Intervals, bytes, int]]) -> list[bytes]:
+    """Code many small images at once: of each, arguments as for ``pixelzip.short_stream.encode``."""
+    return _native.short_streams(
+        [
+            (np.ascontiguousarray(left), np.ascontiguousarray(counts), last, checksum)
+            for left, counts, last, checksum in symbols
+        ]
+    )
 
 
 class TokenLayer(NamedTuple):

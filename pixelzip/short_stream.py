@@ -8,12 +8,12 @@ of 12 bits, in Python integers.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pixelzip import ans
+from pixelzip import ans, native
 from pixelzip.ans_integer import pop, push
 from pixelzip.errors import CorruptFile
 
@@ -32,18 +32,29 @@ _SCALE: Final = (1 << _PRECISION) - _NIBBLE
 """What the counts of 24 bits are scaled to; every symbol then gets one more, so that none has none."""
 
 
-def encode(left: NDArray[np.int32], counts: NDArray[np.int32], last: Sequence[int], checksum: int) -> bytes:
-    """Code intervals as ``pixelzip.ans.encode`` does, with a short check.
+class Symbols(NamedTuple):
+    """What becomes one stream.
 
-    Args:
-        left: (n,) left cumulative of each symbol out of 2^24.
-        counts: (n,) count of each symbol, at least 1.
-        last: the last m symbols themselves, m <= n, each 0..15: the nibbles of the last pixel.
-        checksum: 32 bits, of which ``check`` will ask for 12 to 19.
-
-    Returns:
-        At least 2 bytes, the last of which is not zero.
+    ``left`` (n,) int32 are the left cumulatives of the symbols out of 2^24, ``counts`` (n,) int32 their counts, at
+    least 1; ``last`` are the last m symbols themselves, m <= n, each 0..15: the nibbles of the last pixel, at most 6.
+    Of the 32 bits of ``checksum`` ``check`` will ask for 12 to 19.
     """
+
+    left: NDArray[np.int32]
+    counts: NDArray[np.int32]
+    last: bytes
+    checksum: int
+
+
+def encode(many: Sequence[Symbols]) -> list[bytes]:
+    """Code intervals as ``pixelzip.ans.encode`` does, with a short check; in C where it is built.
+
+    A stream has at least 2 bytes, the last of which is not zero.
+    """
+    return native.short_streams(many) if native.INSTRUCTION_SETS else [_encode(*symbols) for symbols in many]
+
+
+def _encode(left: NDArray[np.int32], counts: NDArray[np.int32], last: bytes, checksum: int) -> bytes:
     num_others = len(left) - len(last)
     tail = list(zip(left[num_others:].tolist(), counts[num_others:].tolist(), last, strict=True))
     states = [_push_all(_initial_state(num_bits, checksum), tail) for num_bits in CHECK_BITS]

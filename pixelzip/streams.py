@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from pixelzip import ans, ans_integer, native, short_stream
 from pixelzip.errors import CorruptFile
 from pixelzip.models.integer import IntegerNetwork
+from pixelzip.short_stream import Symbols
 from pixelzip.threads import in_threads
 
 Pixels = NDArray[np.uint8]
@@ -35,13 +36,10 @@ class Tile:
     origin: tuple[int, int] = (0, 0)
     is_short: bool = False
 
-    def encode(self, left: Intervals, counts: Intervals) -> bytes:
-        """Code (n,) intervals as this tile's stream."""
-        checksum = _checksum(self.pixels, self.seal)
-        if not self.is_short:
-            return ans.encode(left, counts, checksum)
-        nibbles = [nibble for level in self.pixels[-1, -1].tolist() for nibble in divmod(level, _NIBBLE)]
-        return short_stream.encode(left, counts, nibbles, checksum)
+    @property
+    def last_nibbles(self) -> bytes:
+        """The high and low nibbles of the last pixel's channels."""
+        return bytes(nibble for level in self.pixels[-1, -1].tolist() for nibble in divmod(level, _NIBBLE))
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,6 +75,19 @@ class CodedTile:
         except CorruptFile as error:
             return error
         return pixels
+
+
+def encode(tiles: Sequence[Tile], intervals: Sequence[Intervals]) -> list[bytes]:
+    """Code left cumulatives and counts, of each tile (2, n), as streams; other threads run meanwhile."""
+    symbols = [
+        Symbols(left, counts, tile.last_nibbles, _checksum(tile.pixels, tile.seal))
+        for tile, (left, counts) in zip(tiles, intervals, strict=True)
+    ]
+    short = iter(short_stream.encode([one for tile, one in zip(tiles, symbols, strict=True) if tile.is_short]))
+    return [
+        next(short) if tile.is_short else ans.encode(one.left, one.counts, one.checksum)
+        for tile, one in zip(tiles, symbols, strict=True)
+    ]
 
 
 def encode_tiles(network: IntegerNetwork, tiles: Sequence[Tile], device: str, num_threads: int | None) -> list[bytes]:
@@ -128,7 +139,7 @@ def measure_tiles(
 
 
 def _encode(network: IntegerNetwork, tile: Tile) -> bytes:
-    return tile.encode(*native.intervals(network, tile.pixels, tile.origin))
+    return encode([tile], [native.intervals(network, tile.pixels, tile.origin)])[0]
 
 
 def _decode(network: IntegerNetwork, tile: CodedTile) -> Pixels | CorruptFile:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import Final, TypeVar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+_PARTS_PER_THREAD: Final = 16
+"""Of many items: handing one to a thread takes 20 microseconds; so many parts still end at about the same time."""
 
 
 def num_processors() -> int:
@@ -20,8 +23,17 @@ def num_processors() -> int:
 
 def in_threads(work: Callable[[Item], Result], items: Sequence[Item], num_threads: int | None) -> list[Result]:
     """Apply ``work`` to every item; None: in as many threads as there are processors."""
+    return in_parts(lambda part: [work(item) for item in part], items, num_threads)
+
+
+def in_parts(
+    work: Callable[[Sequence[Item]], list[Result]], items: Sequence[Item], num_threads: int | None
+) -> list[Result]:
+    """Apply ``work`` to parts of many items, each in one thread; the rest as in ``in_threads``."""
     count = min(num_threads or num_processors(), len(items))
     if count < 2:
-        return [work(item) for item in items]
+        return work(items)
+    size = max(1, len(items) // (count * _PARTS_PER_THREAD))
+    parts = [items[start : start + size] for start in range(0, len(items), size)]
     with ThreadPoolExecutor(count) as pool:
-        return list(pool.map(work, items))
+        return [result for results in pool.map(work, parts) for result in results]

@@ -21,7 +21,7 @@ from pixelzip.errors import CorruptFile
 from pixelzip.lanes import Lanes, StreamOrder
 from pixelzip.models.integer import IntegerNetwork
 from pixelzip.predict import Predictor
-from pixelzip.streams import CodedTile, Decoder, Pixels, Tile
+from pixelzip.streams import CodedTile, Decoder, Pixels, Tile, encode
 
 
 class Symbols(Protocol):
@@ -75,8 +75,7 @@ def _encode_batch(network: IntegerNetwork, device: torch.device, tiles: Sequence
     for lanes, left, counts in _intervals(network, tiles, device):
         places = torch.from_numpy(order.next_places(lanes).ravel()).to(device)
         intervals.index_copy_(1, places, torch.stack((left, counts)).flatten(1))
-    streams = np.split(intervals.cpu().numpy(), order.first[1:], axis=1)
-    return [tile.encode(left, counts) for tile, (left, counts) in zip(tiles, streams, strict=True)]
+    return encode(tiles, np.split(intervals.cpu().numpy(), order.first[1:], axis=1))
 
 
 def _decode_batch(

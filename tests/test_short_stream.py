@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_ans import random_tables
 
-from pixelzip import short_stream
+from pixelzip import native, short_stream
 from pixelzip.errors import CorruptFile
+from pixelzip.short_stream import Symbols
 
 LAST = 6
 
@@ -19,7 +20,7 @@ def encoded(counts: np.ndarray, symbols: np.ndarray, checksum: int) -> tuple[byt
     lanes = np.arange(len(symbols))
     left = (np.cumsum(counts, axis=1) - counts)[lanes, symbols].astype(np.int32)
     chosen = counts[lanes, symbols].astype(np.int32)
-    stream = short_stream.encode(left, chosen, symbols[-LAST:].tolist(), checksum)
+    [stream] = short_stream.encode([Symbols(left, chosen, bytes(symbols[-LAST:].tolist()), checksum)])
     return stream, float((24 - np.log2(chosen)).sum()) / 8
 
 
@@ -36,7 +37,7 @@ def decoded(stream: bytes, counts: np.ndarray, checksum: int) -> list[int]:
 @given(seed=st.integers(0, 10**6), num_symbols=st.integers(LAST, 60), checksum=st.integers(0, 2**32 - 1))
 def test_round_trip_in_both_coders(seed: int, num_symbols: int, checksum: int) -> None:
     counts, symbols = random_tables(seed, num_symbols)
-    streams = set()
+    streams = {encoded(counts, symbols, checksum)[0]}
     for has_constriction in (True, False):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("pixelzip.native.INSTRUCTION_SETS", ())
@@ -45,6 +46,29 @@ def test_round_trip_in_both_coders(seed: int, num_symbols: int, checksum: int) -
             assert decoded(stream, counts, checksum) == symbols.tolist()
             streams.add(stream)
     assert len(streams) == 1
+
+
+@pytest.mark.skipif(not native.INSTRUCTION_SETS, reason="the extension is not built")
+@pytest.mark.parametrize("num_last", [0, 2, LAST])
+@pytest.mark.parametrize("num_bits", [1, 4, 24])
+def test_many_streams_in_c(num_last: int, num_bits: int) -> None:
+    generator = np.random.default_rng(num_last + num_bits)
+    many = []
+    for length in [*range(LAST, 80), 1000, 3000]:
+        counts = generator.integers(1, 1 << num_bits, length).astype(np.int32)
+        left = generator.integers(0, 2**24 - counts + 1).astype(np.int32)
+        last = generator.integers(0, 16, num_last, dtype=np.uint8).tobytes()
+        many.append(Symbols(left, counts, last, int(generator.integers(2**32))))
+    assert short_stream.encode(many) == [short_stream._encode(*symbols) for symbols in many]
+    assert short_stream.encode([]) == []
+
+
+@pytest.mark.skipif(not native.INSTRUCTION_SETS, reason="the extension is not built")
+def test_what_cannot_be_a_stream_is_refused_in_c() -> None:
+    numbers = np.ones(8, dtype=np.int32)
+    for left, counts, last in ((numbers, numbers[1:], b""), (numbers, numbers, bytes(7)), (numbers, numbers, b"\x10")):
+        with pytest.raises(ValueError, match="as many counts"):
+            short_stream.encode([Symbols(numbers, numbers, b"", 1), Symbols(left, counts, last, 1)])
 
 
 def test_improbable_last_symbols() -> None:
