@@ -67,7 +67,9 @@ class Batch:
 
     def load(self, tiles: Sequence[Pixels]) -> None:
         """Give all pixels."""
-        levels = [np.broadcast_to(tile, (*tile.shape[:2], 3)).reshape(-1) for tile in tiles]
+        if self.num_channels == 1:
+            tiles = [np.broadcast_to(tile, (*tile.shape[:2], 3)) for tile in tiles]
+        levels = [tile.reshape(-1) for tile in tiles]
         self.levels.copy_(torch.from_numpy(np.concatenate(levels)))
 
     def tiles(self) -> list[Pixels]:

@@ -31,6 +31,11 @@ _OTHER_SIZE: Final = "the embedded {} has another size than the header says"
 _MANY_REPEATS: Final = 0.25
 _CLOSE: Final = 1.1
 _CLOSE_BYTES: Final = 64
+_NEAR: Final = 1.3
+_SOME_EFFORT: Final = 2
+_FULL_EFFORT: Final = 6
+_QUALITIES: Final = {0: 0, _SOME_EFFORT: 50, _FULL_EFFORT: 100}
+"""WebP's quality, which without loss is effort, too, for each of its methods that is tried."""
 _SMALL_PIXELS: Final = 64 * 64
 _SAMPLE_ROWS: Final = 16
 _SAMPLE_STEP: Final = 8 * _SAMPLE_ROWS
@@ -52,13 +57,18 @@ def smallest(picture: Picture, coded: bytes | None) -> bytes:
     if picture.mode.bit_depth == 8 or picture.mode.num_channels == 1:
         candidates.append(_embedded(picture, BODY_PNG, _write_png(picture)))
     if _fits_webp(picture):
-        candidates.append(_embedded(picture, BODY_WEBP, _write_webp(picture, 6)))
+        candidates.append(_embedded(picture, BODY_WEBP, _write_webp(picture, _FULL_EFFORT)))
     return min(candidates, key=len)
 
 
 def smaller_than(picture: Picture, num_bytes: int) -> bytes | None:
-    """Return a file with an embedded PNG or WebP if it may be had in fewer bytes than that."""
+    """Return a file with an embedded PNG or WebP if it may be had in fewer bytes than that.
+
+    Full effort is spent where ``smallest`` says, but only if a fiftieth of it comes within three tenths.
+    """
     if not _is_close(picture, num_bytes):
+        return None
+    if _fits_webp(picture) and len(_write_webp(picture, _SOME_EFFORT)) > _NEAR * num_bytes:
         return None
     file = smallest(picture, None)
     return file if len(file) < num_bytes else None
@@ -168,13 +178,12 @@ def _write_png(picture: Picture) -> bytes:
 
 
 def _write_webp(picture: Picture, effort: int) -> bytes:
-    """Write samples as RGB or RGBA, a single channel repeated; ``effort`` is WebP's method, 0..6."""
+    """Write samples as RGB or RGBA, a single channel repeated; ``effort`` is WebP's method."""
     samples = picture.samples
     if samples.shape[2] < 3:
         samples = samples[..., [0, 0, 0, *range(1, samples.shape[2])]]
     buffer = io.BytesIO()
-    quality = 100 if effort else 0
-    Image.fromarray(samples).save(buffer, "WEBP", lossless=True, exact=True, method=effort, quality=quality)
+    Image.fromarray(samples).save(buffer, "WEBP", lossless=True, exact=True, method=effort, quality=_QUALITIES[effort])
     return buffer.getvalue()
 
 

@@ -53,13 +53,12 @@ class Shape:
         """Samples in one image."""
         return self.width * self.height * self.mode.num_channels
 
-    def seal(self, model: bytes, index: int) -> int:
-        """Return the CRC32 that a stream's pixels are chained to: that of a file with the same header."""
+    def header(self, model: bytes) -> Header:
+        """Return the header of a file with the same image, whose ``seal`` a stream's pixels are chained to."""
         tiling = Tiling(self.width, self.height)
-        header = Header(
+        return Header(
             self.mode, self.width, self.height, BODY_MODEL, model=model, tiling=tiling, components=(Component(),)
         )
-        return header.seal(index)
 
 
 @dataclass(frozen=True, eq=False)

@@ -179,11 +179,12 @@ class Pack:
         if not places:
             return {}
         contents, tiles = self._contents, []
+        shape, header = None, None
         for place in places:
-            shape = contents.shapes[place]
-            size = (shape.height, shape.width, shape.mode.num_channels)
-            seal = shape.seal(contents.model, place)
-            tiles.append(CodedTile(contents.payload(place), size, seal, is_short=True))
+            if header is None or contents.shapes[place] is not shape:  # groups share one shape
+                shape = contents.shapes[place]
+                header, size = shape.header(contents.model), (shape.height, shape.width, shape.mode.num_channels)
+            tiles.append(CodedTile(contents.payload(place), size, header.seal(place), is_short=True))
         network = codec.find_network(contents.model, self._model)
         decoded = salvage_tiles(network, tiles, self._device, self._num_threads)
         results: dict[int, Samples | PixelzipError] = {}

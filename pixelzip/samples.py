@@ -47,6 +47,8 @@ def join(mode: Mode, components: Sequence[NDArray[np.uint8]], num_bits: int) -> 
 
 
 def _parts(samples: NDArray[np.uint8], channels: Sequence[int]) -> list[NDArray[np.uint8]]:
+    if len(channels) == 1:
+        return [np.ascontiguousarray(samples)]
     bounds = np.cumsum(channels)[:-1].tolist()
     return [np.ascontiguousarray(part) for part in np.split(samples, bounds, axis=2)]
 
