@@ -37,6 +37,9 @@ _BAND_ROWS: Final = 256
 _NUM_TELLING: Final = 6
 """Frequencies of luma whose steps tell whether much has been rounded: at quality 92 none of them is 1."""
 
+_STEP: Final = 16
+"""Rows and columns between pixels that are looked at before all are."""
+
 _NO_QUALITY: Final = 0
 """Stands before a table that is not a standard one."""
 
@@ -151,10 +154,14 @@ def _find_planes(samples: Pixels) -> Pixels | None:
     """Return the planes (H, W, C) of (H, W, C) samples on the lattice of JPEG; those of a grey image are known."""
     if samples.shape[2] == 1:
         return samples
-    if (samples == samples[..., :1]).all():
+    if _is_grey(samples[::_STEP, ::_STEP]) and _is_grey(samples):
         return _full(samples[..., :1])
     found = lattice.find(samples, (JFIF,))
     return found[1] if found else None
+
+
+def _is_grey(samples: Pixels) -> bool:
+    return bool((samples == samples[..., :1]).all())
 
 
 def _full(planes: Pixels) -> Pixels:

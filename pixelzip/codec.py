@@ -72,14 +72,14 @@ def compress(
         return compress([image], model, device=device, num_threads=num_threads, strip=strip)[0]
     pictures = [_stripped(images.read(item), strip) for item in image]
     networks = find_networks(model)
-    from_jpeg = functools.partial(_from_jpeg, networks.coefficients, 1 if len(pictures) > 1 else num_threads)
-    found = in_threads(from_jpeg, pictures, num_threads)
+    each = 1 if len(pictures) > 1 else num_threads
+    found = in_threads(functools.partial(_from_jpeg, networks.coefficients, each), pictures, num_threads)
     coded = [one.file if one else None for one in found]
     left = [index for index, one in enumerate(found) if one is None or not one.is_sure]
     files = components.compress(networks, [pictures[index] for index in left], device, num_threads)
     for index, file in zip(left, files, strict=True):
         coded[index] = min(filter(None, (coded[index], file)), key=len, default=None)
-    return in_threads(lambda both: fallback.smallest(*both), list(zip(pictures, coded, strict=True)), num_threads)
+    return in_threads(lambda both: fallback.smallest(*both, each), list(zip(pictures, coded, strict=True)), num_threads)
 
 
 def decompress(

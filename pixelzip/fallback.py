@@ -19,6 +19,7 @@ from pixelzip import container, image
 from pixelzip.container import BODY_PNG, BODY_WEBP, Header
 from pixelzip.errors import CorruptFile, ImageTooLarge
 from pixelzip.image import Picture, Samples
+from pixelzip.threads import in_threads
 from pixelzip.tiles import SINGLE_TILE_PIXELS
 
 Pixels = NDArray[np.uint8]
@@ -41,9 +42,11 @@ _SAMPLE_ROWS: Final = 16
 _SAMPLE_STEP: Final = 8 * _SAMPLE_ROWS
 _MAX_SAMPLES: Final = 16
 _STRIP_PIXELS: Final = 2**22
+_STRIP_ROWS: Final = 256
+"""Rows whose repeats one thread counts."""
 
 
-def smallest(picture: Picture, coded: bytes | None) -> bytes:
+def smallest(picture: Picture, coded: bytes | None, num_threads: int | None = 1) -> bytes:
     """Return the smallest of the network's file (None: there is none) and the files with embedded PNG and WebP.
 
     Full effort is spent only where PNG or WebP may win: images of up to 64x64 pixels (256x256 where WebP cannot hold
@@ -52,7 +55,7 @@ def smallest(picture: Picture, coded: bytes | None) -> bytes:
     rows says that it will not come within a fifth.
     """
     candidates = [] if coded is None else [coded]
-    if coded is not None and not _may_lose(picture, coded):
+    if coded is not None and not _may_lose(picture, coded, num_threads):
         return coded
     if picture.mode.bit_depth == 8 or picture.mode.num_channels == 1:
         candidates.append(_embedded(picture, BODY_PNG, _write_png(picture)))
@@ -105,31 +108,42 @@ def read_embedded(header: Header, checksum: bytes, file: bytes) -> Picture:
     return Picture(header.mode, samples, blocks)
 
 
-def _may_lose(picture: Picture, coded: bytes) -> bool:
+def _may_lose(picture: Picture, coded: bytes, num_threads: int | None) -> bool:
     height, width = picture.samples.shape[:2]
     few = _SMALL_PIXELS if _fits_webp(picture) else SINGLE_TILE_PIXELS
-    return height * width <= few or _is_close(picture, len(coded) + _CLOSE_BYTES)
+    return height * width <= few or _is_close(picture, len(coded) + _CLOSE_BYTES, num_threads)
 
 
-def _is_close(picture: Picture, num_bytes: int) -> bool:
-    samples = picture.samples
-    same = samples[:, 1:] == samples[:, :-1]
-    repeats = functools.reduce(np.logical_and, (same[..., channel] for channel in range(same.shape[2])))
-    if repeats.size and float(repeats.mean()) > _MANY_REPEATS:
+def _is_close(picture: Picture, num_bytes: int, num_threads: int | None = 1) -> bool:
+    if _share_of_repeats(picture.samples, num_threads) > _MANY_REPEATS:
         return True
     limit = _CLOSE * num_bytes
-    return _fits_webp(picture) and _sampled_bytes(picture) < _CLOSE * limit and _quick_bytes(picture) < limit
+    if not _fits_webp(picture):
+        return False
+    return _sampled_bytes(picture, num_threads) < _CLOSE * limit and _quick_bytes(picture) < limit
 
 
-def _sampled_bytes(picture: Picture) -> float:
+def _share_of_repeats(samples: Samples, num_threads: int | None) -> float:
+    """Return the share of pixels that are the same as their left neighbour, 0 where no pixel has one."""
+    strips = [samples[top : top + _STRIP_ROWS] for top in range(0, len(samples), _STRIP_ROWS)]
+    return sum(in_threads(_num_repeats, strips, num_threads)) / max(1, samples[:, 1:, 0].size)
+
+
+def _num_repeats(samples: Samples) -> int:
+    same = samples[:, 1:] == samples[:, :-1]
+    repeats = functools.reduce(np.logical_and, (same[..., channel] for channel in range(same.shape[2])))
+    return int(np.count_nonzero(repeats))
+
+
+def _sampled_bytes(picture: Picture, num_threads: int | None) -> float:
     """Estimate ``_quick_bytes`` from groups of rows, one in eight and at most sixteen; 0 for images of few rows."""
     _, height = picture.size
     if height < _SAMPLE_STEP:
         return 0.0
     step = max(_SAMPLE_STEP, height // _MAX_SAMPLES)
     tops = range(step // 2, height - _SAMPLE_ROWS + 1, step)
-    num_bytes = sum(_quick_bytes(replace(picture, samples=picture.samples[top : top + _SAMPLE_ROWS])) for top in tops)
-    return num_bytes * height / (len(tops) * _SAMPLE_ROWS)
+    groups = [replace(picture, samples=picture.samples[top : top + _SAMPLE_ROWS]) for top in tops]
+    return sum(in_threads(_quick_bytes, groups, num_threads)) * height / (len(tops) * _SAMPLE_ROWS)
 
 
 def _quick_bytes(picture: Picture) -> int:

@@ -40,7 +40,7 @@ def split(picture: Picture, num_bits: int) -> list[NDArray[np.uint8]]:
 def join(mode: Mode, components: Sequence[NDArray[np.uint8]], num_bits: int) -> Samples:
     """Undo ``split``."""
     if mode.bit_depth == 8:
-        return np.concatenate(components, axis=2)
+        return components[0] if len(components) == 1 else np.concatenate(components, axis=2)
     half, shifts = len(components) // 2, _shifts(mode, num_bits)
     high, low = (np.concatenate(part, axis=2).astype(np.uint16) for part in (components[:half], components[half:]))
     return (high << shifts) | (low & ((np.uint16(1) << shifts) - np.uint16(1)))
