@@ -1,0 +1,29 @@
+"""Many items in threads: every one once, in order, in parts that are not handed over one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from pixelzip.threads import in_parts, in_threads
+
+
+@pytest.mark.parametrize("num_items", [0, 1, 5, 16, 100, 1003])
+@pytest.mark.parametrize("num_threads", [1, 3, None])
+def test_results_come_in_order(num_items: int, num_threads: int | None) -> None:
+    assert in_threads(str, range(num_items), num_threads) == list(map(str, range(num_items)))
+
+
+def test_parts_of_many_items() -> None:
+    sizes = list[int]()
+
+    def noted(part: Sequence[int]) -> list[int]:
+        sizes.append(len(part))
+        return list(part)
+
+    assert in_parts(noted, range(1000), 4) == list(range(1000))
+    assert max(sizes) == 1000 // 64
+    sizes.clear()
+    assert in_parts(noted, range(7), 4) == list(range(7))
+    assert sizes == [1] * 7
