@@ -21,7 +21,8 @@ Pixels = NDArray[np.uint8]
 Intervals = NDArray[np.int32]
 Decoder = ans.Decoder | ans_integer.Decoder | short_stream.Decoder
 
-_NIBBLE: Final = 16
+_OF_DIGITS: Final = bytes.maketrans(b"0123456789abcdef", bytes(range(16)))
+"""Nibbles of hexadecimal digits."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +40,8 @@ class Tile:
     @property
     def last_nibbles(self) -> bytes:
         """The high and low nibbles of the last pixel's channels."""
-        return bytes(nibble for level in self.pixels[-1, -1].tolist() for nibble in divmod(level, _NIBBLE))
+        digits: str = self.pixels[-1, -1].tobytes().hex()
+        return digits.encode().translate(_OF_DIGITS)
 
 
 @dataclass(frozen=True, eq=False)
