@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Final, Protocol
 
 import numpy as np
@@ -22,7 +23,7 @@ from pixelzip.models.integer import IntegerNetwork
 from pixelzip.streams import CodedTile, Pixels, Tile, encode
 from pixelzip.threads import in_threads
 
-_GROUP_SYMBOLS: Final = 2**19
+_GROUP_SYMBOLS: Final = 2**17
 """Symbols that a thread fetches and codes, or checks, at a time: a tile's, or those of many small images."""
 
 _PIXELS_PER_ROW: Final = 64
@@ -42,8 +43,8 @@ class Order(Protocol):
 def encode_tiles(network: IntegerNetwork, tiles: Sequence[Tile], device: str, num_threads: int | None) -> list[bytes]:
     """Code tiles into one stream each."""
     shapes = [tile.pixels.shape for tile in tiles]
-    encode = functools.partial(_encode_batch, _order(network, shapes), torch.device(device), num_threads)
-    return in_batches(encode, tiles, _sizes(network, shapes), device, num_threads)
+    encode_batch = functools.partial(_encode_batch, _order(network, shapes), torch.device(device), num_threads)
+    return in_batches(encode_batch, tiles, _sizes(network, shapes), device, num_threads, _num_at_once(device))
 
 
 def decode_tiles(
@@ -51,8 +52,13 @@ def decode_tiles(
 ) -> list[Pixels | CorruptFile]:
     """Undo ``encode_tiles``; a tile whose checksum does not match gives the error in its place."""
     shapes = [tile.shape for tile in tiles]
-    decode = functools.partial(_decode_batch, _order(network, shapes), torch.device(device), num_threads)
-    return in_batches(decode, tiles, _sizes(network, shapes), device, num_threads)
+    decode_batch = functools.partial(_decode_batch, _order(network, shapes), torch.device(device), num_threads)
+    return in_batches(decode_batch, tiles, _sizes(network, shapes), device, num_threads, _num_at_once(device))
+
+
+def _num_at_once(device: str) -> int:
+    """Return how many batches are worked on: while one is coded or checked on the CPU, a GPU computes another."""
+    return 2 if device.startswith("cuda") else 1
 
 
 def _order(network: IntegerNetwork, shapes: Sequence[tuple[int, ...]]) -> Order:
@@ -67,27 +73,45 @@ def _sizes(network: IntegerNetwork, shapes: Sequence[tuple[int, ...]]) -> list[t
 
 
 def _encode_batch(order: Order, device: torch.device, num_threads: int | None, tiles: Sequence[Tile]) -> list[bytes]:
-    intervals = order.intervals(tiles, device)
-    groups = _groups([2 * tile.pixels.size for tile in tiles])
-    encoded = in_threads(lambda group: _encode_group(intervals, tiles, group), groups, num_threads)
-    return list(itertools.chain.from_iterable(encoded))
+    ends = np.cumsum([0, *(2 * tile.pixels.size for tile in tiles)]).tolist()
+    with _on_own_stream(device):
+        intervals = order.intervals(tiles, device)
+
+    def encode_group(group: range) -> list[bytes]:
+        first, last = ends[group.start], ends[group.stop]
+        fetched = _fetched(intervals[:, first:last])
+        parts = [fetched[:, ends[index] - first : ends[index + 1] - first] for index in group]
+        return encode(tiles[group.start : group.stop], parts)
+
+    return list(itertools.chain(*in_threads(encode_group, _groups(ends), num_threads)))
 
 
-def _groups(numbers: Sequence[int]) -> list[range]:
-    """Return consecutive tiles with about as many symbols in each group, given the symbols of each tile."""
-    ends = np.cumsum(numbers)
-    starts = np.flatnonzero(np.diff((ends - numbers) // _GROUP_SYMBOLS, prepend=-1))
-    return list(map(range, starts.tolist(), [*starts[1:].tolist(), len(numbers)]))
+@contextmanager
+def _on_own_stream(device: torch.device) -> Iterator[None]:
+    """Let a GPU work on this batch beside others, and wait until it has."""
+    if device.type != "cuda":
+        yield
+        return
+    stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+    stream.wait_stream(torch.cuda.current_stream(device))
+    with torch.cuda.stream(stream):
+        yield
+    stream.synchronize()
 
 
-def _encode_group(intervals: Tensor, tiles: Sequence[Tile], group: range) -> list[bytes]:
-    """Fetch the intervals of some tiles through memory that a GPU writes to by itself, and code them."""
-    ends = np.cumsum([2 * tile.pixels.size for tile in tiles[: group.stop]])
-    first = int(ends[group.start - 1]) if group.start else 0
-    found = intervals[:, first : int(ends[-1])]
-    fetched = torch.empty(found.shape, dtype=found.dtype, pin_memory=found.is_cuda).copy_(found).numpy()
-    parts = np.split(fetched, ends[group.start : -1] - first, axis=1)
-    return encode(tiles[group.start : group.stop], parts)
+def _groups(ends: Sequence[int]) -> list[range]:
+    """Return consecutive tiles with about as many symbols in each group; ``ends`` (tiles + 1,) bound their symbols."""
+    numbers = np.array(ends[:-1]) // _GROUP_SYMBOLS
+    starts = np.flatnonzero(np.diff(numbers, prepend=-1)).tolist()
+    return list(map(range, starts, [*starts[1:], len(numbers)]))
+
+
+def _fetched(intervals: Tensor) -> NDArray[np.int32]:
+    """Copy (2, symbols) from a GPU to memory that it writes to by itself, several times as fast as to any other."""
+    fetched = torch.empty(intervals.shape, dtype=intervals.dtype, pin_memory=intervals.is_cuda)
+    for row, source in zip(fetched, intervals, strict=True):  # rows are contiguous
+        row.copy_(source)
+    return fetched.numpy()
 
 
 def _decode_batch(
@@ -113,14 +137,15 @@ def _decode_opened(
         return []
     tiles, stacks = zip(*opened, strict=True)
     words = np.frombuffer(b"".join(stacks), dtype="<u4").astype(np.uint32)
-    streams = Streams(torch.from_numpy(words.view(np.int32)).to(device), _states(stacks, device))
-    decoded, states = order.decode(tiles, streams), streams.states.cpu().tolist()
+    with _on_own_stream(device):
+        streams = Streams(torch.from_numpy(words.view(np.int32)).to(device), _states(stacks, device))
+        decoded, states = order.decode(tiles, streams), streams.states.cpu().tolist()
+    ends = np.cumsum([0, *(2 * pixels.size for pixels in decoded)]).tolist()
 
-    def check(group: range) -> list[Pixels | CorruptFile]:
+    def check_group(group: range) -> list[Pixels | CorruptFile]:
         return [tiles[index].checked(decoded[index], _rest(states[index], words)) for index in group]
 
-    checked = in_threads(check, _groups([2 * pixels.size for pixels in decoded]), num_threads)
-    return list(itertools.chain.from_iterable(checked))
+    return list(itertools.chain(*in_threads(check_group, _groups(ends), num_threads)))
 
 
 def _states(streams: Sequence[bytes], device: torch.device) -> Tensor:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final, TypeVar
 
 import torch
+
+from pixelzip.threads import in_threads
 
 MAX_BATCH_ROWS: Final = 2**11
 """Rows, and so lanes of a wavefront, of one batch on a CPU: bounds memory, and more gain little speed."""
@@ -24,16 +27,18 @@ def in_batches(
     sizes: Sequence[tuple[int, Any]],
     device: str,
     num_threads: int | None,
+    num_at_once: int = 1,
 ) -> list[Result]:
     """Apply ``work`` to batches of tiles; results come in the order of ``items``.
 
     ``sizes`` says of each how many rows it counts as, and of what kind it is: a batch has one kind only.
+    ``num_at_once`` batches are worked on at the same time.
     """
-    results: dict[int, Result] = {}
     max_rows = MAX_BATCH_ROWS if torch.device(device).type == "cpu" else MAX_BATCH_ROWS_ON_GPU
+    batches = list(_batches(sizes, max_rows))
     with _torch_threads(num_threads):
-        for batch in _batches(sizes, max_rows):
-            results.update(zip(batch, work([items[index] for index in batch]), strict=True))
+        done = in_threads(lambda batch: work([items[index] for index in batch]), batches, num_at_once)
+    results = dict(zip(itertools.chain(*batches), itertools.chain(*done), strict=True))
     return [results[index] for index in range(len(items))]
 
 
