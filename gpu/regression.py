@@ -47,8 +47,8 @@ class Regressions(NamedTuple):
     """``columns`` (3, 4, REGRESSORS); ``errors`` (3, 8, rows); ``noted`` (rows, 3): mean, unit and shift.
 
     ``regressors`` (rows, REGRESSORS) int8; ``products`` (tiles * bands, 3, REGRESSORS, REGRESSORS); ``weights``
-    (tiles * bands, 3, REGRESSORS); ``rows``, of the shape of ``products``, float64. What has no type here is int32.
-    Sums are of 64 wavefronts at most, as much is forgotten, and stay below 2^31.
+    (tiles * bands, 3, REGRESSORS). What has no type here is int32. Sums are of 64 wavefronts at most, as much is
+    forgotten, and stay below 2^31.
     """
 
     columns: Any
@@ -57,7 +57,6 @@ class Regressions(NamedTuple):
     regressors: Any
     products: Any
     weights: Any
-    rows: Any
 
 
 def describe_columns(device: torch.device) -> Tensor:
@@ -166,12 +165,10 @@ def learn(regressions, tile, wave, channel, band_rows, num_bands):
 
 
 @triton.jit(do_not_specialize=("num_bands",))
-def solve(products, weights, rows, num_bands):
+def solve(products, weights, num_bands):
     """Find the weights of one channel of one band, in doubles, one IEEE operation after another: nothing may fuse.
 
-    A tile's ``num_bands`` bands are given a share of one another's sums; 0: there are none. ``rows`` (tiles * bands, 3,
-    REGRESSORS, REGRESSORS) float64 is for what has been eliminated. Vectors lie along columns, since to read a row of a
-    matrix takes the threads of one column only.
+    A tile's ``num_bands`` bands are given a share of one another's sums; 0: there are none.
     """
     band, channel = tl.program_id(0), tl.program_id(1)
     count = channel * (1 + _OWN) + (_SHARED + _OWN)
@@ -184,33 +181,22 @@ def solve(products, weights, rows, num_bands):
         total += tl.load(products + (other * 3 + channel) * pitch + entry)
     matrix += total.to(tl.float64) * _SHARE_OF_ALL
     matrix = tl.where((row == column) & (row < count), matrix + _RIDGE, matrix)
+    solution = tl.sum(tl.where(column == count, matrix, 0.0), axis=1)  # (regressors,), sums of one number
     place = tl.arange(0, REGRESSORS)
-    solution = _row(matrix, row, count)  # that of the errors is also their column
     for k in range(count):
-        pivots = _row(matrix, row, k)
-        factors = tl.where((place > k) & (place < count), pivots / _entry(pivots, place, k), 0.0)
+        pivots = tl.sum(tl.where(row == k, matrix, 0.0), axis=0)
+        pivot = tl.sum(tl.where(place == k, pivots, 0.0), axis=0)
+        factors = tl.where((place > k) & (place < count), pivots / pivot, 0.0)
         matrix = tl.where((row > k) & (column > k), matrix - factors[:, None] * pivots[None, :], matrix)
-        solution = tl.where(place > k, solution - factors * _entry(solution, place, k), solution)
-    own = rows + (band * 3 + channel).to(tl.int64) * pitch
-    tl.store(own + entry, matrix)
-    tl.debug_barrier()
-    matrix = tl.load(own + column * REGRESSORS + row)  # its columns become rows
+        solution = tl.where(
+            place > k, solution - factors * tl.sum(tl.where(place == k, solution, 0.0), axis=0), solution
+        )
     for back in range(count):
         k = count - 1 - back
-        above = _row(matrix, row, k)
-        found = _entry(solution, place, k) / _entry(above, place, k)
+        above = tl.sum(tl.where(column == k, matrix, 0.0), axis=1)
+        pivot = tl.sum(tl.where(place == k, above, 0.0), axis=0)
+        found = tl.sum(tl.where(place == k, solution, 0.0), axis=0) / pivot
         solution = tl.where(place == k, found, tl.where(place < k, solution - above * found, solution))
     units = tl.floor(solution * _WEIGHT_ONE + 0.5)
     bounded = tl.minimum(tl.maximum(units, -_LARGEST_WEIGHT), _LARGEST_WEIGHT).to(tl.int32)
     tl.store(weights + (band * 3 + channel) * REGRESSORS + place, bounded, mask=place < count)
-
-
-@triton.jit
-def _row(matrix, row, index):
-    """Return a row, (columns,): a sum of one number and zeros."""
-    return tl.sum(tl.where(row == index, matrix, 0.0), axis=0)
-
-
-@triton.jit
-def _entry(vector, place, index):
-    return tl.sum(tl.where(place == index, vector, 0.0), axis=0)

@@ -74,7 +74,7 @@ def _sizes(network: IntegerNetwork, shapes: Sequence[tuple[int, ...]]) -> list[t
 
 def _encode_batch(order: Order, device: torch.device, num_threads: int | None, tiles: Sequence[Tile]) -> list[bytes]:
     ends = np.cumsum([0, *(2 * tile.pixels.size for tile in tiles)]).tolist()
-    with _on_own_stream(device):
+    with _on_a_stream(device):
         intervals = order.intervals(tiles, device)
 
     def encode_group(group: range) -> list[bytes]:
@@ -87,16 +87,22 @@ def _encode_batch(order: Order, device: torch.device, num_threads: int | None, t
 
 
 @contextmanager
-def _on_own_stream(device: torch.device) -> Iterator[None]:
-    """Let a GPU work on this batch beside others, and wait until it has."""
+def _on_a_stream(device: torch.device) -> Iterator[None]:
+    """Let a GPU work on this batch beside the other, and wait until it has."""
     if device.type != "cuda":
         yield
         return
-    stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+    stream = next(_streams(device))
     stream.wait_stream(torch.cuda.current_stream(device))
     with torch.cuda.stream(stream):
         yield
     stream.synchronize()
+
+
+@functools.lru_cache(maxsize=8)
+def _streams(device: torch.device) -> Iterator[torch.cuda.Stream]:
+    """Yield two streams in turns, always the same: each has memory of its own, which it keeps."""
+    return itertools.cycle([torch.cuda.Stream(device) for _ in range(2)])  # type: ignore[no-untyped-call]
 
 
 def _groups(ends: Sequence[int]) -> list[range]:
@@ -137,7 +143,7 @@ def _decode_opened(
         return []
     tiles, stacks = zip(*opened, strict=True)
     words = np.frombuffer(b"".join(stacks), dtype="<u4").astype(np.uint32)
-    with _on_own_stream(device):
+    with _on_a_stream(device):
         streams = Streams(torch.from_numpy(words.view(np.int32)).to(device), _states(stacks, device))
         decoded, states = order.decode(tiles, streams), streams.states.cpu().tolist()
     ends = np.cumsum([0, *(2 * pixels.size for pixels in decoded)]).tolist()

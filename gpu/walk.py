@@ -28,10 +28,9 @@ from pixelzip.models.integer import IntegerNetwork
 from pixelzip.streams import CodedTile, Pixels, Tile
 
 _THREADS_PER_WARP: Final = 32
-_NUM_REGISTERS: Final = 2**16
-"""Of a multiprocessor, which two programs or more are to share."""
+_MOST_REGISTERS: Final = {16: 255, 64: 255, 256: 128, 1024: 64}
+"""Of a thread, by lanes: two programs or more are to share a multiprocessor's 2^16, except for those of 1024 lanes."""
 
-_MOST_REGISTERS: Final = 128
 _SOLVER_WARPS: Final = 8
 
 
@@ -83,25 +82,31 @@ def _walk(network: Ported, batch: Batch, intervals: Tensor, streams: Streams, la
             _solve(regressions, bands[1] if network.config.regression_rows else 0)
 
     with launching_on(batch.device):
-        repeat(steps, -(-batch.num_steps // regression.STEPS_BETWEEN_SOLUTIONS), batch.device)
+        _repeat(steps, -(-batch.num_steps // regression.STEPS_BETWEEN_SOLUTIONS), batch.device)
 
 
-def repeat(work: Callable[[], None], count: int, device: torch.device) -> None:
+def _repeat(work: Callable[[], None], count: int, device: torch.device) -> None:
     """Launch the same kernels over and over; a GPU is told once which, which takes it a tenth of the time."""
     work()  # what it launches is loaded now: nothing may be while a graph is recorded
-    if device.type != "cuda" or count == 1:
-        for _ in range(count - 1):
-            work()
-        return
+    again = _recorded(work) if device.type == "cuda" and count > 1 else work
+    for _ in range(count - 1):
+        again()
+
+
+def _recorded(work: Callable[[], None]) -> Callable[[], None]:
+    """Record what is launched, and return what launches it; just ``work`` if something else disturbs the recording."""
     graph, stream = torch.cuda.CUDAGraph(), torch.cuda.Stream()  # type: ignore[no-untyped-call]
     stream.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(stream):
-        graph.capture_begin(capture_error_mode="thread_local")
-        work()
-        graph.capture_end()
-    torch.cuda.current_stream().wait_stream(stream)
-    for _ in range(count - 1):
-        graph.replay()
+    try:
+        with torch.cuda.stream(stream):
+            graph.capture_begin(capture_error_mode="thread_local")
+            try:
+                work()
+            finally:
+                graph.capture_end()
+    except RuntimeError:  # another thread has waited for the whole GPU
+        return work
+    return graph.replay
 
 
 def launching_on(device: torch.device) -> AbstractContextManager[Any]:
@@ -119,7 +124,7 @@ def _settings(network: Ported, lanes: int) -> dict[str, Any]:
         "REGRESSIVE": config.regression,
         "LANES": lanes,
         "num_warps": num_warps,
-        "maxnreg": min(_MOST_REGISTERS, _NUM_REGISTERS // (_THREADS_PER_WARP * num_warps)),
+        "maxnreg": _MOST_REGISTERS[lanes],
         "enable_fp_fusion": False,
     }
 
@@ -152,7 +157,6 @@ def _regressions(config: ConeConfig, batch: Batch) -> Regressions:
         regressors=batch.integers(batch.num_rows, size).to(torch.int8),
         products=batch.integers(num_bands, 3, size, size),
         weights=batch.integers(num_bands, 3, size),
-        rows=torch.empty((num_bands, 3, size, size), dtype=torch.float64, device=batch.device),
     )
 
 
@@ -160,5 +164,5 @@ def _solve(regressions: Regressions, num_bands: int) -> None:
     """Find new weights, and forget; ``num_bands`` is how many bands of a tile learn from one another."""
     grid = (len(regressions.weights), 3)
     settings = {"num_warps": _SOLVER_WARPS, "enable_fp_fusion": False}
-    solve[grid](regressions.products, regressions.weights, regressions.rows, num_bands=num_bands, **settings)
+    solve[grid](regressions.products, regressions.weights, num_bands=num_bands, **settings)
     regressions.products.sub_(regressions.products >> regression.FORGET_SHIFT)

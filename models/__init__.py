@@ -85,6 +85,7 @@ MODELS: Final = (
         "photo-planes", "photo-planes-6.safetensors", "2571db571f045364c3dee6faf60c50577bfd7a6a67d2103fb272671c42c87d64"
     ),
     Model("photo-jpeg", "photo-jpeg-1.safetensors", "98761ee0a8bc4f13fec7a2b8610ce1609f1a68bc220596318f18aacde4bd18ab"),
+    Model("cifar10", "cifar10-7.safetensors", "dc0b34c4642655f0d52ed90ec1573f9786573034bed91ef8e2ec93e2ad1e9614"),
 )
 """Append-only: what has shipped stays readable. Of entries with one name the last is what new files are made with."""
 

@@ -9,10 +9,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* GCC 11 knows AVX-VNNI, but the assembler that often comes with it does not; Apple counts Clang's versions otherwise. */
+/* GCC 11 knows AVX-VNNI and AMX, but the assembler that often comes with it does not; Apple counts Clang's versions otherwise. */
 #if defined(__x86_64__)
 #if defined(__apple_build_version__) ? __clang_major__ >= 13 : defined(__clang__) ? __clang_major__ >= 12 : __GNUC__ >= 12
 #define COMPILES_AVXVNNI
+#ifdef __linux__
+#define COMPILES_AMX
+#endif
 #endif
 #endif
 
@@ -109,11 +112,12 @@ struct Network {
 /* product.c */
 const char *instruction_set_name(int index); /* best first, NULL after the last that this machine has */
 int choose_instruction_set(const char *name, Network *network); /* 0: this machine does not have it */
+int has_amxint8(void);
 int has_avx512vnni(void);
 int has_avxvnni(void);
 int has_avx2(void);
 int has_neondotprod(void);
-Product product_avx512vnni, product_avxvnni, product_avx2, product_neondotprod;
+Product product_amxint8, product_avx512vnni, product_avxvnni, product_avx2, product_neondotprod;
 Product depthwise_avx512vnni, depthwise_avxvnni, depthwise_avx2, depthwise_neondotprod;
 
 /* runs.c */

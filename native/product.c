@@ -84,6 +84,9 @@ static const struct {
     TileDecode *decode;
 } instruction_sets[] = {
 #if defined(__x86_64__)
+#ifdef COMPILES_AMX
+    {"amxint8", has_amxint8, product_amxint8, depthwise_avx512vnni, 0, tile_intervals_avx2, tile_decode_avx2},
+#endif
     {"avx512vnni", has_avx512vnni, product_avx512vnni, depthwise_avx512vnni, 0, tile_intervals_avx2, tile_decode_avx2},
 #ifdef COMPILES_AVXVNNI
     {"avxvnni", has_avxvnni, product_avxvnni, depthwise_avxvnni, 0, tile_intervals_avx2, tile_decode_avx2},

@@ -1,42 +1,21 @@
 /* A part of stage 4: native/product.c with AVX-512's VNNI, four products and their sum in each of 16 lanes at once. */
 
-#include "pixelzip.h"
+#include "finish_avx512.h"
 
 #if defined(__x86_64__)
 
-#include <immintrin.h>
 #include <string.h>
 
 #define TARGET "avx512f,avx512bw,avx512dq,avx512vnni"
 #define INLINE __attribute__((target(TARGET), always_inline)) static inline
 
-enum { LANES = 5, GROUPS = 5, SMALLER_MAGNITUDE = 2 /* with the sign of the first, in _mm512_range_ps */ };
+enum { LANES = 5, GROUPS = 5 };
 
 int has_avx512vnni(void)
 {
     __builtin_cpu_init();
     return __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512bw") &&
            __builtin_cpu_supports("avx512dq");
-}
-
-/* Far from where integers end, and further than activations reach: what is beyond is clamped afterwards all the same. */
-#define FAR 0x1p20f
-
-INLINE void finish(const Layer *layer, __m512i sums, int group, ptrdiff_t place, Target target)
-{
-    const __m512i biased = _mm512_add_epi32(sums, _mm512_loadu_si512(layer->bias + group));
-    const __m512 product = _mm512_mul_ps(_mm512_cvtepi32_ps(biased), _mm512_loadu_ps(layer->multiplier + group));
-    const __m512 limit = _mm512_set1_ps(target.activations ? FAR : LARGEST_PARAMETER);
-    const __m512 bounded = _mm512_range_ps(product, limit, SMALLER_MAGNITUDE);
-    const __m512i rounded = _mm512_cvt_roundps_epi32(bounded, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
-    if (target.activations) {
-        const __m512i zero = target.residual
-                                 ? _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(target.residual + place)))
-                                 : _mm512_set1_epi32(128);
-        const __m512i stored = _mm512_max_epi32(_mm512_add_epi32(rounded, zero), _mm512_setzero_si512());
-        _mm_storeu_si128((__m128i *)(target.activations + place), _mm512_cvtusepi32_epi8(stored));
-    } else
-        _mm512_storeu_si512(target.parameters + place, rounded);
 }
 
 /* Constant numbers of lanes and groups keep every sum in a register. */

@@ -47,6 +47,7 @@ SHIPPED_MODELS = (
     ("cifar10", "cifar10-6.safetensors", "6c3eb5d48f59ba253f4a694749e26799aa0cce5011ca007233b6c0e49062637a"),
     ("photo-planes", "photo-planes-6.safetensors", "2571db571f045364c3dee6faf60c50577bfd7a6a67d2103fb272671c42c87d64"),
     ("photo-jpeg", "photo-jpeg-1.safetensors", "98761ee0a8bc4f13fec7a2b8610ce1609f1a68bc220596318f18aacde4bd18ab"),
+    ("cifar10", "cifar10-7.safetensors", "dc0b34c4642655f0d52ed90ec1573f9786573034bed91ef8e2ec93e2ad1e9614"),
 )
 
 SHIPPED_MODES = (
