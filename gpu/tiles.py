@@ -20,7 +20,7 @@ from pixelzip.gpu.coder import Streams
 from pixelzip.gpu.raster import RasterOrder
 from pixelzip.gpu.walk import Wavefronts
 from pixelzip.models.integer import IntegerNetwork
-from pixelzip.streams import CodedTile, Pixels, Tile, encode
+from pixelzip.streams import CodedTile, Pixels, Tile, encode, words_of
 from pixelzip.threads import in_threads
 
 _GROUP_SYMBOLS: Final = 2**17
@@ -123,17 +123,10 @@ def _fetched(intervals: Tensor) -> NDArray[np.int32]:
 def _decode_batch(
     order: Order, device: torch.device, num_threads: int | None, tiles: Sequence[CodedTile]
 ) -> list[Pixels | CorruptFile]:
-    opened = [_opened(tile) for tile in tiles]
-    whole = [(tile, words) for tile, words in zip(tiles, opened, strict=True) if isinstance(words, bytes)]
+    stacks = [words_of(tile) for tile in tiles]
+    whole = [(tile, words) for tile, words in zip(tiles, stacks, strict=True) if isinstance(words, bytes)]
     decoded = iter(_decode_opened(order, device, num_threads, whole))
-    return [next(decoded) if isinstance(words, bytes) else words for words in opened]
-
-
-def _opened(tile: CodedTile) -> bytes | CorruptFile:
-    try:
-        return tile.words()
-    except CorruptFile as error:
-        return error
+    return [next(decoded) if isinstance(words, bytes) else words for words in stacks]
 
 
 def _decode_opened(

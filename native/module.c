@@ -19,80 +19,148 @@ static PyObject *instruction_sets(PyObject *self, PyObject *arguments)
 
 typedef struct {
     Network *network;
-    Tile tile;
-    int num_channels;
+    Tile *tiles; /* of one size */
+    int num_tiles, num_channels;
     Py_buffer pixels;
 } Job;
 
-/* Read (network, pixels, (height, width, channels), (origin row, origin column)); pixels are (height, width, 3). */
+static void job_close(Job *job)
+{
+    free(job->tiles);
+    PyBuffer_Release(&job->pixels);
+}
+
+/* Read (network, pixels, (height, width, channels), (origin row, origin column)); pixels are (tiles, height, width, 3). */
 static int job_open(Job *job, PyObject *capsule, PyObject *pixels, PyObject *shape, PyObject *origin)
 {
-    Tile *tile = &job->tile;
+    Tile tile;
     job->network = network_of(capsule);
-    if (!job->network || !PyArg_ParseTuple(shape, "iii", &tile->height, &tile->width, &job->num_channels) ||
-        !PyArg_ParseTuple(origin, "ii", &tile->origin_row, &tile->origin_column) ||
+    if (!job->network || !PyArg_ParseTuple(shape, "iii", &tile.height, &tile.width, &job->num_channels) ||
+        !PyArg_ParseTuple(origin, "ii", &tile.origin_row, &tile.origin_column) ||
         PyObject_GetBuffer(pixels, &job->pixels, PyBUF_C_CONTIGUOUS | PyBUF_WRITABLE) < 0)
         return 0;
-    tile->pixels = job->pixels.buf;
-    if (tile->height > 0 && tile->width > 0 && tile->height < 1 << 24 && tile->width < 1 << 24 &&
-        tile->origin_row >= 0 && tile->origin_column >= 0 && (job->num_channels == 1 || job->num_channels == 3) &&
-        (int64_t)job->pixels.len == 3 * (int64_t)tile->height * tile->width)
+    const int is_tile = tile.height > 0 && tile.width > 0 && tile.height < 1 << 24 && tile.width < 1 << 24 &&
+                        tile.origin_row >= 0 && tile.origin_column >= 0 &&
+                        (job->num_channels == 1 || job->num_channels == 3);
+    const int64_t size = is_tile ? 3 * (int64_t)tile.height * tile.width : 1;
+    const int64_t num_tiles = (int64_t)job->pixels.len / size;
+    const int fits = is_tile && num_tiles > 0 && num_tiles < 1 << 24 && (int64_t)job->pixels.len == num_tiles * size;
+    job->num_tiles = (int)num_tiles;
+    job->tiles = fits ? malloc((size_t)num_tiles * sizeof *job->tiles) : NULL;
+    for (int i = 0; job->tiles && i < num_tiles; i++) {
+        job->tiles[i] = tile;
+        job->tiles[i].pixels = (uint8_t *)job->pixels.buf + i * size;
+    }
+    if (job->tiles)
         return 1;
-    PyBuffer_Release(&job->pixels);
-    PyErr_SetString(PyExc_ValueError, "the pixels do not have the tile's size");
+    if (fits)
+        PyErr_NoMemory();
+    else
+        PyErr_SetString(PyExc_ValueError, "the pixels do not have the tile's size");
+    job_close(job);
     return 0;
 }
 
 static PyObject *intervals(PyObject *self, PyObject *arguments)
 {
     Job job;
-    Py_buffer left, counts;
+    Py_buffer both;
     PyObject *capsule, *pixels, *shape, *origin;
-    if (!PyArg_ParseTuple(arguments, "OOO!O!w*w*", &capsule, &pixels, &PyTuple_Type, &shape, &PyTuple_Type, &origin,
-                          &left, &counts))
+    if (!PyArg_ParseTuple(arguments, "OOO!O!w*", &capsule, &pixels, &PyTuple_Type, &shape, &PyTuple_Type, &origin, &both))
         return NULL;
     int is_done = 0;
     if (job_open(&job, capsule, pixels, shape, origin)) {
-        const Py_ssize_t needed = job.pixels.len / 3 * 2 * job.num_channels * (Py_ssize_t)sizeof(int32_t);
-        if (left.len == needed && counts.len == needed) {
+        if (both.len == job.pixels.len / 3 * 4 * job.num_channels * (Py_ssize_t)sizeof(int32_t)) {
             Py_BEGIN_ALLOW_THREADS
-            is_done = job.network->intervals(job.network, job.tile, job.num_channels, left.buf, counts.buf);
+            is_done = job.network->intervals(job.network, job.tiles, job.num_tiles, job.num_channels, both.buf);
             Py_END_ALLOW_THREADS
             if (!is_done)
                 PyErr_NoMemory();
         } else
-            PyErr_SetString(PyExc_ValueError, "the intervals do not have the tile's size");
-        PyBuffer_Release(&job.pixels);
+            PyErr_SetString(PyExc_ValueError, "the intervals do not have the tiles' size");
+        job_close(&job);
     }
-    PyBuffer_Release(&left);
-    PyBuffer_Release(&counts);
+    PyBuffer_Release(&both);
     return is_done ? Py_NewRef(Py_None) : NULL;
+}
+
+/* What is read of each tile's stream, and what is left of it. */
+typedef struct {
+    Py_buffer *buffers;
+    Stream *streams;
+    Rest *rests;
+    int *are_complete;
+    int num_open;
+} Reading;
+
+static void reading_close(Reading *reading)
+{
+    for (int i = 0; i < reading->num_open; i++)
+        PyBuffer_Release(reading->buffers + i);
+    free(reading->buffers);
+    free(reading->streams);
+    free(reading->rests);
+    free(reading->are_complete);
+}
+
+static int reading_open(Reading *reading, PyObject *list, int num_tiles)
+{
+    const size_t count = (size_t)num_tiles;
+    *reading = (Reading){calloc(count, sizeof(Py_buffer)), calloc(count, sizeof(Stream)), calloc(count, sizeof(Rest)),
+                         calloc(count, sizeof(int)), 0};
+    if (!reading->buffers || !reading->streams || !reading->rests || !reading->are_complete)
+        PyErr_NoMemory();
+    else if (PyList_Size(list) != num_tiles)
+        PyErr_SetString(PyExc_ValueError, "there must be as many streams as tiles");
+    for (int i = 0; !PyErr_Occurred() && i < num_tiles; i++) {
+        Py_buffer *buffer = reading->buffers + i;
+        if (PyObject_GetBuffer(PyList_GetItem(list, i), buffer, PyBUF_C_CONTIGUOUS) < 0)
+            break;
+        reading->num_open++;
+        reading->streams[i] = (Stream){buffer->buf, (size_t)buffer->len};
+        if (buffer->len == 0 || buffer->len % 4)
+            PyErr_SetString(PyExc_ValueError, "a stream must be made of whole words, at least one");
+    }
+    if (!PyErr_Occurred())
+        return 1;
+    reading_close(reading);
+    return 0;
+}
+
+static PyObject *rests_of(const Reading *reading)
+{
+    PyObject *results = PyList_New(reading->num_open);
+    for (int i = 0; results && i < reading->num_open; i++) {
+        const unsigned long long low = (unsigned long long)reading->rests[i];
+        const unsigned long long high = (unsigned long long)(reading->rests[i] >> 64);
+        PyObject *result = Py_BuildValue("OKK", reading->are_complete[i] ? Py_True : Py_False, low, high);
+        if (!result || PyList_SetItem(results, i, result) < 0)
+            Py_CLEAR(results);
+    }
+    return results;
 }
 
 static PyObject *decode(PyObject *self, PyObject *arguments)
 {
     Job job;
-    Py_buffer stream;
-    PyObject *capsule, *pixels, *shape, *origin, *result = NULL;
+    Reading reading;
+    PyObject *capsule, *pixels, *shape, *origin, *streams, *results = NULL;
     int is_short;
-    if (!PyArg_ParseTuple(arguments, "OOO!O!y*p", &capsule, &pixels, &PyTuple_Type, &shape, &PyTuple_Type, &origin,
-                          &stream, &is_short))
+    if (!PyArg_ParseTuple(arguments, "OOO!O!O!p", &capsule, &pixels, &PyTuple_Type, &shape, &PyTuple_Type, &origin,
+                          &PyList_Type, &streams, &is_short) ||
+        !job_open(&job, capsule, pixels, shape, origin))
         return NULL;
-    if (stream.len == 0 || stream.len % 4)
-        PyErr_SetString(PyExc_ValueError, "a stream must be made of whole words, at least one");
-    else if (job_open(&job, capsule, pixels, shape, origin)) {
-        int is_done, is_complete;
-        Rest rest = 0;
+    if (reading_open(&reading, streams, job.num_tiles)) {
+        int is_done;
         Py_BEGIN_ALLOW_THREADS
-        is_done = job.network->decode(job.network, job.tile, job.num_channels, is_short,
-                                      (Stream){stream.buf, (size_t)stream.len}, &rest, &is_complete);
+        is_done = job.network->decode(job.network, job.tiles, job.num_tiles, job.num_channels, is_short, reading.streams,
+                                      reading.rests, reading.are_complete);
         Py_END_ALLOW_THREADS
-        PyBuffer_Release(&job.pixels);
-        const unsigned long long halves[2] = {(unsigned long long)rest, (unsigned long long)(rest >> 64)};
-        result = !is_done ? PyErr_NoMemory() : Py_BuildValue("OKK", is_complete ? Py_True : Py_False, halves[0], halves[1]);
+        results = is_done ? rests_of(&reading) : PyErr_NoMemory();
+        reading_close(&reading);
     }
-    PyBuffer_Release(&stream);
-    return result;
+    job_close(&job);
+    return results;
 }
 
 static PyObject *push(PyObject *self, PyObject *arguments)
@@ -131,8 +199,8 @@ static PyObject *times(PyObject *self, PyObject *arguments)
 static PyMethodDef methods[] = {
     {"instruction_sets", instruction_sets, METH_NOARGS, "List the instruction sets that this machine has, best first."},
     {"network", make_network, METH_VARARGS, "Copy a network's integers."},
-    {"intervals", intervals, METH_VARARGS, "Write the intervals of a tile's symbols, in stream order."},
-    {"decode", decode, METH_VARARGS, "Decode a tile; return whether all was read, and what is left as two halves."},
+    {"intervals", intervals, METH_VARARGS, "Write the intervals of tiles' symbols, in stream order."},
+    {"decode", decode, METH_VARARGS, "Decode tiles; return of each whether all was read, and what is left as two halves."},
     {"push", push, METH_VARARGS, "Push intervals onto a state; return words and state."},
     {"short_streams", write_short_streams, METH_VARARGS, "Code many small images' intervals; return a list of streams."},
     {"token_weights", write_token_weights, METH_VARARGS, "Write counts less one of coefficients' tokens."},

@@ -91,10 +91,11 @@ typedef struct {
 
 typedef unsigned __int128 Rest;
 
-/* Both return 0 when there is no memory. */
-typedef int TileIntervals(const Network *network, Tile tile, int num_channels, int32_t *left, int32_t *counts);
-typedef int TileDecode(const Network *network, Tile tile, int num_channels, int is_short, Stream stream, Rest *rest,
-                       int *is_complete);
+/* For tiles of one size, whose steps are computed together: weights that do not stay in a cache are read once for all.
+   `intervals` is (num_tiles, 2, symbols): left cumulatives and counts. Both return 0 when there is no memory. */
+typedef int TileIntervals(const Network *network, const Tile *tiles, int num_tiles, int num_channels, int32_t *intervals);
+typedef int TileDecode(const Network *network, const Tile *tiles, int num_tiles, int num_channels, int is_short,
+                       const Stream *streams, Rest *rests, int *are_complete);
 
 struct Network {
     int num_layers, mixtures, period, is_adaptive, is_regressive;
@@ -148,7 +149,7 @@ Times times_so_far(void);
 
 Predictor *predictor_new(const Network *network, const Tile *tile);
 void predictor_free(Predictor *predictor);
-Wave predict(Predictor *predictor, int step, Times *times);
+void predict(Predictor *const *predictors, int count, int step, Wave *waves, Times *times);
 
 /* ans.c */
 size_t encode(uint64_t *state, const int32_t *left, const int32_t *counts, size_t num_symbols, uint32_t *words);

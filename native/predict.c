@@ -119,7 +119,8 @@ Times times_so_far(void)
     return (Times){inputs_time, layers_time, distribution_time};
 }
 
-Wave predict(Predictor *predictor, int step, Times *times)
+/* Compute the inputs of a step. */
+static Wave begin_wave(Predictor *predictor, int step)
 {
     const Tile *tile = predictor->tile;
     const int late = step - (tile->width - 1);
@@ -127,19 +128,26 @@ Wave predict(Predictor *predictor, int step, Times *times)
     const int last_row = step / 2 < tile->height - 1 ? step / 2 : tile->height - 1;
     const int lanes = last_row < first_row ? 0 : last_row - first_row + 1;
     const Network *network = predictor->network;
-    Wave wave = {step, first_row, lanes, predictor->parameters, network->layers[network->num_layers - 1].num_outputs,
-                 predictor->guesses};
-    const uint64_t start = now();
     close_row(predictor, step);
     for (int lane = 0; lane < lanes; lane++) {
         const int row = first_row + lane;
         make_inputs(tile, network->period, row, step - 2 * row,
                     predictor->inputs + (ptrdiff_t)lane * network->num_inputs, predictor->guesses[lane]);
     }
+    return (Wave){step, first_row, lanes, predictor->parameters, network->layers[network->num_layers - 1].num_outputs,
+                  predictor->guesses};
+}
+
+void predict(Predictor *const *predictors, int count, int step, Wave *waves, Times *times)
+{
+    const uint64_t start = now();
+    for (int i = 0; i < count; i++)
+        waves[i] = begin_wave(predictors[i], step);
     const uint64_t middle = now();
-    for (int layer = 0; lanes && layer < network->num_layers; layer++)
-        compute_layer(predictor, layer, &wave);
+    for (int layer = 0; layer < predictors[0]->network->num_layers; layer++)
+        for (int i = 0; i < count; i++)
+            if (waves[i].lanes)
+                compute_layer(predictors[i], layer, waves + i);
     times->inputs += middle - start;
     times->layers += now() - middle;
-    return wave;
 }

@@ -5,43 +5,74 @@
 #include "decoder.h"
 
 typedef struct {
-    Predictor *predictor;
     Adaptation *adaptation;      /* NULL: the network has none */
     Regression *regression;      /* the same */
     Distribution *distributions; /* of the pixels of one wavefront, VECTOR in each */
     Nibbles *nibbles;            /* the same */
-    int num_steps;
+} Walk;
+
+/* Of tiles of one size, side by side. */
+typedef struct {
+    const Network *network;
+    const Tile *tiles;
+    int num_tiles, num_steps;
+    Walk *each;
+    Predictor **predictors;
+    Wave *waves;
     uint64_t start;
     Times times;
-} Walk;
+} Walks;
 
 static int walk_start(Walk *walk, const Network *network, const Tile *tile)
 {
     const size_t num_parts = ((size_t)tile->height + VECTOR - 1) / VECTOR;
-    walk->start = now();
-    walk->times = (Times){0};
-    walk->num_steps = tile->width + 2 * (tile->height - 1);
-    walk->predictor = predictor_new(network, tile);
     walk->adaptation = network->is_adaptive ? adaptation_new(tile) : NULL;
     walk->regression = network->is_regressive ? regression_new(tile, network->regression_rows) : NULL;
     walk->distributions = aligned_alloc(_Alignof(Distribution), sizeof *walk->distributions * num_parts);
     walk->nibbles = aligned_alloc(_Alignof(Nibbles), sizeof *walk->nibbles * num_parts);
-    return walk->predictor && walk->distributions && walk->nibbles && (walk->adaptation || !network->is_adaptive) &&
+    return walk->distributions && walk->nibbles && (walk->adaptation || !network->is_adaptive) &&
            (walk->regression || !network->is_regressive);
 }
 
 static void walk_end(Walk *walk)
 {
-    walk->times.distribution = now() - walk->start - walk->times.inputs - walk->times.layers;
-    times_add(walk->times);
-    if (walk->predictor)
-        predictor_free(walk->predictor);
     if (walk->adaptation)
         adaptation_free(walk->adaptation);
     if (walk->regression)
         regression_free(walk->regression);
     free(walk->distributions);
     free(walk->nibbles);
+}
+
+static int walks_start(Walks *walks, const Network *network, const Tile *tiles, int num_tiles)
+{
+    const size_t count = (size_t)num_tiles;
+    *walks = (Walks){.network = network, .tiles = tiles, .num_tiles = num_tiles, .start = now()};
+    walks->num_steps = tiles->width + 2 * (tiles->height - 1);
+    walks->each = calloc(count, sizeof *walks->each);
+    walks->predictors = calloc(count, sizeof *walks->predictors);
+    walks->waves = calloc(count, sizeof *walks->waves);
+    int is_ready = walks->each && walks->predictors && walks->waves;
+    for (int i = 0; is_ready && i < num_tiles; i++) {
+        walks->predictors[i] = predictor_new(network, tiles + i);
+        is_ready = walk_start(walks->each + i, network, tiles + i) && walks->predictors[i];
+    }
+    return is_ready;
+}
+
+static void walks_end(Walks *walks)
+{
+    walks->times.distribution = now() - walks->start - walks->times.inputs - walks->times.layers;
+    times_add(walks->times);
+    for (int i = 0; i < walks->num_tiles; i++) {
+        if (walks->each)
+            walk_end(walks->each + i);
+        if (walks->predictors && walks->predictors[i])
+            predictor_free(walks->predictors[i]);
+    }
+    free(walks->each);
+    free(walks->predictors);
+    free(walks->waves);
 }
 
 static int num_parts(const Wave *wave)
@@ -55,23 +86,28 @@ static Part part_of(const Wave *wave, int index)
     return (Part){wave->step, wave->first_row + first, first, left < VECTOR ? left : VECTOR, {0}, {0}};
 }
 
-/* The one path from pixels so far to distributions. */
-static Wave walk_step(Walk *walk, const Network *network, const Tile *tile, int step)
+static void start_distributions(Walk *walk, const Network *network, const Tile *tile, const Wave *wave)
 {
-    const Wave wave = predict(walk->predictor, step, &walk->times);
     if (walk->adaptation)
-        history_close_row(&walk->adaptation->quantiles, tile, step);
+        history_close_row(&walk->adaptation->quantiles, tile, wave->step);
     if (walk->regression)
-        regression_begin(walk->regression, tile, step, wave.first_row, wave.lanes);
-    for (int i = 0; i < num_parts(&wave); i++) {
+        regression_begin(walk->regression, tile, wave->step, wave->first_row, wave->lanes);
+    for (int i = 0; i < num_parts(wave); i++) {
         Distribution *distribution = walk->distributions + i;
         distribution->network = network;
         distribution->adaptation = walk->adaptation;
         distribution->regression = walk->regression;
-        distribution->part = part_of(&wave, i);
-        distribution_start(distribution, &wave);
+        distribution->part = part_of(wave, i);
+        distribution_start(distribution, wave);
     }
-    return wave;
+}
+
+/* The one path from pixels so far to distributions. */
+static void walk_step(Walks *walks, int step)
+{
+    predict(walks->predictors, walks->num_tiles, step, walks->waves, &walks->times);
+    for (int i = 0; i < walks->num_tiles; i++)
+        start_distributions(walks->each + i, walks->network, walks->tiles + i, walks->waves + i);
 }
 
 static uint8_t *pixel_of(const Tile *tile, const Wave *wave, int lane)
@@ -133,21 +169,23 @@ static void observe(Walk *walk, const Tile *tile, const Wave *wave, int channel,
         regression_end_step(walk->regression, tile, wave->step, channel + 1);
 }
 
-int tile_intervals(const Network *network, Tile tile, int num_channels, int32_t *left, int32_t *counts)
+int tile_intervals(const Network *network, const Tile *tiles, int num_tiles, int num_channels, int32_t *intervals)
 {
-    Walk walk;
-    const int is_ready = walk_start(&walk, network, &tile);
-    for (int step = 0; is_ready && step < walk.num_steps; step++) {
-        const Wave wave = walk_step(&walk, network, &tile, step);
-        for (int channel = 0; channel < num_channels; channel++) {
-            see(&walk, &tile, &wave, channel);
-            channel_intervals(&walk, &wave, left, counts);
-            left += 2 * wave.lanes;
-            counts += 2 * wave.lanes;
-            observe(&walk, &tile, &wave, channel, channel == num_channels - 1);
-        }
+    Walks walks;
+    const int is_ready = walks_start(&walks, network, tiles, num_tiles);
+    const ptrdiff_t num_symbols = (ptrdiff_t)2 * num_channels * tiles->height * tiles->width;
+    for (int step = 0; is_ready && step < walks.num_steps; step++) {
+        walk_step(&walks, step);
+        const int lanes = walks.waves->lanes;
+        for (int channel = 0; channel < num_channels; channel++, intervals += 2 * lanes)
+            for (int i = 0; i < num_tiles; i++) {
+                int32_t *left = intervals + 2 * i * num_symbols;
+                see(walks.each + i, tiles + i, walks.waves + i, channel);
+                channel_intervals(walks.each + i, walks.waves + i, left, left + num_symbols);
+                observe(walks.each + i, tiles + i, walks.waves + i, channel, channel == num_channels - 1);
+            }
     }
-    walk_end(&walk);
+    walks_end(&walks);
     return is_ready;
 }
 
@@ -185,28 +223,41 @@ static void repeat_grey(const Tile *tile, const Wave *wave)
     }
 }
 
-int tile_decode(const Network *network, Tile tile, int num_channels, int is_short, Stream stream, Rest *rest,
-                int *is_complete)
+static void decode_step(Walk *walk, const Tile *tile, const Wave *wave, int num_channels, Decoder *decoder, Rest *rest)
 {
-    Walk walk;
-    Decoder decoder = decoder_open(stream);
-    const int is_ready = walk_start(&walk, network, &tile);
-    *is_complete = 1;
-    for (int step = 0; is_ready && *is_complete && step < walk.num_steps; step++) {
-        const int is_last = is_short && step == walk.num_steps - 1;
-        if (is_last)
-            *is_complete = decoder_rest(&decoder, rest);
-        const Wave wave = walk_step(&walk, network, &tile, step);
-        for (int channel = 0; *is_complete && channel < num_channels; channel++) {
-            decode_channel(&walk, &tile, &wave, channel, &decoder, is_last ? rest : NULL);
-            see(&walk, &tile, &wave, channel);
-            observe(&walk, &tile, &wave, channel, channel == num_channels - 1);
-        }
-        if (num_channels == 1)
-            repeat_grey(&tile, &wave);
+    for (int channel = 0; channel < num_channels; channel++) {
+        decode_channel(walk, tile, wave, channel, decoder, rest);
+        see(walk, tile, wave, channel);
+        observe(walk, tile, wave, channel, channel == num_channels - 1);
     }
-    if (!is_short && is_ready)
-        *is_complete = decoder_rest(&decoder, rest);
-    walk_end(&walk);
+    if (num_channels == 1)
+        repeat_grey(tile, wave);
+}
+
+int tile_decode(const Network *network, const Tile *tiles, int num_tiles, int num_channels, int is_short,
+                const Stream *streams, Rest *rests, int *are_complete)
+{
+    Walks walks;
+    Decoder *decoders = malloc(sizeof *decoders * (size_t)num_tiles);
+    const int is_ready = walks_start(&walks, network, tiles, num_tiles) && decoders;
+    for (int i = 0; is_ready && i < num_tiles; i++) {
+        decoders[i] = decoder_open(streams[i]);
+        are_complete[i] = 1;
+    }
+    for (int step = 0; is_ready && step < walks.num_steps; step++) {
+        const int is_last = is_short && step == walks.num_steps - 1;
+        walk_step(&walks, step);
+        for (int i = 0; i < num_tiles; i++) {
+            if (is_last)
+                are_complete[i] = decoder_rest(decoders + i, rests + i);
+            if (are_complete[i])
+                decode_step(walks.each + i, tiles + i, walks.waves + i, num_channels, decoders + i,
+                            is_last ? rests + i : NULL);
+        }
+    }
+    for (int i = 0; is_ready && !is_short && i < num_tiles; i++)
+        are_complete[i] = decoder_rest(decoders + i, rests + i);
+    walks_end(&walks);
+    free(decoders);
     return is_ready;
 }

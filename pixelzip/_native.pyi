@@ -9,17 +9,16 @@ def intervals(
     pixels: NDArray[Any],
     shape: tuple[int, ...],
     origin: tuple[int, int],
-    left: NDArray[Any],
-    counts: NDArray[Any],
+    both: NDArray[Any],
 ) -> None: ...
 def decode(
     network: object,
     pixels: NDArray[Any],
     shape: tuple[int, ...],
     origin: tuple[int, int],
-    words: bytes,
+    words: list[bytes],
     is_short: bool,
-) -> tuple[bool, int, int]: ...
+) -> list[tuple[bool, int, int]]: ...
 def push(state: int, left: NDArray[Any], counts: NDArray[Any]) -> tuple[bytes, int]: ...
 def short_streams(items: list[tuple[NDArray[Any], NDArray[Any], bytes, int]]) -> list[bytes]: ...
 def token_weights(

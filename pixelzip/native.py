@@ -50,25 +50,41 @@ def runs(network: IntegerNetwork, device: str) -> bool:
     )
 
 
-def intervals(network: IntegerNetwork, pixels: NDArray[np.uint8], origin: tuple[int, int]) -> Intervals:
-    """Return left cumulatives and counts, (2, n), of all nibbles of a tile (h, w, 1) or (h, w, 3), in stream order."""
-    both = np.empty((2, 2 * pixels.size), dtype=np.int32)
-    levels = np.array(np.broadcast_to(pixels, (*pixels.shape[:2], 3)), order="C")
-    _native.intervals(_ported(network), levels, pixels.shape, origin, *both)
+def intervals(
+    network: IntegerNetwork, tiles: Sequence[NDArray[np.uint8]], origin: tuple[int, int]
+) -> NDArray[np.int32]:
+    """Return left cumulatives and counts of all nibbles, in stream order, of n tiles of one shape.
+
+    The tiles are (h, w, 1) or (h, w, 3), the result is (n, 2, symbols). Weights that do not stay in a cache are read
+    once for all of them.
+    """
+    shape = tiles[0].shape
+    both = np.empty((len(tiles), 2, 2 * tiles[0].size), dtype=np.int32)
+    levels = np.empty((len(tiles), *shape[:2], 3), dtype=np.uint8)
+    for place, pixels in zip(levels, tiles, strict=True):
+        place[...] = pixels
+    _native.intervals(_ported(network), levels, shape, origin, both)
     return both
 
 
 def decode(
-    network: IntegerNetwork, words: bytes, shape: tuple[int, int, int], origin: tuple[int, int], is_short: bool
-) -> tuple[NDArray[np.uint8], int | None]:
-    """Decode a tile of a shape (h, w, channels); return its pixels and the state that is left.
+    network: IntegerNetwork,
+    words: Sequence[bytes],
+    shape: tuple[int, int, int],
+    origin: tuple[int, int],
+    is_short: bool,
+) -> list[tuple[NDArray[np.uint8], int | None]]:
+    """Decode tiles of one shape (h, w, channels); return of each its pixels and the state that is left of its stream.
 
     The state is None when more is left than an undamaged stream can leave; with ``is_short`` the last pixel is coded as
-    ``pixelzip.short_stream`` says. ``words`` has whole words of 4 bytes, at least one.
+    ``pixelzip.short_stream`` says. ``words`` are whole words of 4 bytes, at least one for each tile.
     """
-    levels = np.zeros((*shape[:2], 3), dtype=np.uint8)
-    is_complete, low, high = _native.decode(_ported(network), levels, shape, origin, words, is_short)
-    return np.ascontiguousarray(levels[..., : shape[2]]), high << 64 | low if is_complete else None
+    levels = np.zeros((len(words), *shape[:2], 3), dtype=np.uint8)
+    rests = _native.decode(_ported(network), levels, shape, origin, list(words), is_short)
+    return [
+        (np.ascontiguousarray(tile[..., : shape[2]]), high << 64 | low if is_complete else None)
+        for tile, (is_complete, low, high) in zip(levels, rests, strict=True)
+    ]
 
 
 def push(state: int, left: Intervals, counts: Intervals) -> tuple[bytes, int]:
@@ -138,7 +154,7 @@ def _trial(ported: Any) -> Intervals:
     """Return the intervals of a small tile of noise, whose steps have 1 to 6 lanes, as the blocks of products."""
     pixels = np.random.default_rng(0).integers(0, 256, (6, 11, 3), dtype=np.uint8)
     intervals = np.empty((2, 2 * pixels.size), dtype=np.int32)
-    _native.intervals(ported, pixels, pixels.shape, (0, 0), *intervals)
+    _native.intervals(ported, pixels, pixels.shape, (0, 0), intervals)
     return intervals
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,12 +16,16 @@ from pixelzip import ans, ans_integer, native, short_stream
 from pixelzip.errors import CorruptFile
 from pixelzip.models.integer import IntegerNetwork
 from pixelzip.short_stream import Symbols
-from pixelzip.threads import in_threads
+from pixelzip.threads import in_threads, num_processors
 
 Pixels = NDArray[np.uint8]
 Intervals = NDArray[np.int32]
 Decoder = ans.Decoder | ans_integer.Decoder | short_stream.Decoder
 
+_MOST_TOGETHER: Final = 8
+"""Small tiles that a thread works on side by side."""
+
+_SMALL_PIXELS: Final = 64 * 64
 _OF_DIGITS: Final = bytes.maketrans(b"0123456789abcdef", bytes(range(16)))
 """Nibbles of hexadecimal digits."""
 
@@ -79,6 +84,10 @@ class CodedTile:
         return pixels
 
 
+Item = TypeVar("Item", Tile, CodedTile)
+Result = TypeVar("Result")
+
+
 def encode(tiles: Sequence[Tile], intervals: Sequence[Intervals]) -> list[bytes]:
     """Code left cumulatives and counts, of each tile (2, n), as streams; other threads run meanwhile."""
     symbols = [
@@ -95,7 +104,9 @@ def encode(tiles: Sequence[Tile], intervals: Sequence[Intervals]) -> list[bytes]
 def encode_tiles(network: IntegerNetwork, tiles: Sequence[Tile], device: str, num_threads: int | None) -> list[bytes]:
     """Code tiles into one stream each."""
     if native.runs(network, device):
-        return in_threads(functools.partial(_encode, network), tiles, num_threads)
+        return _in_groups(
+            functools.partial(_encode, network), tiles, [tile.pixels.shape for tile in tiles], num_threads
+        )
     from pixelzip import wavefront  # torch takes seconds to import
     from pixelzip.gpu import proof
 
@@ -118,7 +129,7 @@ def salvage_tiles(
 ) -> list[Pixels | CorruptFile]:
     """Undo ``encode_tiles``; a tile whose checksum does not match gives the error in its place."""
     if native.runs(network, device):
-        return in_threads(functools.partial(_decode, network), tiles, num_threads)
+        return _in_groups(functools.partial(_decode, network), tiles, [tile.shape for tile in tiles], num_threads)
     from pixelzip import wavefront  # as in encode_tiles
     from pixelzip.gpu import proof
 
@@ -140,22 +151,52 @@ def measure_tiles(
     return wavefront.measure_tiles(network, tiles, device, num_threads)
 
 
-def _encode(network: IntegerNetwork, tile: Tile) -> bytes:
-    return encode([tile], [native.intervals(network, tile.pixels, tile.origin)])[0]
+def _in_groups(
+    work: Callable[[Sequence[Item]], list[Result]],
+    tiles: Sequence[Item],
+    shapes: Sequence[tuple[int, ...]],
+    num_threads: int | None,
+) -> list[Result]:
+    """Apply ``work`` to the tiles, those together that are small, alike and side by side, each group in one thread."""
+    groups: list[list[Item]] = []
+    most = min(_MOST_TOGETHER, len(tiles) // (num_threads or num_processors()))
+    for tile, shape, before in zip(tiles, shapes, (None, *shapes), strict=False):
+        is_alike = shape == before and groups[-1][0].origin == tile.origin and groups[-1][0].is_short == tile.is_short
+        if is_alike and len(groups[-1]) < most and shape[0] * shape[1] <= _SMALL_PIXELS:
+            groups[-1].append(tile)
+        else:
+            groups.append([tile])
+    return list(itertools.chain(*in_threads(work, groups, num_threads)))
 
 
-def _decode(network: IntegerNetwork, tile: CodedTile) -> Pixels | CorruptFile:
+def _encode(network: IntegerNetwork, tiles: Sequence[Tile]) -> list[bytes]:
+    found = native.intervals(network, [tile.pixels for tile in tiles], tiles[0].origin)
+    return encode(tiles, list(found))
+
+
+def _decode(network: IntegerNetwork, tiles: Sequence[CodedTile]) -> list[Pixels | CorruptFile]:
+    streams = [words_of(tile) for tile in tiles]
+    whole = [words for words in streams if isinstance(words, bytes)]
+    first = tiles[0]
+    decoded = iter(native.decode(network, whole, first.shape, first.origin, first.is_short) if whole else [])
+    return [
+        tile.checked(*next(decoded)) if isinstance(words, bytes) else words
+        for tile, words in zip(tiles, streams, strict=True)
+    ]
+
+
+def words_of(tile: CodedTile) -> bytes | CorruptFile:
+    """Return a stream as whole words, the error where it cannot be one."""
     try:
-        pixels, rest = native.decode(network, tile.words(), tile.shape, tile.origin, tile.is_short)
+        return tile.words()
     except CorruptFile as error:
         return error
-    return tile.checked(pixels, rest)
 
 
 def _measure(network: IntegerNetwork, tile: Tile) -> NDArray[np.float64]:
     """Undo the order of symbols: wavefronts, in each the nibbles of all channels, and of each all rows."""
     height, width, num_channels = tile.pixels.shape
-    _, counts = native.intervals(network, tile.pixels, tile.origin)
+    _, counts = native.intervals(network, [tile.pixels], tile.origin)[0]
     row, column = np.indices((height, width)).reshape(2, -1)
     order = np.lexsort((row, column + 2 * row))
     lanes = np.bincount(column + 2 * row)

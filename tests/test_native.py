@@ -67,7 +67,7 @@ def test_intervals_equal_those_of_torch(
     monkeypatch.setattr(native, "_ported", lambda network: native.port(network, instruction_set))
     for tile in tiles(num_channels):
         for one, other in zip(
-            native.intervals(network, tile.pixels, tile.origin), torch_intervals(network, tile), strict=True
+            native.intervals(network, [tile.pixels], tile.origin)[0], torch_intervals(network, tile), strict=True
         ):
             assert np.array_equal(one, other)
 
@@ -110,7 +110,7 @@ def test_damaged_streams_are_read_as_torch_reads_them(
 def test_a_wrong_stream_gives_the_same_pixels_and_state(network: IntegerNetwork) -> None:
     """Every symbol of a stream of chance is decoded as torch decodes it, although no checksum fits."""
     words, shape = np.random.default_rng(4).bytes(400), (12, 11, 3)
-    pixels, rest = native.decode(network, words, shape, (0, 0), False)
+    pixels, rest = native.decode(network, [words], shape, (0, 0), False)[0]
     tile = CodedTile(words, shape, 0)
     decoder = tile.open()
     predictor = wavefront.Predictor(network, [shape[:2]], torch.device("cpu"))
@@ -124,9 +124,8 @@ def test_a_wrong_stream_gives_the_same_pixels_and_state(network: IntegerNetwork)
 def test_what_is_left_is_the_checksum(network: IntegerNetwork) -> None:
     tile = tiles()[0]
     words = short_stream.words(streams.encode_tiles(network, [tile], "cpu", 1)[0])
-    assert native.decode(network, words, tile.pixels.shape, tile.origin, False)[1] == 2**32 + zlib.crc32(
-        tile.pixels, 99
-    )
+    (found,) = native.decode(network, [words], tile.pixels.shape, tile.origin, False)
+    assert found[1] == 2**32 + zlib.crc32(tile.pixels, 99)
 
 
 def test_measured_bits_equal_those_of_torch(network: IntegerNetwork) -> None:
@@ -165,11 +164,50 @@ def test_sums_at_the_extremes(
     monkeypatch.setattr(native, "_ported", lambda network: native.port(network, instruction_set))
     for tile in tiles():
         for one, other in zip(
-            native.intervals(network, tile.pixels, (0, 0)),
+            native.intervals(network, [tile.pixels], (0, 0))[0],
             torch_intervals(network, Tile(tile.pixels, 0)),
             strict=True,
         ):
             assert np.array_equal(one, other)
+
+
+@pytest.mark.parametrize("depthwise", [False, True])
+@pytest.mark.parametrize("instruction_set", native.INSTRUCTION_SETS)
+def test_many_channels_and_lanes(
+    instruction_set: str, depthwise: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Blocks of 64 inputs, 16 lanes and 64 outputs, and parts of them; several tiles side by side."""
+    config = ConeConfig(channels=192 if depthwise else 64, blocks=(1,), mixtures=2, period=32, depthwise=depthwise)
+    export_network(make_network(config), tmp_path / "wide.safetensors", {})
+    network = load_network(tmp_path / "wide.safetensors")
+    monkeypatch.setattr(native, "_ported", lambda network: native.port(network, instruction_set))
+    for shape in ((35, 70, 3), (17, 34, 1)):
+        some = [smooth_image(*shape) ^ np.uint8(change) for change in (0, 1)]
+        for found, pixels in zip(native.intervals(network, some, (0, 0)), some, strict=True):
+            assert np.array_equal(found, torch_intervals(network, Tile(pixels, 0)))
+
+
+@pytest.mark.parametrize("is_short", [False, True])
+def test_tiles_side_by_side_are_coded_as_each_alone(network: IntegerNetwork, is_short: bool) -> None:
+    generator = np.random.default_rng(6)
+    some = [
+        Tile(generator.integers(0, 256, shape, dtype=np.uint8), seal, is_short=is_short)
+        for seal, shape in enumerate([(6, 5, 3)] * 20 + [(5, 6, 3)] * 3 + [(6, 5, 1)] * 2)
+    ]
+    written = streams.encode_tiles(network, some, "cpu", 2)
+    assert written == [streams.encode_tiles(network, [tile], "cpu", 1)[0] for tile in some]
+    files = list(map(coded, some, written))
+    damaged = {3: b"", 9: written[9][:-2], 10: written[11], 21: b"\x01" * 90}
+    for index, stream in damaged.items():
+        files[index] = coded(some[index], stream)
+    found = streams.salvage_tiles(network, files, "cpu", 2)
+    assert {index for index, result in enumerate(found) if isinstance(result, CorruptFile)} == set(damaged)
+    alone = {index: streams.salvage_tiles(network, [files[index]], "cpu", 1)[0] for index in damaged}
+    for index, result in enumerate(found):
+        if index in damaged:
+            assert str(result) == str(alone[index])
+        else:
+            assert np.array_equal(result, some[index].pixels)
 
 
 def test_an_instruction_set_with_wrong_results_is_not_used(
@@ -195,11 +233,17 @@ def test_wrong_sizes_are_refused(network: IntegerNetwork) -> None:
     ported, pixels = native.port(network, native.INSTRUCTION_SETS[-1]), np.zeros((2, 3, 3), np.uint8)
     numbers = np.zeros(36, np.int32)
     with pytest.raises(ValueError, match="the pixels do not have the tile's size"):
-        native._native.intervals(ported, pixels, (2, 4, 3), (0, 0), numbers, numbers.copy())
-    with pytest.raises(ValueError, match="the intervals do not have the tile's size"):
-        native._native.intervals(ported, pixels, (2, 3, 3), (0, 0), numbers[1:].copy(), numbers[1:].copy())
+        native._native.intervals(ported, pixels, (2, 4, 3), (0, 0), np.zeros((2, 36), np.int32))
+    with pytest.raises(ValueError, match="the pixels do not have the tile's size"):
+        native._native.intervals(ported, pixels[:0].copy(), (2, 3, 3), (0, 0), np.zeros((2, 36), np.int32))
+    with pytest.raises(ValueError, match="the intervals do not have the tiles' size"):
+        native._native.intervals(ported, pixels, (2, 3, 3), (0, 0), np.zeros(71, np.int32))
     with pytest.raises(ValueError, match="whole words"):
-        native._native.decode(ported, pixels, (2, 3, 3), (0, 0), b"abc", False)
+        native._native.decode(ported, pixels, (2, 3, 3), (0, 0), [b"abc"], False)
+    with pytest.raises(ValueError, match="as many streams as tiles"):
+        native._native.decode(ported, pixels, (2, 3, 3), (0, 0), [b"abcd", b"abcd"], False)
+    with pytest.raises(TypeError):
+        native._native.decode(ported, pixels, (2, 3, 3), (0, 0), [None], False)
     with pytest.raises(ValueError, match="as many counts"):
         native._native.push(1, numbers, numbers[1:].copy())
     with pytest.raises(ValueError, match="a size, or the name"):
