@@ -107,10 +107,10 @@ INLINE void start_channel(Distribution *distribution, int channel)
 /* Read one parameter of consecutive lanes. */
 INLINE Lanes parameter(const Wave *wave, int first_lane, int index)
 {
-    const int32_t *parameters = wave->parameters + (ptrdiff_t)first_lane * wave->num_parameters + index;
+    const int32_t *parameters = wave->parameters + first_lane * wave->pitch + index;
     Lanes values;
     for (int lane = 0; lane < VECTOR; lane++)
-        values[lane] = parameters[(ptrdiff_t)lane * wave->num_parameters];
+        values[lane] = parameters[lane * wave->pitch];
     return values;
 }
 

@@ -133,9 +133,9 @@ typedef struct Predictor Predictor;
 /* The pixels of one step, one in each of consecutive rows: (row, step - 2 * row). */
 typedef struct {
     int step, first_row, lanes;
-    const int32_t *parameters; /* (lanes, num_parameters), padded; MOST_LANES more may be read */
-    int num_parameters;
-    int32_t (*guesses)[3];     /* as many */
+    const int32_t *parameters; /* of each lane; MOST_LANES more may be read */
+    ptrdiff_t pitch;           /* from the parameters of one lane to those of the next */
+    int32_t (*guesses)[3];     /* as many lanes */
 } Wave;
 
 /* Nanoseconds that all calls so far have taken in each stage. */
@@ -147,9 +147,9 @@ uint64_t now(void);
 void times_add(Times times);
 Times times_so_far(void);
 
-Predictor *predictor_new(const Network *network, const Tile *tile);
+Predictor *predictor_new(const Network *network, const Tile *tiles, int num_tiles); /* of one size */
 void predictor_free(Predictor *predictor);
-void predict(Predictor *const *predictors, int count, int step, Wave *waves, Times *times);
+void predict(Predictor *predictor, int step, Wave *waves, Times *times); /* a wave for each tile */
 
 /* ans.c */
 size_t encode(uint64_t *state, const int32_t *left, const int32_t *counts, size_t num_symbols, uint32_t *words);

@@ -1,8 +1,9 @@
 /* Stage 4 of 7: pixels so far -> mixture parameters, one wavefront at a time. Mirrors pixelzip/predict.py.
 
-   A layer's output is kept by wavefront and row: position (row, column) of wavefront t = column + 2 * row lies at
-   [t % num_waves][1 + row]. Wavefronts of a tile hold one position of consecutive rows, so every tap of all of them is
-   one run of memory. Row -1 and the columns -1 and `width` are zero, as positions outside the tile must be. */
+   A layer's output is kept by wavefront, row and tile: position (row, column) of wavefront t = column + 2 * row lies at
+   [t % num_waves][1 + row][tile]. Wavefronts of a tile hold one position of consecutive rows, so every tap of all of them
+   is one run of memory, of all tiles, which have one size. Row -1 and the columns -1 and `width` are zero, as positions
+   outside the tile must be. */
 
 #include "pixelzip.h"
 
@@ -19,38 +20,42 @@ static const struct {
 
 struct Predictor {
     const Network *network;
-    const Tile *tile;
-    uint8_t **outputs;   /* of each layer: (num_waves, 1 + height, num_outputs) */
-    uint8_t *inputs;     /* (height, num_inputs) */
-    int32_t *parameters; /* (height + MOST_LANES, num_parameters) */
-    int32_t (*guesses)[3]; /* (height + MOST_LANES,) */
+    const Tile *tiles;
+    int num_tiles;
+    uint8_t **outputs;   /* of each layer: (num_waves, 1 + height, tiles, num_outputs) */
+    uint8_t *inputs;     /* (height, tiles, num_inputs) */
+    int32_t *parameters; /* (height + MOST_LANES, tiles, num_parameters) */
+    int32_t (*guesses)[3]; /* (tiles, height + MOST_LANES) */
 };
 
 static uint8_t *output_at(const Predictor *predictor, int layer, int wave, int row)
 {
     const Layer *of = predictor->network->layers + layer;
     const int slot = (wave + NUM_WAVES) % of->num_waves;
-    const ptrdiff_t place = (ptrdiff_t)slot * (1 + predictor->tile->height) + 1 + row;
-    return predictor->outputs[layer] + place * of->num_outputs;
+    const ptrdiff_t place = (ptrdiff_t)slot * (1 + predictor->tiles->height) + 1 + row;
+    return predictor->outputs[layer] + place * predictor->num_tiles * of->num_outputs;
 }
 
-Predictor *predictor_new(const Network *network, const Tile *tile)
+Predictor *predictor_new(const Network *network, const Tile *tiles, int num_tiles)
 {
     Predictor *predictor = calloc(1, sizeof *predictor);
     if (!predictor)
         return NULL;
-    const size_t height = (size_t)tile->height;
+    const size_t height = (size_t)tiles->height, rows = height * (size_t)num_tiles;
+    const size_t read = (height + MOST_LANES) * (size_t)num_tiles;
     const int last = network->num_layers - 1;
     predictor->network = network;
-    predictor->tile = tile;
+    predictor->tiles = tiles;
+    predictor->num_tiles = num_tiles;
     predictor->outputs = calloc((size_t)network->num_layers, sizeof *predictor->outputs);
-    predictor->inputs = calloc(height, (size_t)network->num_inputs);
-    predictor->parameters = calloc(height + MOST_LANES, sizeof(int32_t) * (size_t)network->layers[last].num_outputs);
-    predictor->guesses = calloc(height + MOST_LANES, sizeof *predictor->guesses);
+    predictor->inputs = calloc(rows, (size_t)network->num_inputs);
+    predictor->parameters = calloc(read, sizeof(int32_t) * (size_t)network->layers[last].num_outputs);
+    predictor->guesses = calloc(read, sizeof *predictor->guesses);
     int is_whole = predictor->outputs && predictor->inputs && predictor->parameters && predictor->guesses;
     for (int layer = 0; is_whole && layer < last; layer++) {
         const Layer *of = network->layers + layer;
-        predictor->outputs[layer] = calloc((size_t)of->num_waves * (1 + height), (size_t)of->num_outputs);
+        const size_t positions = (size_t)of->num_waves * (rows + (size_t)num_tiles);
+        predictor->outputs[layer] = calloc(positions, (size_t)of->num_outputs);
         is_whole = predictor->outputs[layer] != NULL;
     }
     if (is_whole)
@@ -70,33 +75,33 @@ void predictor_free(Predictor *predictor)
     free(predictor);
 }
 
-static void compute_layer(Predictor *predictor, int index, const Wave *wave)
+static void compute_layer(Predictor *predictor, int index, int step, int first_row, int lanes)
 {
-    const Layer *layer = predictor->network->layers + index;
+    const Network *network = predictor->network;
+    const Layer *layer = network->layers + index;
     const uint8_t *taps[MAX_TAPS] = {predictor->inputs};
     for (int tap = 0; layer->source >= 0 && tap < layer->num_taps; tap++) {
         const int row = layer->num_taps > 1 ? cone[tap].row : 0, back = layer->num_taps > 1 ? cone[tap].wave : 0;
-        taps[tap] = output_at(predictor, layer->source, wave->step + back, wave->first_row + row);
+        taps[tap] = output_at(predictor, layer->source, step + back, first_row + row);
     }
     Target target = {NULL, NULL, predictor->parameters};
     if (!layer->is_head)
-        target.activations = output_at(predictor, index, wave->step, wave->first_row);
+        target.activations = output_at(predictor, index, step, first_row);
     if (layer->residual >= 0)
-        target.residual = output_at(predictor, layer->residual, wave->step, wave->first_row);
-    const Network *network = predictor->network;
-    (layer->is_depthwise ? network->depthwise : network->product)(layer, taps, wave->lanes, target);
+        target.residual = output_at(predictor, layer->residual, step, first_row);
+    (layer->is_depthwise ? network->depthwise : network->product)(layer, taps, lanes * predictor->num_tiles, target);
 }
 
 /* Make the column after a row's last one zero: the row below reads it. */
 static void close_row(Predictor *predictor, int step)
 {
-    const int beyond = step - predictor->tile->width;
-    if (beyond < 0 || beyond % 2 || beyond / 2 >= predictor->tile->height)
+    const int beyond = step - predictor->tiles->width;
+    if (beyond < 0 || beyond % 2 || beyond / 2 >= predictor->tiles->height)
         return;
     for (int layer = 0; layer < predictor->network->num_layers - 1; layer++) {
         const Layer *of = predictor->network->layers + layer;
         if (of->num_waves > 1)
-            memset(output_at(predictor, layer, step, beyond / 2), 0, (size_t)of->num_outputs);
+            memset(output_at(predictor, layer, step, beyond / 2), 0, (size_t)predictor->num_tiles * (size_t)of->num_outputs);
     }
 }
 
@@ -119,35 +124,30 @@ Times times_so_far(void)
     return (Times){inputs_time, layers_time, distribution_time};
 }
 
-/* Compute the inputs of a step. */
-static Wave begin_wave(Predictor *predictor, int step)
+void predict(Predictor *predictor, int step, Wave *waves, Times *times)
 {
-    const Tile *tile = predictor->tile;
-    const int late = step - (tile->width - 1);
-    const int first_row = late > 0 ? (late + 1) / 2 : 0;
-    const int last_row = step / 2 < tile->height - 1 ? step / 2 : tile->height - 1;
-    const int lanes = last_row < first_row ? 0 : last_row - first_row + 1;
     const Network *network = predictor->network;
-    close_row(predictor, step);
-    for (int lane = 0; lane < lanes; lane++) {
-        const int row = first_row + lane;
-        make_inputs(tile, network->period, row, step - 2 * row,
-                    predictor->inputs + (ptrdiff_t)lane * network->num_inputs, predictor->guesses[lane]);
-    }
-    return (Wave){step, first_row, lanes, predictor->parameters, network->layers[network->num_layers - 1].num_outputs,
-                  predictor->guesses};
-}
-
-void predict(Predictor *const *predictors, int count, int step, Wave *waves, Times *times)
-{
+    const Tile *tiles = predictor->tiles;
+    const int late = step - (tiles->width - 1), num_tiles = predictor->num_tiles;
+    const int first_row = late > 0 ? (late + 1) / 2 : 0;
+    const int last_row = step / 2 < tiles->height - 1 ? step / 2 : tiles->height - 1;
+    const int lanes = last_row < first_row ? 0 : last_row - first_row + 1;
+    const int num_parameters = network->layers[network->num_layers - 1].num_outputs;
     const uint64_t start = now();
-    for (int i = 0; i < count; i++)
-        waves[i] = begin_wave(predictors[i], step);
+    close_row(predictor, step);
+    for (int i = 0; i < num_tiles; i++)
+        waves[i] = (Wave){step, first_row, lanes, predictor->parameters + i * num_parameters,
+                          (ptrdiff_t)num_tiles * num_parameters,
+                          predictor->guesses + (ptrdiff_t)i * (tiles->height + MOST_LANES)};
+    uint8_t *inputs = predictor->inputs;
+    for (int lane = 0; lane < lanes; lane++)
+        for (int i = 0; i < num_tiles; i++, inputs += network->num_inputs) {
+            const int row = first_row + lane;
+            make_inputs(tiles + i, network->period, row, step - 2 * row, inputs, waves[i].guesses[lane]);
+        }
     const uint64_t middle = now();
-    for (int layer = 0; layer < predictors[0]->network->num_layers; layer++)
-        for (int i = 0; i < count; i++)
-            if (waves[i].lanes)
-                compute_layer(predictors[i], layer, waves + i);
+    for (int layer = 0; lanes && layer < network->num_layers; layer++)
+        compute_layer(predictor, layer, step, first_row, lanes);
     times->inputs += middle - start;
     times->layers += now() - middle;
 }

@@ -52,29 +52,43 @@ INLINE void configure(int lanes)
     _tile_loadconfig(&shapes);
 }
 
+/* Sums of a block, until they are finished: not before the next block is on its way, since the tiles are slow to store. */
+typedef struct {
+    _Alignas(64) int32_t sums[GROUPS][LANES][GROUP];
+    int first_lane, lanes, first_group, groups;
+} Block;
+
+INLINE void finish_block(const Layer *layer, const Block *block, Target target)
+{
+    for (int group = 0; group < block->groups; group++)
+        for (int lane = 0; lane < block->lanes; lane++) {
+            const int output = (block->first_group + group) * GROUP;
+            const ptrdiff_t place = (ptrdiff_t)(block->first_lane + lane) * layer->num_outputs + output;
+            finish(layer, _mm512_load_si512(block->sums[group][lane]), output, place, target);
+        }
+}
+
 /* Tiles have numbers that are known when this is compiled. */
-#define MULTIPLY(group, tile)                                                    \
-    if (groups > (group)) {                                                      \
-        _tile_loadd(tile, weight + (group) * group_size, ROW);                   \
-        _tile_dpbusd(group, INPUTS, tile);                                       \
+#define MULTIPLY(group, tile)                                      \
+    if (block->groups > (group)) {                                 \
+        _tile_loadd(tile, weight + (group) * group_size, ROW);     \
+        _tile_dpbusd(group, INPUTS, tile);                         \
     }
 
-#define STORE(group)          \
-    if (groups > (group))     \
-        _tile_stored(group, sums[group], ROW);
+#define STORE(group)              \
+    if (block->groups > (group))  \
+        _tile_stored(group, block->sums[group], ROW);
 
-INLINE void block(const Layer *layer, const uint8_t *const taps[], int first_lane, int lanes, int first_group, int groups,
-                  Target target)
+INLINE void sum_block(const Layer *layer, const uint8_t *const taps[], Block *block)
 {
     const ptrdiff_t group_size = (ptrdiff_t)layer->num_taps * layer->num_inputs * GROUP;
-    const int8_t *weight = layer->weight + first_group * group_size;
-    _Alignas(64) int32_t sums[GROUPS][LANES][GROUP];
+    const int8_t *weight = layer->weight + block->first_group * group_size;
     _tile_zero(0);
     _tile_zero(1);
     _tile_zero(2);
     _tile_zero(3);
     for (int tap = 0; tap < layer->num_taps; tap++) {
-        const uint8_t *inputs = taps[tap] + (ptrdiff_t)first_lane * layer->num_inputs;
+        const uint8_t *inputs = taps[tap] + (ptrdiff_t)block->first_lane * layer->num_inputs;
         for (int first = 0; first < layer->num_inputs; first += DEPTH, weight += DEPTH * GROUP) {
             _tile_loadd(INPUTS, inputs + first, layer->num_inputs);
             MULTIPLY(0, 5)
@@ -87,12 +101,6 @@ INLINE void block(const Layer *layer, const uint8_t *const taps[], int first_lan
     STORE(1)
     STORE(2)
     STORE(3)
-    for (int group = 0; group < groups; group++)
-        for (int lane = 0; lane < lanes; lane++) {
-            const int output = (first_group + group) * GROUP;
-            const ptrdiff_t place = (ptrdiff_t)(first_lane + lane) * layer->num_outputs + output;
-            finish(layer, _mm512_load_si512(sums[group][lane]), output, place, target);
-        }
 }
 
 __attribute__((target(TARGET))) void product_amxint8(const Layer *layer, const uint8_t *const taps[], int lanes,
@@ -102,14 +110,26 @@ __attribute__((target(TARGET))) void product_amxint8(const Layer *layer, const u
         product_avx512vnni(layer, taps, lanes, target);
         return;
     }
-    const int num_groups = layer->num_outputs / GROUP;
-    for (int lane = 0; lane < lanes; lane += LANES) {
-        const int left = lanes - lane < LANES ? lanes - lane : LANES;
-        if (lane == 0 || left < LANES)
-            configure(left);
+    const int num_groups = layer->num_outputs / GROUP, whole = lanes - lanes % LANES;
+    Block blocks[2];
+    blocks[1].groups = 0;
+    int turn = 0;
+    for (int first = 0, end; first < lanes; first = end) { /* whole blocks of lanes, then the rest */
+        const int in_block = first < whole ? LANES : lanes - first;
+        end = first < whole ? whole : lanes;
+        configure(in_block);
         for (int group = 0; group < num_groups; group += GROUPS)
-            block(layer, taps, lane, left, group, num_groups - group < GROUPS ? num_groups - group : GROUPS, target);
+            for (int lane = first; lane < end; lane += in_block, turn ^= 1) { /* of the same weights, in the nearest cache */
+                Block *block = blocks + turn, *before = blocks + (turn ^ 1);
+                block->first_lane = lane;
+                block->lanes = in_block;
+                block->first_group = group;
+                block->groups = num_groups - group < GROUPS ? num_groups - group : GROUPS;
+                sum_block(layer, taps, block);
+                finish_block(layer, before, target);
+            }
     }
+    finish_block(layer, blocks + (turn ^ 1), target);
     _tile_release();
 }
 

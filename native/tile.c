@@ -17,7 +17,7 @@ typedef struct {
     const Tile *tiles;
     int num_tiles, num_steps;
     Walk *each;
-    Predictor **predictors;
+    Predictor *predictor;
     Wave *waves;
     uint64_t start;
     Times times;
@@ -50,13 +50,11 @@ static int walks_start(Walks *walks, const Network *network, const Tile *tiles, 
     *walks = (Walks){.network = network, .tiles = tiles, .num_tiles = num_tiles, .start = now()};
     walks->num_steps = tiles->width + 2 * (tiles->height - 1);
     walks->each = calloc(count, sizeof *walks->each);
-    walks->predictors = calloc(count, sizeof *walks->predictors);
+    walks->predictor = predictor_new(network, tiles, num_tiles);
     walks->waves = calloc(count, sizeof *walks->waves);
-    int is_ready = walks->each && walks->predictors && walks->waves;
-    for (int i = 0; is_ready && i < num_tiles; i++) {
-        walks->predictors[i] = predictor_new(network, tiles + i);
-        is_ready = walk_start(walks->each + i, network, tiles + i) && walks->predictors[i];
-    }
+    int is_ready = walks->each && walks->predictor && walks->waves;
+    for (int i = 0; is_ready && i < num_tiles; i++)
+        is_ready = walk_start(walks->each + i, network, tiles + i);
     return is_ready;
 }
 
@@ -64,14 +62,11 @@ static void walks_end(Walks *walks)
 {
     walks->times.distribution = now() - walks->start - walks->times.inputs - walks->times.layers;
     times_add(walks->times);
-    for (int i = 0; i < walks->num_tiles; i++) {
-        if (walks->each)
-            walk_end(walks->each + i);
-        if (walks->predictors && walks->predictors[i])
-            predictor_free(walks->predictors[i]);
-    }
+    for (int i = 0; walks->each && i < walks->num_tiles; i++)
+        walk_end(walks->each + i);
+    if (walks->predictor)
+        predictor_free(walks->predictor);
     free(walks->each);
-    free(walks->predictors);
     free(walks->waves);
 }
 
@@ -105,7 +100,7 @@ static void start_distributions(Walk *walk, const Network *network, const Tile *
 /* The one path from pixels so far to distributions. */
 static void walk_step(Walks *walks, int step)
 {
-    predict(walks->predictors, walks->num_tiles, step, walks->waves, &walks->times);
+    predict(walks->predictor, step, walks->waves, &walks->times);
     for (int i = 0; i < walks->num_tiles; i++)
         start_distributions(walks->each + i, walks->network, walks->tiles + i, walks->waves + i);
 }
