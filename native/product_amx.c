@@ -1,4 +1,4 @@
-/* A part of stage 4: native/product.c with AMX, which multiplies 16 pixels by 16 outputs, 64 inputs of each, at once. */
+/* A part of stage 4: native/product.c with AMX, which multiplies 16 pixels by 16 outputs, 64 or 32 inputs of each, at once. */
 
 #define _DEFAULT_SOURCE /* syscall */
 
@@ -16,7 +16,7 @@
 
 enum {
     LANES = 16,
-    DEPTH = 64, /* inputs */
+    DEPTH = 64, /* inputs, or half as many */
     GROUPS = 4, /* of outputs, whose sums are kept in the first four of eight tiles */
     FEW = 2,    /* lanes that are not worth the tiles */
     ROW = 64,   /* bytes of a row of a tile */
@@ -41,12 +41,12 @@ int has_amxint8(void)
            syscall(SYS_arch_prctl, ASK, TILE_DATA) == 0;
 }
 
-INLINE void configure(int lanes)
+INLINE void configure(int lanes, int depth)
 {
     Shapes shapes = {.palette = 1};
     for (int tile = 0; tile < NUM_TILES; tile++) {
-        shapes.row_bytes[tile] = ROW;
-        shapes.rows[tile] = (uint8_t)(tile <= INPUTS ? lanes : DEPTH / QUAD);
+        shapes.row_bytes[tile] = (uint16_t)(tile == INPUTS ? depth : ROW);
+        shapes.rows[tile] = (uint8_t)(tile <= INPUTS ? lanes : depth / QUAD);
     }
     __asm__ volatile("" : : "r"(&shapes) : "memory"); /* the intrinsic does not say that it reads all of them */
     _tile_loadconfig(&shapes);
@@ -79,7 +79,7 @@ INLINE void finish_block(const Layer *layer, const Block *block, Target target)
     if (block->groups > (group))  \
         _tile_stored(group, block->sums[group], ROW);
 
-INLINE void sum_block(const Layer *layer, const uint8_t *const taps[], Block *block)
+INLINE void sum_block(const Layer *layer, const uint8_t *const taps[], int depth, Block *block)
 {
     const ptrdiff_t group_size = (ptrdiff_t)layer->num_taps * layer->num_inputs * GROUP;
     const int8_t *weight = layer->weight + block->first_group * group_size;
@@ -89,7 +89,7 @@ INLINE void sum_block(const Layer *layer, const uint8_t *const taps[], Block *bl
     _tile_zero(3);
     for (int tap = 0; tap < layer->num_taps; tap++) {
         const uint8_t *inputs = taps[tap] + (ptrdiff_t)block->first_lane * layer->num_inputs;
-        for (int first = 0; first < layer->num_inputs; first += DEPTH, weight += DEPTH * GROUP) {
+        for (int first = 0; first < layer->num_inputs; first += depth, weight += depth * GROUP) {
             _tile_loadd(INPUTS, inputs + first, layer->num_inputs);
             MULTIPLY(0, 5)
             MULTIPLY(1, 6)
@@ -106,7 +106,8 @@ INLINE void sum_block(const Layer *layer, const uint8_t *const taps[], Block *bl
 __attribute__((target(TARGET))) void product_amxint8(const Layer *layer, const uint8_t *const taps[], int lanes,
                                                      Target target)
 {
-    if (lanes <= FEW || layer->num_inputs % DEPTH) {
+    const int depth = layer->num_inputs % DEPTH ? DEPTH / 2 : DEPTH;
+    if (lanes <= FEW || layer->num_inputs % depth) {
         product_avx512vnni(layer, taps, lanes, target);
         return;
     }
@@ -117,7 +118,7 @@ __attribute__((target(TARGET))) void product_amxint8(const Layer *layer, const u
     for (int first = 0, end; first < lanes; first = end) { /* whole blocks of lanes, then the rest */
         const int in_block = first < whole ? LANES : lanes - first;
         end = first < whole ? whole : lanes;
-        configure(in_block);
+        configure(in_block, depth);
         for (int group = 0; group < num_groups; group += GROUPS)
             for (int lane = first; lane < end; lane += in_block, turn ^= 1) { /* of the same weights, in the nearest cache */
                 Block *block = blocks + turn, *before = blocks + (turn ^ 1);
@@ -125,7 +126,7 @@ __attribute__((target(TARGET))) void product_amxint8(const Layer *layer, const u
                 block->lanes = in_block;
                 block->first_group = group;
                 block->groups = num_groups - group < GROUPS ? num_groups - group : GROUPS;
-                sum_block(layer, taps, block);
+                sum_block(layer, taps, depth, block);
                 finish_block(layer, before, target);
             }
     }
