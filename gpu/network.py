@@ -24,6 +24,7 @@ _MOST_OUTPUTS: Final = 256
 """Channels of a block that a program computes."""
 
 _NUM_WARPS: Final = 4
+"""Groups of 32 threads that do so."""
 
 _BLOCK: Final[int] = layers.CHANNEL_BLOCK.value
 _LEAST_INPUTS: Final = 64

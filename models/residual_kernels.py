@@ -49,7 +49,7 @@ def mix(
     channel = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
     sums = tl.zeros((PIXELS, BLOCK), dtype=tl.float32) + tl.load(bias + channel)[None, :]
     for tap in tl.static_range(5):
-        place, is_there = _shifted(pixel, tap // 3 - 1, tap % 3 - 1, HEIGHT, WIDTH)
+        place, is_there = _shifted(pixel, tap // 3 - 1, tap % 3 - 1, HEIGHT, WIDTH)  # of models.config.CONE
         values = tl.load(source + place[:, None] * CHANNELS + channel[None, :], mask=is_there[:, None], other=0.0)
         sums += values.to(tl.float32) * tl.load(weight + tap * CHANNELS + channel)[None, :]
     place = pixel[:, None] * CHANNELS + channel[None, :]
@@ -101,6 +101,7 @@ def unmix(
     taps, of the depthwise bias, and of the bias of what ``source`` is made of.
     """
     channel = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
+    # Triton has no arrays of sums, so taps are written out.
     zero = tl.zeros((PIXELS, BLOCK), dtype=tl.float32)
     first, second, third, fourth, fifth, own, before = zero, zero, zero, zero, zero, zero, zero
     for turn in range(ROUNDS):

@@ -151,11 +151,15 @@ def _ported(network: IntegerNetwork) -> Any:
 
 
 def _trial(ported: Any) -> Intervals:
-    """Return the intervals of a small tile of noise, whose steps have 1 to 6 lanes, as the blocks of products."""
-    pixels = np.random.default_rng(0).integers(0, 256, (6, 11, 3), dtype=np.uint8)
-    intervals = np.empty((2, 2 * pixels.size), dtype=np.int32)
-    _native.intervals(ported, pixels, pixels.shape, (0, 0), intervals)
-    return intervals
+    """Return the intervals of noise, of steps with 1 to 6 lanes and with 9 and 18, as the blocks of products."""
+    generator = np.random.default_rng(0)
+    found = []
+    for num_tiles, height, width in ((1, 6, 11), (9, 2, 3)):
+        pixels = generator.integers(0, 256, (num_tiles, height, width, 3), dtype=np.uint8)
+        intervals = np.empty((num_tiles, 2, 6 * height * width), dtype=np.int32)
+        _native.intervals(ported, pixels, (height, width, 3), (0, 0), intervals)
+        found.append(intervals.ravel())
+    return np.concatenate(found)
 
 
 def port(network: IntegerNetwork, instruction_set: str) -> Any:
