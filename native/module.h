@@ -16,6 +16,10 @@ Network *network_of(PyObject *capsule); /* NULL with an exception for anything e
 /* short_stream.c */
 PyObject *write_short_streams(PyObject *self, PyObject *arguments);
 
+/* jpeg_module.c */
+PyObject *read_scan(PyObject *self, PyObject *arguments);
+PyObject *write_scan(PyObject *self, PyObject *arguments);
+
 /* coefficients.c */
 PyObject *write_token_weights(PyObject *self, PyObject *arguments);
 

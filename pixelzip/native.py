@@ -134,6 +134,30 @@ def token_weights(
     return weights
 
 
+class Scan(NamedTuple):
+    """A scan of a JPEG: what ``pixelzip.jpeg.scan`` reads and writes.
+
+    ``levels`` are (blocks, 64) int16, ``order`` the blocks' numbers, ``places`` (uint8) whose component's a unit's blocks
+    are. ``tables`` are bytes, ``fields`` first and last frequency, high and low bit, restart interval, longest run.
+    """
+
+    levels: NDArray[np.int16]
+    order: NDArray[np.int32]
+    places: NDArray[np.uint8]
+    tables: list[bytes]
+    fields: tuple[int, ...]
+
+
+def read_scan(data: bytes, scan: Scan) -> bool:
+    """Add to the levels what a scan's coded data say of them; return whether these are whole."""
+    return _native.read_scan(data, tuple(scan))
+
+
+def write_scan(scan: Scan, filling: int) -> bytes | None:
+    """Write a scan's coded data; None: a code is missing."""
+    return _native.write_scan(filling, tuple(scan))
+
+
 def seconds() -> tuple[float, float, float]:
     """Return what all calls so far have spent on inputs, on layers, and on distributions and coding."""
     inputs, layers, rest = _native.times() if INSTRUCTION_SETS else (0, 0, 0)
