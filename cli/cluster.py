@@ -11,7 +11,7 @@ import click
 
 from pixelzip.cli.batch import Row, attempt, num_threads, require
 from pixelzip.cli.files import Job, reason
-from pixelzip.codec import find_networks
+from pixelzip.networks import find_networks
 from pixelzip.errors import PixelzipError
 from pixelzip.version import VERSION
 

@@ -11,7 +11,7 @@ from PIL import Image
 from pixelzip import models
 from pixelzip.cli.batch import FAILURES, num_threads
 from pixelzip.cli.files import STANDARD, Job, check_target, reason, write_output
-from pixelzip.codec import load_model
+from pixelzip.networks import load_model
 
 
 @click.command()

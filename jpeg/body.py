@@ -1,4 +1,4 @@
-"""Pictures that came out of a JPEG <-> the body of a file: sampling, tables, corrections, levels in bands."""
+"""Pictures that came out of a JPEG, or JPEG files themselves <-> the body of a file: fields, then levels in bands."""
 
 from __future__ import annotations
 
@@ -12,17 +12,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pixelzip import ans_integer, lattice
-from pixelzip.container import BODY_JPEG, Header, read_streams, write
-from pixelzip.errors import CorruptFile, UnsupportedVersion
+from pixelzip.container import BODY_JPEG, BODY_JPEG_FILE, Header, read_streams, write
+from pixelzip.errors import CorruptFile, UnsupportedImage
 from pixelzip.fields import Reader, write_varint
 from pixelzip.image import Picture
-from pixelzip.jpeg import coder, search
-from pixelzip.jpeg.levels import Component, empty
-from pixelzip.jpeg.quantisation import QUALITIES, Steps, standard
+from pixelzip.jpeg import coder, file, rest, search
+from pixelzip.jpeg import fields as body_fields
+from pixelzip.jpeg.fields import Fields, Kept
+from pixelzip.jpeg.levels import Component, empty, joined
 from pixelzip.jpeg.sampling import SAMPLINGS, Sampling
 from pixelzip.jpeg.transform import SIDE
+from pixelzip.jpeg.usual import usual
 from pixelzip.lattice import Lattice
-from pixelzip.models.coefficients import NUM_FREQUENCIES
 from pixelzip.models.conversion import JFIF
 from pixelzip.models.integer import IntegerCoefficientNetwork
 from pixelzip.threads import in_threads
@@ -39,9 +40,6 @@ _NUM_TELLING: Final = 6
 
 _STEP: Final = 16
 """Rows and columns between pixels that are looked at before all are."""
-
-_NO_QUALITY: Final = 0
-"""Stands before a table that is not a standard one."""
 
 
 @dataclass(frozen=True)
@@ -60,62 +58,115 @@ def compress(picture: Picture, network: IntegerCoefficientNetwork, num_threads: 
     planes = _find_planes(samples)
     if planes is None or not lattice.has_blocks(planes[..., 0]):
         return None
-    pixels = np.broadcast_to(samples, (*samples.shape[:2], 3))
-    found = search.find(pixels, planes)
+    found = search.find(np.broadcast_to(samples, (*samples.shape[:2], 3)), planes)
     if found is None:
         return None
-    sampling, components = found
     header = Header(picture.mode, *picture.size, BODY_JPEG, picture.blocks, network.identifier)
-    bands = [
-        [component.rows(*_block_rows(sampling, component.kind, number)) for component in components]
-        for number in range(_num_bands(header))
-    ]
-    given = _given(list(zip(*bands, strict=True)), sampling, picture.size)
-    corrections = lattice.corrections(JFIF, pixels, given)
-    if corrections is None:
-        return None
-    fields = _write_fields(sampling, components, corrections) + struct.pack(
-        "<I", zlib.crc32(np.ascontiguousarray(samples).data)
-    )
+    coded = _encode(header, picture, *found, None, network, num_threads)
+    return Coded(coded, bool(found[1][0].steps[:_NUM_TELLING].min() > 1)) if coded else None
 
-    def encode(number: int) -> bytes:
-        return coder.encode(network, bands[number], _seal(header, fields, number, bands[number]))
 
-    streams = in_threads(encode, range(len(bands)), num_threads)
-    lengths = [write_varint(len(stream)) for stream in streams[:-1]]
-    is_sure = bool(components[0].steps[:_NUM_TELLING].min() > 1)
-    return Coded(write(header, [fields, *lengths, *streams]), is_sure)
+def keep(
+    picture: Picture, data: bytes, network: IntegerCoefficientNetwork, num_threads: int | None = None
+) -> bytes:
+    """Return a file that holds a JPEG file, ``data``, byte for byte, and its picture.
+
+    Raises:
+        UnsupportedImage: it is a JPEG file of a kind that cannot be kept.
+    """
+    try:
+        taken = file.read(data)
+        if len(taken.components) != picture.mode.num_channels or taken.frame.size != picture.size:
+            raise CorruptFile("its pixels are not those of its coefficients")
+        known = usual(taken.components, taken.sampling, picture.size)
+        kept = Kept(rest.pack(taken.rest, picture.blocks, known), struct.pack("<I", zlib.crc32(data)))
+        header = Header(picture.mode, *picture.size, BODY_JPEG_FILE, picture.blocks, network.identifier)
+        coded = _encode(header, picture, taken.sampling, taken.components, kept, network, num_threads)
+        if coded is None:
+            raise CorruptFile("its pixels are not those of its coefficients")
+    except CorruptFile as error:
+        raise UnsupportedImage(f"the JPEG file cannot be kept: {error}") from error
+    return coded
 
 
 def decompress(
     header: Header, body: bytes, network: IntegerCoefficientNetwork, num_threads: int | None = None
 ) -> Picture:
     """Undo ``compress``; raises CorruptFile or UnsupportedVersion."""
+    fields, bands = _decode(header, body, network, num_threads)
+    given = _given(bands, fields.sampling, (header.width, header.height))
+    pixels = lattice.to_rgb(Lattice(JFIF, corrections=fields.corrections), given)
+    samples = np.ascontiguousarray(pixels[..., : header.mode.num_channels])
+    if _checksum(samples) != fields.checksum:
+        raise CorruptFile("the checksum does not match the pixels")
+    return Picture(header.mode, samples, header.blocks)
+
+
+def restore(header: Header, body: bytes, network: IntegerCoefficientNetwork, num_threads: int | None = None) -> bytes:
+    """Undo ``keep``; raises CorruptFile or UnsupportedVersion."""
+    fields, bands = _decode(header, body, network, num_threads)
+    assert fields.kept is not None
+    components = [joined(component) for component in bands]
+    known = usual(components, fields.sampling, (header.width, header.height))
+    restored = file.write(rest.unpack(fields.kept.rest, header.blocks, known), components)
+    if struct.pack("<I", zlib.crc32(restored)) != fields.kept.checksum:
+        raise CorruptFile("the checksum does not match the JPEG")
+    return restored
+
+
+def _encode(
+    header: Header,
+    picture: Picture,
+    sampling: Sampling,
+    components: Sequence[Component],
+    kept: Kept | None,
+    network: IntegerCoefficientNetwork,
+    num_threads: int | None,
+) -> bytes | None:
+    """Code levels; None: too many pixels are not those of the levels."""
+    samples = np.ascontiguousarray(picture.samples, dtype=np.uint8)
+    bands = [
+        [component.rows(*_block_rows(sampling, component.kind, number)) for component in components]
+        for number in range(_num_bands(header))
+    ]
+    given = _given(list(zip(*bands, strict=True)), sampling, picture.size)
+    corrections = lattice.corrections(JFIF, np.broadcast_to(samples, (*samples.shape[:2], 3)), given)
+    if corrections is None:
+        return None
+    tables = tuple(component.steps for component in components[:2])
+    lasts = bytes(component.last for component in components)
+    fields = body_fields.write(Fields(sampling, tables, lasts, corrections, _checksum(samples), kept))
+
+    def encode(number: int) -> bytes:
+        return coder.encode(network, bands[number], _seal(header, fields, number, bands[number]))
+
+    streams = in_threads(encode, range(len(bands)), num_threads)
+    lengths = [write_varint(len(stream)) for stream in streams[:-1]]
+    return write(header, [fields, *lengths, *streams])
+
+
+def _decode(
+    header: Header, body: bytes, network: IntegerCoefficientNetwork, num_threads: int | None
+) -> tuple[Fields, list[tuple[Component, ...]]]:
+    """Undo ``_encode``: fields, and each component as its bands."""
     if header.mode.name not in _MODES:
         raise CorruptFile(f"an image of mode {header.mode.name} is no JPEG's")
     reader = Reader(body)
-    sampling, tables, lasts, corrections = _read_fields(reader, header)
-    checksum = reader.take(4, "checksum")
-    fields = reader.done
+    fields = body_fields.read(reader, header)
+    done = reader.done
     streams = read_streams(reader, _num_bands(header))
 
     def decode(number: int) -> list[Component]:
         top = number * _BAND_ROWS
         band = []
-        for kind, last in enumerate(lasts):
-            size = _sampling(sampling, kind).size(min(_BAND_ROWS, header.height - top), header.width)
-            band.append(empty(kind, tables[min(kind, 1)], size, last))
-        rest = coder.decode(network, band, streams[number])
-        ans_integer.check(rest, _seal(header, fields, number, band))
+        for kind, last in enumerate(fields.lasts):
+            size = _sampling(fields.sampling, kind).size(min(_BAND_ROWS, header.height - top), header.width)
+            band.append(empty(kind, fields.steps(kind), size, last))
+        left = coder.decode(network, band, streams[number])
+        ans_integer.check(left, _seal(header, done, number, band))
         return band
 
-    bands = in_threads(decode, range(len(streams)), num_threads)
-    given = _given(list(zip(*bands, strict=True)), sampling, (header.width, header.height))
-    pixels = lattice.to_rgb(Lattice(JFIF, corrections=corrections), given)
-    samples = np.ascontiguousarray(pixels[..., : header.mode.num_channels])
-    if struct.pack("<I", zlib.crc32(samples.data)) != checksum:
-        raise CorruptFile("the checksum does not match the pixels")
-    return Picture(header.mode, samples, header.blocks)
+    return fields, list(zip(*in_threads(decode, range(len(streams)), num_threads), strict=True))
 
 
 def _given(components: Sequence[Sequence[Component]], sampling: Sampling, size: tuple[int, int]) -> Pixels:
@@ -140,6 +191,10 @@ def _block_rows(sampling: Sampling, kind: int, number: int) -> tuple[int, int]:
     """Return the first row of a component's blocks in a band, and the one after its last."""
     num_rows = _BAND_ROWS // SIDE // _sampling(sampling, kind).rows
     return number * num_rows, (number + 1) * num_rows
+
+
+def _checksum(samples: Pixels) -> bytes:
+    return struct.pack("<I", zlib.crc32(samples.data))
 
 
 def _seal(header: Header, fields: bytes, number: int, band: list[Component]) -> int:
@@ -169,41 +224,3 @@ def _full(planes: Pixels) -> Pixels:
     if planes.shape[2] == 3:
         return planes
     return np.concatenate((planes, np.full((*planes.shape[:2], 2), 128, dtype=np.uint8)), axis=2)
-
-
-def _write_fields(sampling: Sampling, components: list[Component], corrections: bytes) -> bytes:
-    tables = [_write_table(component.steps, component.kind == 0) for component in components[:2]]
-    lasts = bytes(component.last for component in components)
-    return b"".join([bytes([SAMPLINGS.index(sampling)]), *tables, lasts, write_varint(len(corrections)), corrections])
-
-
-def _write_table(steps: Steps, is_luma: bool) -> bytes:
-    for quality in QUALITIES:
-        if np.array_equal(steps, standard(is_luma, quality)):
-            return bytes([quality])
-    return bytes([_NO_QUALITY, *steps.tolist()])
-
-
-def _read_fields(reader: Reader, header: Header) -> tuple[Sampling, list[Steps], bytes, bytes]:
-    code = reader.take(1, "sampling")[0]
-    if code >= len(SAMPLINGS):
-        raise UnsupportedVersion("the file was written by a newer version of pixelzip")
-    num_components = header.mode.num_channels
-    tables = [_read_table(reader, is_luma) for is_luma in (True, False)[:num_components]]
-    lasts = reader.take(num_components, "last frequencies")
-    if max(lasts) >= NUM_FREQUENCIES:
-        raise CorruptFile(f"a block has no frequency {max(lasts)}")
-    corrections = reader.take(reader.varint("length of the corrections"), "corrections")
-    return SAMPLINGS[code], tables, lasts, corrections
-
-
-def _read_table(reader: Reader, is_luma: bool) -> Steps:
-    quality = reader.take(1, "quality")[0]
-    if quality in QUALITIES:
-        return standard(is_luma, quality)
-    if quality != _NO_QUALITY:
-        raise UnsupportedVersion("the file was written by a newer version of pixelzip")
-    steps = np.frombuffer(reader.take(NUM_FREQUENCIES, "quantisation table"), dtype=np.uint8).astype(np.int32)
-    if not steps.all():
-        raise CorruptFile("a quantisation table has a step of zero")
-    return steps

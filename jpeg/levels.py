@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,10 +58,21 @@ def empty(kind: int, steps: Steps, size: tuple[int, int], last: int) -> Componen
     return Component(kind, steps, np.zeros((NUM_FREQUENCIES, num_rows + 2, num_columns + 2), dtype=np.int16), last)
 
 
+def joined(bands: Sequence[Component]) -> Component:
+    """Undo ``Component.rows`` for bands from the first to the last row."""
+    levels = np.concatenate([band.inner for band in bands], axis=1)
+    return Component(bands[0].kind, bands[0].steps, np.pad(levels, ((0, 0), (1, 1), (1, 1))), bands[0].last)
+
+
 def to_component(kind: int, steps: Steps, levels: NDArray[np.signedinteger]) -> Component:
     """Return levels (R, C, 8, 8) as they are coded."""
     num_rows, num_columns = levels.shape[:2]
-    ordered = levels.reshape(num_rows, num_columns, NUM_FREQUENCIES)[..., ZIGZAG].transpose(2, 0, 1)
+    return from_zigzag(kind, steps, levels.reshape(num_rows, num_columns, NUM_FREQUENCIES)[..., ZIGZAG])
+
+
+def from_zigzag(kind: int, steps: Steps, levels: NDArray[np.signedinteger]) -> Component:
+    """Return levels (R, C, 64) in zigzag as they are coded."""
+    ordered = levels.transpose(2, 0, 1)
     is_used = (ordered != 0).any(axis=(1, 2))
     padded = np.pad(ordered.astype(np.int16, copy=False), ((0, 0), (1, 1), (1, 1)))
     return Component(kind, steps, padded, int(np.flatnonzero(is_used).max(initial=0)))

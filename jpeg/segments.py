@@ -47,6 +47,11 @@ class Frame:
     is_progressive: bool
 
     @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels."""
+        return self.width, self.height
+
+    @property
     def _units(self) -> tuple[int, int]:
         """Rows and columns of the smallest units that hold whole blocks of all components."""
         rows, columns = (max(values) for values in zip(*((part.rows, part.columns) for part in self.parts), strict=True))

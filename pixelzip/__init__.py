@@ -4,7 +4,7 @@ image -> lattice -> tiles -> predict (network) -> integer CDF -> ANS -> containe
 image.py lattice.py tiles.py predict.py           cdf.py         ans.py container.py
 """
 
-from pixelzip.codec import compress, decompress, decompress_array
+from pixelzip.codec import compress, decompress, decompress_array, decompress_jpeg
 from pixelzip.errors import (
     CorruptFile,
     ImageTooLarge,
@@ -37,6 +37,7 @@ __all__ = [
     "compress",
     "decompress",
     "decompress_array",
+    "decompress_jpeg",
     "info",
     "open",
     "salvage",

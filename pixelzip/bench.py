@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 import pixelzip
 from pixelzip import components
 from pixelzip import image as images
-from pixelzip.codec import find_networks
+from pixelzip.networks import find_networks
 from pixelzip.errors import PixelzipError
 from pixelzip.imageset import CIFAR10, ImageSet
 from pixelzip.peers import Codec, own_codecs, peers

@@ -6,8 +6,7 @@ image -> lattice -> tiles -> predict (network) -> integer CDF -> ANS -> containe
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, overload
 
@@ -18,16 +17,17 @@ from PIL import Image
 from pixelzip import components, container, fallback, models
 from pixelzip import image as images
 from pixelzip.components import Networks
-from pixelzip.container import BODY_JPEG, BODY_MODEL, Header
-from pixelzip.errors import UnknownModel
+from pixelzip.container import BODY_JPEG, BODY_JPEG_FILE, BODY_MODEL, Header
+from pixelzip.errors import UnsupportedImage
 from pixelzip.image import Picture, Samples
 from pixelzip.jpeg import body as jpeg
-from pixelzip.models.integer import IntegerCoefficientNetwork, IntegerNetwork
+from pixelzip.models.integer import IntegerCoefficientNetwork
+from pixelzip.networks import find_coefficients, find_network, find_networks
 from pixelzip.samples import join
 from pixelzip.threads import in_threads
 from pixelzip.tiles import Box, from_crop
 
-ImageOrArray = Image.Image | NDArray[Any] | Picture  # the last: what has been read already
+ImageOrArray = Image.Image | NDArray[Any] | bytes | Picture  # the last: what has been read already
 
 Crop = tuple[int, int, int, int]
 """Left, top, right and bottom of a part of an image in pixels, the last two exclusive, as Pillow counts them."""
@@ -59,19 +59,30 @@ def compress(
     Args:
         image: a Pillow image of mode 1, L, LA, P, RGB, RGBA or I;16 (or a file of 16-bit colour, not yet loaded), or
             an array (H, W) or (H, W, C) of uint8, C in 1..4, or uint16, C in 1, 3, 4. (n, H, W, C) is n images.
+            Or the bytes of a JPEG file, which is kept itself: see ``decompress_jpeg``.
         model: name of a shipped model, or path of a model file.
         device: "cpu" or a torch device; the bytes do not depend on it.
         num_threads: CPU threads; None: as many as torch uses. The bytes do not depend on it.
-        strip: leave out ICC, EXIF, XMP, text, resolution and gamma.
+        strip: leave out ICC, EXIF, XMP, text, resolution and gamma; of a JPEG file only the pixels are kept then.
 
     Raises:
-        UnsupportedImage: the image's mode, shape or dtype is none of the above.
+        UnsupportedImage: the image's mode, shape or dtype is none of the above, or the JPEG file cannot be kept.
         UnknownModel: there is no such model.
     """
-    if isinstance(image, Image.Image | Picture) or (isinstance(image, np.ndarray) and image.ndim < 4):
+    if isinstance(image, Image.Image | bytes | Picture) or (isinstance(image, np.ndarray) and image.ndim < 4):
         return compress([image], model, device=device, num_threads=num_threads, strip=strip)[0]
     pictures = [_stripped(images.read(item), strip) for item in image]
     networks = find_networks(model)
+    each = 1 if len(pictures) > 1 else num_threads
+    kept = in_threads(functools.partial(_keep_jpeg, networks.coefficients, each), pictures, num_threads)
+    others = [picture for picture, file in zip(pictures, kept, strict=True) if file is None]
+    files = iter(_compress_pixels(networks, others, device, num_threads))
+    return [file or next(files) for file in kept]
+
+
+def _compress_pixels(
+    networks: Networks, pictures: Sequence[Picture], device: str, num_threads: int | None
+) -> list[bytes]:
     each = 1 if len(pictures) > 1 else num_threads
     found = in_threads(functools.partial(_from_jpeg, networks.coefficients, each), pictures, num_threads)
     coded = [one.file if one else None for one in found]
@@ -80,6 +91,16 @@ def compress(
     for index, file in zip(left, files, strict=True):
         coded[index] = min(filter(None, (coded[index], file)), key=len, default=None)
     return in_threads(lambda both: fallback.smallest(*both, each), list(zip(pictures, coded, strict=True)), num_threads)
+
+
+def _keep_jpeg(
+    network: IntegerCoefficientNetwork | None, num_threads: int | None, picture: Picture
+) -> bytes | None:
+    if picture.jpeg is None:
+        return None
+    if network is None:
+        raise UnsupportedImage("the JPEG file cannot be kept: the model has none for coefficients beside it")
+    return jpeg.keep(picture, picture.jpeg, network, num_threads)
 
 
 def decompress(
@@ -107,6 +128,26 @@ def decompress(
         OutsideImage, which is a ValueError: the crop is empty or not inside the image.
     """
     return images.to_pillow(_decompress([data], crop, model, device, num_threads, max_pixels)[0])
+
+
+def decompress_jpeg(
+    data: bytes, *, num_threads: int | None = None, max_pixels: int = container.DEFAULT_MAX_PIXELS
+) -> bytes:
+    """Return the JPEG file that a .pxz file was made of, byte for byte; ``pixelzip.info`` says "jpeg-file" of those.
+
+    Args:
+        data: a whole file.
+        num_threads: as for ``compress``.
+        max_pixels: refuse larger images.
+
+    Raises:
+        UnsupportedImage: the file holds pixels only.
+        CorruptFile, UnsupportedVersion, UnknownModel, ImageTooLarge: see ``pixelzip.errors``.
+    """
+    header, streams = container.read(data, max_pixels)
+    if header.body != BODY_JPEG_FILE:
+        raise UnsupportedImage("the file holds pixels, not a JPEG file")
+    return jpeg.restore(header, streams[0], find_coefficients(header.model), num_threads)
 
 
 @overload
@@ -173,7 +214,7 @@ def _decompress(
 
 def read_whole(header: Header, streams: Sequence[bytes], num_threads: int | None) -> Picture:
     """Decode a file that has no tiles; errors as for ``decompress``."""
-    if header.body == BODY_JPEG:
+    if header.body in (BODY_JPEG, BODY_JPEG_FILE):
         return jpeg.decompress(header, streams[0], find_coefficients(header.model), num_threads)
     return fallback.read_embedded(header, streams[0], streams[1])
 
@@ -192,59 +233,5 @@ def _cut(picture: Picture, region: Box) -> Picture:
 def _stripped(picture: Picture, strip: bool) -> Picture:
     if not strip:
         return picture
-    return replace(picture, blocks=tuple(block for block in picture.blocks if block[0] not in images.STRIPPABLE))
-
-
-def find_networks(model: str) -> Networks:
-    """Load a model, its companions for planes and for coefficients, and its guide; raises UnknownModel.
-
-    A model file for planes goes with the default model, one for pixels goes alone.
-    """
-    network = load_model(model)
-    if network.config.num_classes:
-        raise UnknownModel(f"the model {model} needs to be told an image's class, which files do not hold")
-    if network.config.is_for_planes:
-        return Networks(load_model(models.DEFAULT_MODEL), network)
-    names = models.companion(model, models.PLANES), models.guide(model)
-    planes, guide = (load_model(name) if name else None for name in names)
-    from_jpeg = models.companion(model, models.JPEG)
-    coefficients = find_coefficients(models.find(from_jpeg).identifier) if from_jpeg else None
-    return Networks(network, planes, coefficients, guide)
-
-
-def load_model(model: str) -> IntegerNetwork:
-    """Load one model for pixels; raises UnknownModel."""
-    with _loading():
-        try:
-            return models.load(model)
-        except KeyError as error:
-            known = ", ".join(sorted({entry.name for entry in models.MODELS}))
-            raise UnknownModel(f"there is no model {model!r} (known: {known})") from error
-
-
-def find_network(identifier: bytes, model: str | None) -> IntegerNetwork:
-    """Return the network for pixels that a file needs: the caller's, if it is that, or a shipped one.
-
-    Raises:
-        UnknownModel: there is none, or it is for coefficients.
-    """
-    if model and (network := find_networks(model).find(identifier)):
-        return network
-    with _loading(identifier):
-        return models.load_identified(identifier)
-
-
-def find_coefficients(identifier: bytes) -> IntegerCoefficientNetwork:
-    """Return the network for coefficients that a file needs; raises UnknownModel."""
-    with _loading(identifier):
-        return models.load_coefficients(identifier)
-
-
-@contextmanager
-def _loading(identifier: bytes = b"") -> Iterator[None]:
-    try:
-        yield
-    except KeyError as error:
-        raise UnknownModel(f"the file needs the model {identifier.hex()}, which is not installed") from error
-    except (ValueError, OSError) as error:
-        raise UnknownModel(f"the model cannot be loaded: {error}") from error
+    blocks = tuple(block for block in picture.blocks if block[0] not in images.STRIPPABLE)
+    return replace(picture, blocks=blocks, jpeg=None)

@@ -7,14 +7,16 @@ from typing import Any
 
 from pixelzip import container, models
 from pixelzip import image as images
-from pixelzip.container import BODY_JPEG, BODY_MODEL
+from pixelzip.container import BODY_JPEG, BODY_JPEG_FILE, BODY_MODEL
+
+_WITH_MODEL = (BODY_MODEL, BODY_JPEG, BODY_JPEG_FILE)
 
 
 @dataclass(frozen=True)
 class Info:
     """What a header holds.
 
-    ``body`` is "model", "png", "webp" or "jpeg"; ``lattice`` is the name of the conversion that the pixels came out of,
+    ``body`` is "model", "png", "webp", "jpeg" (the levels of one) or "jpeg-file" (one that is kept); ``lattice`` is the name of the conversion that the pixels came out of,
     None when a "model" makes no use of one; ``metadata`` has the keys of Pillow's ``info``.
     """
 
@@ -39,7 +41,7 @@ def info(data: bytes, max_pixels: int = container.DEFAULT_MAX_PIXELS) -> Info:
         width=header.width,
         height=header.height,
         body=container.BODY_NAMES[header.body],
-        model=names.get(header.model, header.model.hex()) if header.body in (BODY_MODEL, BODY_JPEG) else None,
+        model=names.get(header.model, header.model.hex()) if header.body in _WITH_MODEL else None,
         lattice=header.lattice.conversion.name if header.lattice else None,
         num_tiles=len(streams) if header.body == BODY_MODEL else 1,
         num_bytes=len(data),

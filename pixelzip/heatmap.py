@@ -10,7 +10,7 @@ from PIL import Image
 
 from pixelzip import components, models
 from pixelzip import image as images
-from pixelzip.codec import find_networks
+from pixelzip.networks import find_networks
 from pixelzip.errors import UnsupportedImage
 from pixelzip.streams import Tile, measure_tiles
 

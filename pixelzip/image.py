@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
+import io
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import numpy as np
@@ -73,11 +74,15 @@ _RAW_KEYS: Final = {ICC: "icc_profile", EXIF: "exif", XMP: "xmp"}
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """An image as the codec sees it: ``samples`` is (H, W, C) uint8, or uint16 for 16-bit modes."""
+    """An image as the codec sees it: ``samples`` is (H, W, C) uint8, or uint16 for 16-bit modes.
+
+    ``jpeg`` is the JPEG file that it was read from, where the file itself is to be kept.
+    """
 
     mode: Mode
     samples: Samples
     blocks: tuple[Block, ...] = field(default=())
+    jpeg: bytes | None = None
 
     @property
     def size(self) -> tuple[int, int]:
@@ -90,16 +95,18 @@ class Picture:
         return self.samples.size
 
 
-def read(image: Image.Image | NDArray[Any] | Picture) -> Picture:
-    """Take a Pillow image of a supported mode, or an array (H, W) or (H, W, C), uint8 or uint16; a Picture is one.
+def read(image: Image.Image | NDArray[Any] | bytes | Picture) -> Picture:
+    """Take a Pillow image of a supported mode, an array (H, W) or (H, W, C), uint8 or uint16, or the bytes of a JPEG file.
 
     A Pillow image of 16-bit colour that is not loaded yet is read from its file again.
 
     Raises:
-        UnsupportedImage: the mode, dtype or shape is none of MODES, or the image has no pixels.
+        UnsupportedImage: the mode, dtype or shape is none of MODES, the image has no pixels, or the bytes are no JPEG.
     """
     if isinstance(image, Picture):
         return image
+    if isinstance(image, bytes):
+        return _from_jpeg(image)
     picture = _from_array(image) if isinstance(image, np.ndarray) else _from_pillow(image)
     if 0 in picture.samples.shape:
         raise UnsupportedImage("the image has no pixels")
@@ -174,6 +181,14 @@ def _from_pillow(image: Image.Image) -> Picture:
     array = array.astype(np.uint16) if mode.bit_depth == 16 else array.astype(np.uint8)
     samples = array[..., None] if array.ndim == 2 else array
     return Picture(mode, np.ascontiguousarray(samples), tuple(_collect(image)))
+
+
+def _from_jpeg(data: bytes) -> Picture:
+    try:
+        with Image.open(io.BytesIO(data), formats=["JPEG"]) as image:
+            return replace(_from_pillow(image), jpeg=data)
+    except (OSError, SyntaxError, ValueError, EOFError) as error:
+        raise UnsupportedImage(f"bytes must be those of a JPEG file: {error}") from error
 
 
 def _collect(image: Image.Image) -> list[Block]:

@@ -17,6 +17,7 @@ from pixelzip.errors import UnsupportedImage
 from pixelzip.image import TRANSPARENCY, Picture, to_array
 from pixelzip.image import read as read_picture
 from pixelzip.models.integer import IntegerNetwork
+from pixelzip.networks import find_networks
 from pixelzip.pack_container import FILE, FILE_MODES, MAX_DESCRIPTION_BYTES, MAX_LABEL, STREAM, STREAM_MODES, Shape
 from pixelzip.pack_reader import Entry, Pack, PackInfo
 from pixelzip.samples import SIGNIFICANT_BITS, split
@@ -64,7 +65,7 @@ def pack(
     _check_labels(labels, len(images))
     titles = [f"image {index} ({names[index]})" if names else f"image {index}" for index in range(len(images))]
     pictures = [_picture(title, image) for title, image in zip(titles, images, strict=True)]
-    network = codec.find_networks(model).pixels
+    network = find_networks(model).pixels
     streams = _streams(network, pictures, device, num_threads)
     others = [to_array(picture) for index, picture in enumerate(pictures) if index not in streams]
     files = iter(codec.compress(others, model, device=device, num_threads=num_threads))

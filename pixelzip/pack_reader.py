@@ -11,6 +11,7 @@ import numpy as np
 from pixelzip import codec, container, models, pack_container
 from pixelzip.errors import CorruptFile, PixelzipError, printable
 from pixelzip.image import Samples
+from pixelzip.networks import find_network
 from pixelzip.pack_container import BLOCK_IMAGES, FILE, STREAM
 from pixelzip.streams import CodedTile, salvage_tiles
 
@@ -185,7 +186,7 @@ class Pack:
                 shape = contents.shapes[place]
                 header, size = shape.header(contents.model), (shape.height, shape.width, shape.mode.num_channels)
             tiles.append(CodedTile(contents.payload(place), size, header.seal(place), is_short=True))
-        network = codec.find_network(contents.model, self._model)
+        network = find_network(contents.model, self._model)
         decoded = salvage_tiles(network, tiles, self._device, self._num_threads)
         results: dict[int, Samples | PixelzipError] = {}
         for place, result in zip(places, decoded, strict=True):

@@ -15,6 +15,7 @@ from pixelzip.container import BODY_MODEL, Header
 from pixelzip.errors import CorruptFile
 from pixelzip.image import Mode, Picture, Samples
 from pixelzip.models.integer import IntegerNetwork
+from pixelzip.networks import find_network
 from pixelzip.samples import join
 from pixelzip.streams import salvage_tiles
 
@@ -79,7 +80,7 @@ def salvage(
         notes = (str(error),)
     if header.body != BODY_MODEL:
         return Salvage(codec.read_whole(header, streams, num_threads), 1, (), notes)
-    parts, tiles = _decoded(header, streams, codec.find_network(header.model, model), device, num_threads)
+    parts, tiles = _decoded(header, streams, find_network(header.model, model), device, num_threads)
     assert header.tiling is not None
     samples = join(header.mode, parts, header.significant_bits)
     return Salvage(Picture(header.mode, samples, header.blocks), header.tiling.num_tiles, tiles, notes)

@@ -16,7 +16,7 @@ from PIL import Image
 
 import pixelzip
 from pixelzip import components, fallback, image
-from pixelzip.codec import find_networks
+from pixelzip.networks import find_networks
 from pixelzip.components import Networks, Prepared
 from pixelzip.container import PACK_SIGNATURE
 from pixelzip.lattice import Lattice

@@ -16,10 +16,11 @@ from test_jpeg import as_jpeg, decoded, texture
 from test_lattice import photograph
 
 import pixelzip
-from pixelzip import codec, components, container, fallback, image, models, pack_container
+from pixelzip import components, container, fallback, image, models, pack_container
 from pixelzip.container import BODY_PNG, BODY_WEBP, Component
 from pixelzip.image import MODES_BY_NAME
 from pixelzip.models.export import export_network
+from pixelzip.networks import find_networks
 from pixelzip.pack import pack
 from pixelzip.pack_container import FILE, STREAM, Shape
 from pixelzip.tiles import Tiling
@@ -207,7 +208,7 @@ def _coded(picture: Any, model: str = models.DEFAULT_MODEL) -> bytes:
 
 
 def _turned(picture: Any, *orientations: int) -> bytes:
-    networks = codec.find_networks(models.DEFAULT_MODEL)
+    networks = find_networks(models.DEFAULT_MODEL)
     prepared = components.prepare(image.read(picture), networks)
     header = replace(prepared.header, orientations=bytes(orientations))
     data = components.encode(networks, [replace(prepared, header=header)], "cpu", None)[0]

@@ -14,7 +14,7 @@ from PIL import Image
 
 import pixelzip
 from pixelzip import components, fallback, image
-from pixelzip.codec import find_networks
+from pixelzip.networks import find_networks
 from pixelzip.components import Networks
 from pixelzip.image import MODES_BY_NAME, Picture
 from pixelzip.models.conversion import JFIF

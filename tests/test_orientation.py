@@ -11,12 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import pixelzip
-from pixelzip import codec, components, container, models
+from pixelzip import components, container, models
 from pixelzip import image as images
 from pixelzip.components import Networks, Prepared
 from pixelzip.errors import CorruptFile, UnsupportedVersion
 from pixelzip.models.conversion import JFIF
 from pixelzip.models.planes import CHROMA_HALVED, jpeg_planes
+from pixelzip.networks import find_networks, load_model
 from pixelzip.tiles import ORIENTATIONS, Box, turned, turned_back, turned_size
 
 HEIGHT, WIDTH, NUM_TILES = 130, 520, 27
@@ -26,7 +27,7 @@ HEIGHT, WIDTH, NUM_TILES = 130, 520, 27
 @pytest.fixture(scope="session")
 def networks(model_path: str) -> Networks:
     """Return a network that is its own guide."""
-    network = codec.find_networks(model_path).pixels
+    network = find_networks(model_path).pixels
     return Networks(network, guide=network)
 
 
@@ -126,7 +127,7 @@ def test_nothing_turned_costs_nothing(networks: Networks) -> None:
 
 
 def test_planes_of_a_lattice_stay() -> None:
-    networks = codec.find_networks("photo-max")
+    networks = find_networks("photo-max")
     pixels = JFIF.to_rgb(jpeg_planes(smooth_image(64, 64), 90, CHROMA_HALVED))
     [file] = components.compress(networks, [images.read(pixels)], "cpu", None)
     assert file is not None
@@ -136,10 +137,10 @@ def test_planes_of_a_lattice_stay() -> None:
 def test_a_model_where_bytes_count_more_than_time_has_a_guide() -> None:
     guided = {entry.name for entry in models.MODELS if models.guide(entry.name)}
     assert guided == {"photo-max"}
-    networks = codec.find_networks("photo-max")
-    assert networks.guide is codec.load_model("photo-fast")
-    assert codec.find_networks(str(models.find("photo-max").path)).guide is networks.guide
-    assert codec.find_networks("photo").guide is None
+    networks = find_networks("photo-max")
+    assert networks.guide is load_model("photo-fast")
+    assert find_networks(str(models.find("photo-max").path)).guide is networks.guide
+    assert find_networks("photo").guide is None
 
 
 def test_the_same_bytes_in_batches_and_threads(networks: Networks) -> None:

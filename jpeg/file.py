@@ -1,0 +1,153 @@
+"""A JPEG file <-> its levels, and the rest of it: all bytes but the coded data of its scans."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pixelzip.errors import CorruptFile
+from pixelzip.jpeg import scan as scans
+from pixelzip.jpeg.levels import Component, from_zigzag
+from pixelzip.jpeg.sampling import SAMPLINGS, Sampling
+from pixelzip.jpeg.segments import Frame, Scan, walk
+from pixelzip.jpeg.transform import COEFFICIENT_LIMIT
+
+Levels = NDArray[np.int16]
+
+_MOST_BLOCKS_PER_BYTE: Final = 8
+"""At least one bit is coded of every block."""
+
+
+@dataclass(frozen=True)
+class Rest:
+    """What a file has besides levels: ``data``, and one or zero, the bit that fills the last byte of a scan.
+
+    Blocks that lie outside the image wholly, but in a unit that does not, have the ``outside`` levels, (n, 64) int16 in
+    zigzag; None: those that libjpeg gives them.
+    """
+
+    data: bytes
+    filling: int
+    outside: Levels | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class JpegFile:
+    """A file taken apart."""
+
+    rest: Rest
+    frame: Frame
+    sampling: Sampling
+    components: tuple[Component, ...]
+
+
+def read(data: bytes) -> JpegFile:
+    """Take a file apart; raises CorruptFile if it is damaged, not supported, or would not come back as it is."""
+    pieces, start, levels = list[bytes](), 0, np.zeros((0, 64), dtype=np.int16)
+
+    def exchange(frame: Frame, scan: Scan, position: int) -> int:
+        nonlocal start, levels
+        if not len(levels):
+            if frame.num_blocks > _MOST_BLOCKS_PER_BYTE * len(data):
+                raise CorruptFile("the JPEG is too short for its size")
+            levels = np.zeros((frame.num_blocks, 64), dtype=np.int16)
+        pieces.append(data[start:position])
+        start = scans.end(data, position)
+        scans.read(data[position:start], frame, scan, levels)
+        return start
+
+    frame, tables = walk(data, exchange)
+    rest = b"".join([*pieces, data[start:]])
+    sampling, components = _sampling(frame), _components(frame, levels, tables)
+    outside = levels[_outside(frame)]
+    for filling in (1, 0):
+        for own in (None, outside):
+            if write(Rest(rest, filling, own), components) == data:
+                return JpegFile(Rest(rest, filling, own), frame, sampling, components)
+    raise CorruptFile("the JPEG was written in a way that is not supported")
+
+
+def write(rest: Rest, components: Sequence[Component]) -> bytes:
+    """Undo ``read``; raises CorruptFile if the rest is not that of these components."""
+    pieces, start, levels = list[bytes](), 0, np.zeros((0, 64), dtype=np.int16)
+
+    def exchange(frame: Frame, scan: Scan, position: int) -> int:
+        nonlocal start, levels
+        if not len(levels):
+            levels = _all_levels(frame, components, rest.outside)
+        pieces.append(rest.data[start:position])
+        pieces.append(scans.write(frame, scan, levels, rest.filling))
+        start = position
+        return position
+
+    walk(rest.data, exchange)
+    return b"".join([*pieces, rest.data[start:]])
+
+
+def _sampling(frame: Frame) -> Sampling:
+    factors = [(part.rows, part.columns) for part in frame.parts]
+    if len(factors) == 1:
+        return SAMPLINGS[0]
+    (rows, columns), chroma = factors[0], set(factors[1:])
+    found = [one for one in SAMPLINGS if chroma == {(rows / one.rows, columns / one.columns)}]
+    if len(factors) != 3 or not found:
+        raise CorruptFile("the JPEG has a sampling of chroma that is not supported")
+    return found[0]
+
+
+def _components(frame: Frame, levels: Levels, tables: dict[int, NDArray[np.int32]]) -> tuple[Component, ...]:
+    """Return the blocks with pixels of the image; raises CorruptFile where tables or levels are not supported."""
+    components = list[Component]()
+    for index, part in enumerate(frame.parts):
+        rows, columns = frame.shape(index)
+        steps = tables.get(part.table)
+        if steps is None or not steps.all():
+            raise CorruptFile("the JPEG has no steps for a component")
+        inner = levels[frame.numbers(index)[:rows, :columns]]  # (R, C, 64)
+        component = from_zigzag(index, steps, inner)
+        if (np.abs(component.inner.astype(np.int32)) * steps[:, None, None]).max() > COEFFICIENT_LIMIT:
+            raise CorruptFile("the JPEG has a level that is impossible")
+        components.append(component)
+    if len(components) == 3 and not np.array_equal(components[1].steps, components[2].steps):
+        raise CorruptFile("the JPEG has tables of its own for either chroma, which is not supported")
+    return tuple(components)
+
+
+def _all_levels(frame: Frame, components: Sequence[Component], outside: Levels | None) -> Levels:
+    """Return the levels of all blocks, in the order of ``Frame.numbers``."""
+    if [component.shape for component in components] != [frame.shape(index) for index in range(len(frame.parts))]:
+        raise CorruptFile("the JPEG has another size than the image")
+    levels = np.empty((frame.num_blocks, 64), dtype=np.int16)
+    for index, component in enumerate(components):
+        levels[frame.numbers(index)] = _extended(component, *frame.full_shape(index), frame.parts[index].columns)
+    if outside is not None:
+        is_outside = _outside(frame)
+        if len(outside) != np.count_nonzero(is_outside):
+            raise CorruptFile("the JPEG has another number of blocks outside the image")
+        levels[is_outside] = outside
+    return levels
+
+
+def _extended(component: Component, num_rows: int, num_columns: int, num_together: int) -> Levels:
+    """Add blocks outside the image, (rows, columns, 64): the mean is that of the block before in the unit."""
+    rows, columns = component.shape
+    levels = np.zeros((num_rows, num_columns, 64), dtype=np.int16)
+    levels[:rows, :columns] = component.inner.transpose(1, 2, 0)
+    means = levels[..., 0]
+    means[:rows, columns:] = means[:rows, columns - 1 : columns]
+    for row in range(rows, num_rows):
+        means[row] = means[row - 1, num_together - 1 :: num_together].repeat(num_together)
+    return levels
+
+
+def _outside(frame: Frame) -> NDArray[np.bool_]:
+    """Return which blocks have no pixel of the image."""
+    is_outside = np.ones(frame.num_blocks, dtype=np.bool_)
+    for index in range(len(frame.parts)):
+        rows, columns = frame.shape(index)
+        is_outside[frame.numbers(index)[:rows, :columns]] = False
+    return is_outside
