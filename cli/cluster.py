@@ -11,8 +11,8 @@ import click
 
 from pixelzip.cli.batch import Row, attempt, num_threads, require
 from pixelzip.cli.files import Job, reason
-from pixelzip.networks import find_networks
 from pixelzip.errors import PixelzipError
+from pixelzip.networks import find_networks
 from pixelzip.version import VERSION
 
 if TYPE_CHECKING:

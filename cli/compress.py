@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -13,9 +13,9 @@ import pixelzip
 from pixelzip import models
 from pixelzip.cli.batch import Decoding, Reporting, Row, num_threads, run_jobs, shared_options
 from pixelzip.cli.files import FileError, Job, check_target, plan_jobs, read_input, write_output
-from pixelzip.cli.pictures import IMAGE_SUFFIXES, load, open_image
-from pixelzip.cli.verify import holds_image, holds_pixels
-from pixelzip.errors import PixelzipError
+from pixelzip.cli.pictures import IMAGE_SUFFIXES, JPEG_SUFFIXES, load, open_image
+from pixelzip.cli.verify import holds, holds_image
+from pixelzip.errors import PixelzipError, UnsupportedImage
 from pixelzip.image import Picture
 
 
@@ -28,6 +28,7 @@ class Options(Decoding):
     verify: bool
     force: bool
     preserve: bool
+    remove: bool
     resume: bool
 
 
@@ -54,7 +55,7 @@ def compress(
     strip: bool,
     no_verify: bool,
 ) -> None:
-    """Compress images without loss; a.png becomes a.pxz."""
+    """Compress images without loss; a.png becomes a.pxz. A JPEG file is kept itself, byte for byte."""
     if remove and no_verify:
         raise click.UsageError("--rm needs verification")
     options = Options(
@@ -66,9 +67,10 @@ def compress(
         verify=not no_verify,
         force=force,
         preserve=not no_preserve,
+        remove=remove,
         resume=dask is not None,
     )
-    jobs = plan_jobs(inputs, IMAGE_SUFFIXES, ".pxz", output, output_dir, recursive)
+    jobs = plan_jobs(inputs, IMAGE_SUFFIXES | JPEG_SUFFIXES, ".pxz", output, output_dir, recursive)
     how = Reporting(quiet=quiet, verbose=verbose, as_json=as_json, remove=remove)
     run_jobs(jobs, partial(compress_file, options=options), dask, threads, options.model, how)
 
@@ -82,18 +84,23 @@ def compress_file(job: Job, options: Options) -> Row:
     if not options.resume:
         check_target(job, options.force)
     source = read_input(job)
-    image, is_jpeg = open_image(source, options.max_pixels)
-    picture = load(image)
+    image, is_jpeg = open_image(source, options.max_pixels, as_file=not options.strip)
+    picture = replace(load(image), jpeg=source if is_jpeg else None)
     del image  # which would stay in memory beside it
     if options.resume and _is_done(picture, job, options):
         return {"output": str(job.target), "skipped": True}
     started = time.perf_counter()
-    data = pixelzip.compress(
-        picture, options.model, device=options.device, num_threads=options.num_threads, strip=options.strip
-    )
+    try:
+        data = _compressed(picture, options)
+        warning = "pixels are kept, not the JPEG file" if is_jpeg and options.strip else None
+    except UnsupportedImage as error:
+        if picture.jpeg is None:
+            raise
+        picture, warning = _pixels_alone(picture, options, error), f"pixels are kept: {error}"
+        data = _compressed(picture, options)
     seconds = time.perf_counter() - started
-    if options.verify and not holds_pixels(data, picture, options.decoding):
-        raise FileError("verification failed: the decoded pixels differ; nothing was written")
+    if options.verify and not holds(data, picture, options.strip, options.decoding):
+        raise FileError("verification failed: what was decoded differs; nothing was written")
     write_output(job, data, preserve=options.preserve, force=options.force)
     row = {
         "output": str(job.target or "-"),
@@ -102,9 +109,24 @@ def compress_file(job: Job, options: Options) -> Row:
         "bits_per_subpixel": round(pixelzip.info(data, options.max_pixels).bits_per_subpixel, 4),
         "seconds": round(seconds, 3),
     }
-    is_smaller = len(data) < len(source)
-    warning = "pixels are kept, not the JPEG file" if is_smaller else "the JPEG itself is smaller than its pixels"
-    return row | ({"warning": warning} if is_jpeg else {})
+    if warning and len(data) >= len(source):
+        warning += ", which take more bytes than it does"
+    return row | ({"warning": warning} if warning else {})
+
+
+def _compressed(picture: Picture, options: Options) -> bytes:
+    return pixelzip.compress(
+        picture, options.model, device=options.device, num_threads=options.num_threads, strip=options.strip
+    )
+
+
+def _pixels_alone(picture: Picture, options: Options, error: UnsupportedImage) -> Picture:
+    """Return a picture whose JPEG file cannot be kept without it; raises FileError where something would be lost."""
+    assert picture.jpeg is not None
+    if options.remove:
+        raise FileError(f"--rm would lose the file: {error}")
+    open_image(picture.jpeg, options.max_pixels)
+    return replace(picture, jpeg=None)
 
 
 def _is_done(picture: Picture, job: Job, options: Options) -> bool:

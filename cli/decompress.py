@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -14,19 +14,23 @@ import pixelzip
 from pixelzip import models
 from pixelzip.cli.batch import Decoding, Reporting, Row, num_threads, run_jobs, shared_options
 from pixelzip.cli.files import FileError, Job, check_target, plan_jobs, read_input, write_output
-from pixelzip.cli.pictures import save_image
+from pixelzip.cli.pictures import JPEG_SUFFIXES, save_image
+from pixelzip.cli.verify import KEEPS_JPEG, check, restored_jpeg
 from pixelzip.image import Samples, describe
 
 
 @dataclass(frozen=True)
 class Options(Decoding):
-    """How one file is decoded; ``resume``: an output that is there already and the same is left as it is."""
+    """How one file is decoded; ``is_named``: the user has chosen the output's name; ``resume``: an output
+    that is there already and the same is left as it is.
+    """
 
     crop: tuple[int, int, int, int] | None
     test_only: bool
     salvage: bool
     force: bool
     preserve: bool
+    is_named: bool
     resume: bool
 
 
@@ -61,7 +65,10 @@ def decompress(
     test_only: bool,
     salvage: bool,
 ) -> None:
-    """Restore images; a.pxz becomes a.png, or what the suffix of -o says (.png, .tif, .npy); 16 bits stay 16."""
+    """Restore images; a.pxz becomes a.png, or what the suffix of -o says (.png, .tif, .npy); 16 bits stay 16.
+
+    A file that was made of a JPEG becomes that JPEG again, a.jpg.
+    """
     if test_only and (remove or output is not None or output_dir is not None):
         raise click.UsageError("-t writes nothing: it excludes -o, --output-dir and --rm")
     if crop and (remove or test_only):
@@ -79,6 +86,7 @@ def decompress(
         salvage=salvage,
         force=force,
         preserve=not no_preserve,
+        is_named=output is not None,
         resume=dask is not None,
     )
     jobs = plan_jobs(inputs, frozenset({".pxz"}), ".png", output, output_dir, recursive)
@@ -93,17 +101,17 @@ def decompress_file(job: Job, options: Options) -> Row:
         FileError: the file is damaged, and what was salvaged has been written, or nothing was written.
         PixelzipError, OSError, MemoryError: nothing was written.
     """
-    if not options.test_only and not options.resume:
-        check_target(job, options.force)
     data = read_input(job)
     started = time.perf_counter()
-    salvaged = pixelzip.salvage(data, **options.decoding) if options.salvage else None
-    image = _salvaged(salvaged, job) if salvaged else _decoded(data, job, options)
-    row: Row = {"input_bytes": len(data), "seconds": round(time.perf_counter() - started, 3)}
     if options.test_only:
-        return row
-    metadata = describe(salvaged.picture.blocks) if salvaged else pixelzip.info(data, options.max_pixels).metadata
-    file = save_image(image, job.target, metadata)
+        check(data, options.decoding)
+        return {"input_bytes": len(data), "seconds": round(time.perf_counter() - started, 3)}
+    job = _for_jpeg(data, job, options)
+    if not options.resume:
+        check_target(job, options.force)
+    salvaged = pixelzip.salvage(data, **options.decoding) if options.salvage else None
+    file = _file_of(salvaged, job) if salvaged else _file(data, job, options)
+    row: Row = {"input_bytes": len(data), "seconds": round(time.perf_counter() - started, 3)}
     if options.resume:
         if job.target is not None and job.target.is_file() and job.target.read_bytes() == file:
             return {"output": str(job.target), "skipped": True}
@@ -112,6 +120,29 @@ def decompress_file(job: Job, options: Options) -> Row:
     if salvaged:
         _report(salvaged, job)
     return {"output": str(job.target or "-"), **row}
+
+
+def _for_jpeg(data: bytes, job: Job, options: Options) -> Job:
+    """Give the output of a file that keeps a JPEG the suffix of one, unless another is asked for."""
+    if options.is_named or job.target is None or not _keeps_jpeg(data, options):
+        return job
+    return replace(job, target=job.target.with_suffix(".jpg"))
+
+
+def _keeps_jpeg(data: bytes, options: Options) -> bool:
+    """Whether the JPEG file itself can be had, and all of it is wanted."""
+    is_whole = not options.crop and not options.salvage
+    return is_whole and pixelzip.info(data, options.max_pixels).body == KEEPS_JPEG
+
+
+def _file(data: bytes, job: Job, options: Options) -> bytes:
+    if _keeps_jpeg(data, options) and (job.target is None or job.target.suffix.lower() in JPEG_SUFFIXES):
+        return restored_jpeg(data, options.decoding)
+    return save_image(_decoded(data, job, options), job.target, pixelzip.info(data, options.max_pixels).metadata)
+
+
+def _file_of(salvaged: pixelzip.Salvage, job: Job) -> bytes:
+    return save_image(_salvaged(salvaged, job), job.target, describe(salvaged.picture.blocks))
 
 
 def _decoded(data: bytes, job: Job, options: Options) -> Image.Image | Samples:

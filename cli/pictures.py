@@ -23,6 +23,9 @@ from pixelzip.errors import ImageTooLarge
 IMAGE_SUFFIXES: Final = frozenset({".png", ".webp", ".tif", ".tiff", ".bmp", ".ppm", ".pgm", ".npy"})
 """What -r looks for: formats without loss."""
 
+JPEG_SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".jpe", ".jfif"})
+"""What is written where a JPEG file has been kept, and read with -r, too, where it can be."""
+
 OUTPUT_SUFFIXES: Final = (".png", ".tif", ".tiff", ".npy")
 """Formats that hold every mode."""
 
@@ -39,8 +42,8 @@ BROKEN: Final = (
 """What Pillow raises, in one format or another, for images and metadata that are damaged."""
 
 
-def open_image(data: bytes, max_pixels: int) -> tuple[Image.Image | NDArray[Any], bool]:
-    """Read an image file or a .npy array, and say whether it was a JPEG.
+def open_image(data: bytes, max_pixels: int, *, as_file: bool = False) -> tuple[Image.Image | NDArray[Any], bool]:
+    """Read an image file or a .npy array, and say whether it was a JPEG, which ``as_file`` may have more images.
 
     Raises:
         FileError: not an image, a damaged one, or one with several frames.
@@ -53,9 +56,10 @@ def open_image(data: bytes, max_pixels: int) -> tuple[Image.Image | NDArray[Any]
         image = Image.open(io.BytesIO(data))
         if image.width * image.height > max_pixels:
             raise ImageTooLarge(f"{image.width}x{image.height} pixels exceed --max-pixels {max_pixels}")
-        if getattr(image, "n_frames", 1) > 1:
+        is_jpeg = image.format in ("JPEG", "MPO")
+        if getattr(image, "n_frames", 1) > 1 and not (is_jpeg and as_file):
             raise FileError(f"the image has {getattr(image, 'n_frames', 1)} frames; only single images are supported")
-        return image, image.format == "JPEG"
+        return image, is_jpeg
     except UnidentifiedImageError as error:
         raise FileError("not an image that can be read") from error
     except BROKEN as error:

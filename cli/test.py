@@ -8,10 +8,10 @@ from typing import Any
 
 import click
 
-import pixelzip
 from pixelzip import models
 from pixelzip.cli.batch import Decoding, Reporting, Row, num_threads, run_jobs
 from pixelzip.cli.files import STANDARD, FileError, Job, expand, read_input
+from pixelzip.cli.verify import check
 from pixelzip.container import PACK_SIGNATURE
 from pixelzip.errors import PixelzipError
 from pixelzip.pack_container import BLOCK_IMAGES
@@ -55,8 +55,7 @@ def test(
 
 
 def _check_image(data: bytes, options: dict[str, Any]) -> int:
-    pixelzip.info(data, options["max_pixels"])
-    pixelzip.decompress_array(data, **options)
+    check(data, options)
     return 1
 
 

@@ -2,13 +2,39 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
 import pixelzip
 from pixelzip import image as images
 from pixelzip.image import Picture
+
+KEEPS_JPEG: Final = "jpeg-file"
+"""The body of files that keep a JPEG file."""
+
+
+def check(data: bytes, decoding: dict[str, Any]) -> None:
+    """Decode all that a file holds: pixels, metadata, and the JPEG file if it keeps one; raises PixelzipError."""
+    pixelzip.decompress_array(data, **decoding)
+    if pixelzip.info(data, decoding["max_pixels"]).body == KEEPS_JPEG:
+        restored_jpeg(data, decoding)
+
+
+def restored_jpeg(data: bytes, decoding: dict[str, Any]) -> bytes:
+    """Return the JPEG file that ``data`` keep; raises PixelzipError."""
+    return pixelzip.decompress_jpeg(data, num_threads=decoding["num_threads"], max_pixels=decoding["max_pixels"])
+
+
+def holds(data: bytes, picture: Picture, strip: bool, decoding: dict[str, Any]) -> bool:
+    """Decode ``data`` and compare the JPEG file, unless ``strip`` left it out, or every sample.
+
+    Raises:
+        PixelzipError: the file cannot be decoded.
+    """
+    if picture.jpeg is not None and not strip:
+        return restored_jpeg(data, decoding) == picture.jpeg
+    return holds_pixels(data, picture, decoding)
 
 
 def holds_pixels(data: bytes, picture: Picture, decoding: dict[str, Any]) -> bool:
@@ -22,6 +48,9 @@ def holds_pixels(data: bytes, picture: Picture, decoding: dict[str, Any]) -> boo
 
 def holds_image(data: bytes, picture: Picture, strip: bool, decoding: dict[str, Any]) -> bool:
     """Compare mode, metadata (those that ``strip`` leaves), palette and every sample; errors as ``holds_pixels``."""
+    if picture.jpeg is not None and not strip:
+        is_kept = pixelzip.info(data, decoding["max_pixels"]).body == KEEPS_JPEG
+        return is_kept and restored_jpeg(data, decoding) == picture.jpeg
     if not holds_pixels(data, picture, decoding):
         return False
     held = pixelzip.info(data, decoding["max_pixels"])

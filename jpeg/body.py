@@ -19,6 +19,7 @@ from pixelzip.image import Picture
 from pixelzip.jpeg import coder, file, rest, search
 from pixelzip.jpeg import fields as body_fields
 from pixelzip.jpeg.fields import Fields, Kept
+from pixelzip.jpeg.file import JpegFile
 from pixelzip.jpeg.levels import Component, empty, joined
 from pixelzip.jpeg.sampling import SAMPLINGS, Sampling
 from pixelzip.jpeg.transform import SIDE
@@ -67,9 +68,9 @@ def compress(picture: Picture, network: IntegerCoefficientNetwork, num_threads: 
 
 
 def keep(
-    picture: Picture, data: bytes, network: IntegerCoefficientNetwork, num_threads: int | None = None
+    picture: Picture, data: bytes, network: IntegerCoefficientNetwork, strip: bool, num_threads: int | None = None
 ) -> bytes:
-    """Return a file that holds a JPEG file, ``data``, byte for byte, and its picture.
+    """Return a file that holds a JPEG file, ``data``, byte for byte, and its picture; with ``strip`` the picture alone.
 
     Raises:
         UnsupportedImage: it is a JPEG file of a kind that cannot be kept.
@@ -78,15 +79,19 @@ def keep(
         taken = file.read(data)
         if len(taken.components) != picture.mode.num_channels or taken.frame.size != picture.size:
             raise CorruptFile("its pixels are not those of its coefficients")
-        known = usual(taken.components, taken.sampling, picture.size)
-        kept = Kept(rest.pack(taken.rest, picture.blocks, known), struct.pack("<I", zlib.crc32(data)))
-        header = Header(picture.mode, *picture.size, BODY_JPEG_FILE, picture.blocks, network.identifier)
+        kept, body = (None, BODY_JPEG) if strip else (_kept(taken, picture, data), BODY_JPEG_FILE)
+        header = Header(picture.mode, *picture.size, body, picture.blocks, network.identifier)
         coded = _encode(header, picture, taken.sampling, taken.components, kept, network, num_threads)
         if coded is None:
             raise CorruptFile("its pixels are not those of its coefficients")
     except CorruptFile as error:
         raise UnsupportedImage(f"the JPEG file cannot be kept: {error}") from error
     return coded
+
+
+def _kept(taken: JpegFile, picture: Picture, data: bytes) -> Kept:
+    known = usual(taken.components, taken.sampling, picture.size)
+    return Kept(rest.pack(taken.rest, picture.blocks, known), struct.pack("<I", zlib.crc32(data)))
 
 
 def decompress(

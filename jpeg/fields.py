@@ -28,8 +28,8 @@ class Kept:
 
 @dataclass(frozen=True, eq=False)
 class Fields:
-    """Sampling of chroma, a table of steps for luma and one for chroma, the last frequency of each component that is not
-    zero everywhere, corrections of pixels, the CRC32 of the samples, 4 bytes, and what keeps the file, if it is kept.
+    """Sampling of chroma, steps of luma and of chroma, the last frequency of each component that is not zero,
+    corrections of pixels, the CRC32 of the samples, 4 bytes, and what keeps the file, if it is kept.
     """
 
     sampling: Sampling

@@ -22,6 +22,7 @@ class ScanReader:
         self._run = 0
 
     def block(self, levels: Levels, place: int) -> None:
+        """Add to the (64,) levels of the next block; ``place`` is that of its component in the scan."""
         scan = self._scan
         if scan.first == 0 and scan.high:
             levels[0] |= self._take(1) << scan.low

@@ -26,6 +26,7 @@ class ScanWriter:
         """Blocks that have ended and are not written, and the bits that belong to them."""
 
     def block(self, levels: Sequence[int], place: int) -> None:
+        """Write the next block, 64 levels; ``place`` is that of its component in the scan."""
         scan, mean = self._scan, levels[0] >> self._scan.low
         if scan.first == 0 and scan.high:
             self._bits.append(str(mean & 1))

@@ -52,22 +52,20 @@ class Frame:
         return self.width, self.height
 
     @property
-    def _units(self) -> tuple[int, int]:
-        """Rows and columns of the smallest units that hold whole blocks of all components."""
-        rows, columns = (max(values) for values in zip(*((part.rows, part.columns) for part in self.parts), strict=True))
-        return -(-self.height // (SIDE * rows)), -(-self.width // (SIDE * columns))
+    def _most(self) -> tuple[int, int]:
+        """The largest sampling factors, down and across."""
+        return max(part.rows for part in self.parts), max(part.columns for part in self.parts)
 
     def shape(self, index: int) -> tuple[int, int]:
         """Return the rows and columns of a component's blocks that have pixels of the image."""
-        part = self.parts[index]
-        rows, columns = (max(values) for values in zip(*((one.rows, one.columns) for one in self.parts), strict=True))
+        part, (rows, columns) = self.parts[index], self._most
         height, width = -(-self.height * part.rows // rows), -(-self.width * part.columns // columns)
         return -(-height // SIDE), -(-width // SIDE)
 
     def full_shape(self, index: int) -> tuple[int, int]:
-        """Return the rows and columns of a component's blocks in whole units."""
-        rows, columns = self._units
-        return rows * self.parts[index].rows, columns * self.parts[index].columns
+        """Return the rows and columns of a component's blocks in whole units, which have blocks of all components."""
+        part, (rows, columns) = self.parts[index], self._most
+        return -(-self.height // (SIDE * rows)) * part.rows, -(-self.width // (SIDE * columns)) * part.columns
 
     @property
     def num_blocks(self) -> int:
@@ -83,7 +81,7 @@ class Frame:
 
 @dataclass(frozen=True)
 class Scan:
-    """A pass over some components: frequencies ``first`` to ``last``, bits from ``low`` on, all but ``high`` of them known.
+    """A pass over components: frequencies ``first`` to ``last``, bits from ``low`` on, below ``high`` unless it is 0.
 
     ``tables`` holds the Huffman tables for means and for other frequencies of each component; one that is not there
     is empty. A table is 16 counts of codes by length, then their symbols.
@@ -196,7 +194,8 @@ def _read_codes(segment: bytes, state: _State) -> None:
 
 def _read_frame(segment: bytes, is_progressive: bool, state: _State) -> None:
     depth, height, width, count = struct.unpack(">BHHB", segment[:6])
-    parts = [Part(first, *divmod(factors, 16), table) for first, factors, table in struct.iter_unpack("3B", segment[6:])]
+    triples = struct.iter_unpack("3B", segment[6:])
+    parts = [Part(identifier, both // 16, both % 16, table) for identifier, both, table in triples]
     factors = [factor for part in parts for factor in (part.columns, part.rows)]
     if state.frame or depth != 8 or not height or not width or not 1 <= count == len(parts) <= 4:
         raise CorruptFile("the JPEG has a frame that is not supported")

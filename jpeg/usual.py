@@ -35,8 +35,8 @@ _STEPS, _FRAME, _CODES, _SCAN = 0xDB, 0xC0, 0xC4, 0xDA
 
 
 def usual(components: Sequence[Component], sampling: Sampling, size: tuple[int, int]) -> bytes:
-    """Return what libjpeg writes before the scan of a sequential JPEG of (width, height) pixels with the usual codes."""
-    width, height = size
+    """Return what libjpeg writes around the scan of a sequential JPEG of (width, height) pixels, at most 65,535."""
+    width, height = (min(length, 0xFFFF) for length in size)
     tables = [bytes([index, *component.steps.tolist()]) for index, component in enumerate(components[:2])]
     factors = [16 * sampling.columns + sampling.rows, 0x11, 0x11]
     parts = [bytes([index + 1, factors[index], min(index, 1)]) for index in range(len(components))]

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 import pixelzip
 from pixelzip import components
 from pixelzip import image as images
-from pixelzip.networks import find_networks
 from pixelzip.errors import PixelzipError
 from pixelzip.imageset import CIFAR10, ImageSet
+from pixelzip.networks import find_networks
 from pixelzip.peers import Codec, own_codecs, peers
 
 Pixels = NDArray[np.uint8]

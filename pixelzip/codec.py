@@ -63,7 +63,7 @@ def compress(
         model: name of a shipped model, or path of a model file.
         device: "cpu" or a torch device; the bytes do not depend on it.
         num_threads: CPU threads; None: as many as torch uses. The bytes do not depend on it.
-        strip: leave out ICC, EXIF, XMP, text, resolution and gamma; of a JPEG file only the pixels are kept then.
+        strip: leave out ICC, EXIF, XMP, text, resolution and gamma; of a JPEG file the pixels alone are kept then.
 
     Raises:
         UnsupportedImage: the image's mode, shape or dtype is none of the above, or the JPEG file cannot be kept.
@@ -74,7 +74,7 @@ def compress(
     pictures = [_stripped(images.read(item), strip) for item in image]
     networks = find_networks(model)
     each = 1 if len(pictures) > 1 else num_threads
-    kept = in_threads(functools.partial(_keep_jpeg, networks.coefficients, each), pictures, num_threads)
+    kept = in_threads(functools.partial(_keep_jpeg, networks.coefficients, strip, each), pictures, num_threads)
     others = [picture for picture, file in zip(pictures, kept, strict=True) if file is None]
     files = iter(_compress_pixels(networks, others, device, num_threads))
     return [file or next(files) for file in kept]
@@ -94,13 +94,19 @@ def _compress_pixels(
 
 
 def _keep_jpeg(
-    network: IntegerCoefficientNetwork | None, num_threads: int | None, picture: Picture
+    network: IntegerCoefficientNetwork | None, strip: bool, num_threads: int | None, picture: Picture
 ) -> bytes | None:
+    """Return the file of a picture that was read from a JPEG; None: there is none, or only pixels are wanted."""
     if picture.jpeg is None:
         return None
-    if network is None:
-        raise UnsupportedImage("the JPEG file cannot be kept: the model has none for coefficients beside it")
-    return jpeg.keep(picture, picture.jpeg, network, num_threads)
+    try:
+        if network is None:
+            raise UnsupportedImage("the JPEG file cannot be kept: the model has none for coefficients beside it")
+        return jpeg.keep(picture, picture.jpeg, network, strip, num_threads)
+    except UnsupportedImage:
+        if strip:
+            return None
+        raise
 
 
 def decompress(
@@ -233,5 +239,4 @@ def _cut(picture: Picture, region: Box) -> Picture:
 def _stripped(picture: Picture, strip: bool) -> Picture:
     if not strip:
         return picture
-    blocks = tuple(block for block in picture.blocks if block[0] not in images.STRIPPABLE)
-    return replace(picture, blocks=blocks, jpeg=None)
+    return replace(picture, blocks=tuple(block for block in picture.blocks if block[0] not in images.STRIPPABLE))

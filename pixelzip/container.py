@@ -24,7 +24,7 @@ DEFAULT_MAX_PIXELS: Final = 2**28
 
 BODY_MODEL, BODY_PNG, BODY_WEBP, _BODY_CHANGED, BODY_JPEG, BODY_JPEG_FILE = range(6)
 """_BODY_CHANGED stands in files for the last two, and for BODY_MODEL with a lattice, turned tiles or few bits."""
-BODY_NAMES: Final = {BODY_MODEL: "model", BODY_PNG: "png", BODY_WEBP: "webp", BODY_JPEG: "jpeg", BODY_JPEG_FILE: "jpeg-file"}
+BODY_NAMES: Final = ("model", "png", "webp", "", "jpeg", "jpeg-file")
 LATTICE_MODES: Final = frozenset({"RGB", "RGBA"})
 
 CODED, CONSTANT, STORED = range(3)
@@ -137,7 +137,7 @@ def write(header: Header, streams: Sequence[bytes]) -> bytes:
 def read(data: bytes, max_pixels: int = DEFAULT_MAX_PIXELS, *, is_damaged: bool = False) -> tuple[Header, list[bytes]]:
     """Take a file apart, checking every length against the bytes that exist.
 
-    After the header come the streams of BODY_MODEL, all that is left of levels of a JPEG, or checksum and embedded file.
+    After the header come the streams of BODY_MODEL, all that is left with levels of a JPEG, or checksum and file.
     Of a file that ``is_damaged`` metadata that are not intact are left out, and streams that are cut off may be empty.
 
     Raises:

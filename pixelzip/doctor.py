@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from pixelzip import ans, components, models, native
 from pixelzip import image as images
 from pixelzip.codec import decompress_array
-from pixelzip.networks import find_networks
 from pixelzip.errors import PixelzipError
+from pixelzip.networks import find_networks
 from pixelzip.product import int8_products_are_exact, require_exact_float32
 from pixelzip.version import VERSION
 

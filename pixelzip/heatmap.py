@@ -10,8 +10,8 @@ from PIL import Image
 
 from pixelzip import components, models
 from pixelzip import image as images
-from pixelzip.networks import find_networks
 from pixelzip.errors import UnsupportedImage
+from pixelzip.networks import find_networks
 from pixelzip.streams import Tile, measure_tiles
 
 _STOPS: Final = np.array(

@@ -76,7 +76,7 @@ _RAW_KEYS: Final = {ICC: "icc_profile", EXIF: "exif", XMP: "xmp"}
 class Picture:
     """An image as the codec sees it: ``samples`` is (H, W, C) uint8, or uint16 for 16-bit modes.
 
-    ``jpeg`` is the JPEG file that it was read from, where the file itself is to be kept.
+    ``jpeg`` is the JPEG file that it was read from, if it is that.
     """
 
     mode: Mode
@@ -96,12 +96,12 @@ class Picture:
 
 
 def read(image: Image.Image | NDArray[Any] | bytes | Picture) -> Picture:
-    """Take a Pillow image of a supported mode, an array (H, W) or (H, W, C), uint8 or uint16, or the bytes of a JPEG file.
+    """Take a Pillow image, an array (H, W) or (H, W, C), uint8 or uint16, or the bytes of a JPEG file.
 
     A Pillow image of 16-bit colour that is not loaded yet is read from its file again.
 
     Raises:
-        UnsupportedImage: the mode, dtype or shape is none of MODES, the image has no pixels, or the bytes are no JPEG.
+        UnsupportedImage: mode, dtype or shape is none of MODES, there are no pixels, or the bytes are no JPEG.
     """
     if isinstance(image, Picture):
         return image
@@ -138,11 +138,6 @@ def to_pillow(picture: Picture) -> Image.Image:
     return image
 
 
-def text_blocks(blocks: Sequence[Block]) -> dict[str, str]:
-    """Return the text entries of an image."""
-    return dict(_parse_text(data) for kind, data in blocks if kind == TEXT)
-
-
 def describe(blocks: Sequence[Block]) -> dict[str, Any]:
     """Return metadata under the keys that Pillow's ``info`` uses, as it stands in the file."""
     info: dict[str, Any] = {}
@@ -155,7 +150,7 @@ def describe(blocks: Sequence[Block]) -> dict[str, Any]:
             info["gamma"] = _unpacked("<d", data)[0]
         elif kind == TRANSPARENCY:
             info["transparency"] = _parse_transparency(data)
-    return text_blocks(blocks) | info
+    return dict(_parse_text(data) for kind, data in blocks if kind == TEXT) | info
 
 
 def _from_array(array: NDArray[Any]) -> Picture:

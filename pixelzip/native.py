@@ -137,8 +137,8 @@ def token_weights(
 class Scan(NamedTuple):
     """A scan of a JPEG: what ``pixelzip.jpeg.scan`` reads and writes.
 
-    ``levels`` are (blocks, 64) int16, ``order`` the blocks' numbers, ``places`` (uint8) whose component's a unit's blocks
-    are. ``tables`` are bytes, ``fields`` first and last frequency, high and low bit, restart interval, longest run.
+    ``levels`` are (blocks, 64), ``order`` the blocks' numbers, ``places`` whose component's each of a unit's blocks is.
+    ``tables`` are bytes, ``fields`` first and last frequency, high and low bit, restart interval, longest run.
     """
 
     levels: NDArray[np.int16]

@@ -20,8 +20,8 @@ import pixelzip
 from pixelzip import ans, components, container, fallback, lattice, native
 from pixelzip import image as images
 from pixelzip.cdf import Distribution
-from pixelzip.networks import find_networks
 from pixelzip.jpeg import coder, search
+from pixelzip.networks import find_networks
 from pixelzip.predict import Predictor
 from pixelzip.product import Product, int8_products_are_exact
 

@@ -25,8 +25,8 @@ from numpy.typing import NDArray
 
 from pixelzip import components, decompress_array, native
 from pixelzip import image as images
-from pixelzip.networks import find_networks
 from pixelzip.models.conversion import JFIF
+from pixelzip.networks import find_networks
 from pixelzip.pack import Pack, pack
 from pixelzip.product import int8_products_are_exact
 

@@ -16,13 +16,13 @@ from PIL import Image
 
 import pixelzip
 from pixelzip import components, fallback, image
-from pixelzip.networks import find_networks
 from pixelzip.components import Networks, Prepared
 from pixelzip.container import PACK_SIGNATURE
 from pixelzip.lattice import Lattice
 from pixelzip.models.config import PLANES_PERIOD, ConeConfig
 from pixelzip.models.conversion import CONVERSIONS, JFIF
 from pixelzip.models.export import export_network
+from pixelzip.networks import find_networks
 from pixelzip.pack import Pack, pack
 
 TESTS = Path(__file__).parent

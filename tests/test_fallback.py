@@ -14,10 +14,10 @@ from PIL import Image
 
 import pixelzip
 from pixelzip import components, fallback, image
-from pixelzip.networks import find_networks
 from pixelzip.components import Networks
 from pixelzip.image import MODES_BY_NAME, Picture
 from pixelzip.models.conversion import JFIF
+from pixelzip.networks import find_networks
 
 GOLDEN_ERRORS = Path(__file__).parent / "golden-errors"
 WEBP = (Path(__file__).parent / "golden" / "webp-RGB.pxz").read_bytes()
