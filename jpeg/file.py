@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from pixelzip.errors import CorruptFile
 from pixelzip.jpeg import scan as scans
+from pixelzip.jpeg import tables
 from pixelzip.jpeg.levels import Component, from_zigzag
 from pixelzip.jpeg.sampling import SAMPLINGS, Sampling
-from pixelzip.jpeg.segments import Frame, Scan, walk
+from pixelzip.jpeg.segments import OPTIMAL, Frame, Scan, walk
 from pixelzip.jpeg.transform import COEFFICIENT_LIMIT
 
 Levels = NDArray[np.int16]
@@ -47,22 +48,27 @@ class JpegFile:
 
 def read(data: bytes) -> JpegFile:
     """Take a file apart; raises CorruptFile if it is damaged, not supported, or would not come back as it is."""
-    pieces, start, levels = list[bytes](), 0, np.zeros((0, 64), dtype=np.int16)
+    pieces, passes, start, levels = list[bytes](), list[Scan](), 0, np.zeros((0, 64), dtype=np.int16)
 
     def exchange(frame: Frame, scan: Scan, position: int) -> int:
         nonlocal start, levels
+        if OPTIMAL in scan.tables or frame.num_blocks > _MOST_BLOCKS_PER_BYTE * len(data):
+            raise CorruptFile("the JPEG has a damaged table, or is too short for its size")
         if not len(levels):
-            if frame.num_blocks > _MOST_BLOCKS_PER_BYTE * len(data):
-                raise CorruptFile("the JPEG is too short for its size")
             levels = np.zeros((frame.num_blocks, 64), dtype=np.int16)
         pieces.append(data[start:position])
+        passes.append(scan)
         start = scans.end(data, position)
         scans.read(data[position:start], frame, scan, levels)
         return start
 
-    frame, tables = walk(data, exchange)
+    frame, steps = walk(data, exchange)
+    pieces = [
+        tables.abridged(piece, tables.best(scan, scans.count(frame, scan, levels)))
+        for piece, scan in zip(pieces, passes, strict=True)
+    ]
     rest = b"".join([*pieces, data[start:]])
-    sampling, components = _sampling(frame), _components(frame, levels, tables)
+    sampling, components = _sampling(frame), _components(frame, levels, steps)
     outside = levels[_outside(frame)]
     for filling in (1, 0):
         for own in (None, outside):
@@ -79,8 +85,9 @@ def write(rest: Rest, components: Sequence[Component]) -> bytes:
         nonlocal start, levels
         if not len(levels):
             levels = _all_levels(frame, components, rest.outside)
-        pieces.append(rest.data[start:position])
-        pieces.append(scans.write(frame, scan, levels, rest.filling))
+        best = tables.best(scan, scans.count(frame, scan, levels)) if OPTIMAL in scan.tables else {}
+        pieces.append(tables.expanded(rest.data[start:position], best))
+        pieces.append(scans.write(frame, tables.filled(scan, best), levels, rest.filling))
         start = position
         return position
 
@@ -99,12 +106,12 @@ def _sampling(frame: Frame) -> Sampling:
     return found[0]
 
 
-def _components(frame: Frame, levels: Levels, tables: dict[int, NDArray[np.int32]]) -> tuple[Component, ...]:
+def _components(frame: Frame, levels: Levels, steps_of: dict[int, NDArray[np.int32]]) -> tuple[Component, ...]:
     """Return the blocks with pixels of the image; raises CorruptFile where tables or levels are not supported."""
     components = list[Component]()
     for index, part in enumerate(frame.parts):
         rows, columns = frame.shape(index)
-        steps = tables.get(part.table)
+        steps = steps_of.get(part.table)
         if steps is None or not steps.all():
             raise CorruptFile("the JPEG has no steps for a component")
         inner = levels[frame.numbers(index)[:rows, :columns]]  # (R, C, 64)

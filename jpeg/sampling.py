@@ -35,22 +35,21 @@ class Sampling:
         """Interpolate samples of any size that covers (height, width) pixels; others are not looked at. jdsample.c."""
         num_rows, num_columns = self.size(height, width)
         values = samples[:num_rows, :num_columns].astype(np.int16)
-        if self.columns == 1:
-            return values.astype(np.uint8)
         if self.rows == 1:
-            return _interleaved(values, 2, (1, 2))[:, :width].astype(np.uint8)
+            wide = values if self.columns == 1 else _interleaved(values, 2, (1, 2))[:, :width]
+            return wide.astype(np.uint8)
+        if self.columns == 1:
+            return _interleaved(values.T, 2, (1, 2)).T[:height].astype(np.uint8)
         vertical = _interleaved(values.T, 0, (0, 0)).T  # in quarters
         return _interleaved(vertical, 4, (8, 7))[:height, :width].astype(np.uint8)
 
     def down(self, plane: Floats) -> Floats:
         """Return the samples that ``up`` would make (height, width) values of, but for rounding."""
-        if self.columns == 1:
-            return plane
         if plane.shape[0] % self.rows:
             plane = _lengthened(plane.T).T
         means = self._means(_lengthened(plane) if plane.shape[1] % self.columns else plane)
         rows = _sharpened(means.T).T if self.rows == 2 else means
-        return _sharpened(rows)
+        return _sharpened(rows) if self.columns == 2 else rows
 
     def all_in(self, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Return for every sample whether all of its pixels are set."""
@@ -96,5 +95,5 @@ def _interleaved(values: NDArray[np.int16], shift: int, offsets: tuple[int, int]
     return rounded
 
 
-SAMPLINGS: Final = (Sampling("4:4:4", 1, 1), Sampling("4:2:2", 1, 2), Sampling("4:2:0", 2, 2))
+SAMPLINGS: Final = (Sampling("4:4:4", 1, 1), Sampling("4:2:2", 1, 2), Sampling("4:2:0", 2, 2), Sampling("4:4:0", 2, 1))
 """Append-only: the place in this list stands in files."""

@@ -7,6 +7,8 @@ writer does what libjpeg does, so that most files come back as they were.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -53,23 +55,44 @@ def read(data: bytes, frame: Frame, scan: Scan, levels: Levels) -> None:
 
 def write(frame: Frame, scan: Scan, levels: Levels, filling: int) -> bytes:
     """Undo ``read``; the last byte is filled with ones or with zeros. Raises CorruptFile: a code is missing."""
-    order, places = scan.order(frame)
     if native.INSTRUCTION_SETS:
-        written = native.write_scan(_ported(scan, levels, order, places), filling)
+        written = native.write_scan(_ported(scan, levels, *scan.order(frame)), filling)
         if written is None:
             raise CorruptFile("the JPEG has no code for a symbol that it needs")
         return written
-    units, data = order.reshape(-1, len(places)), bytearray()
-    per_part = scan.restart_interval or len(units)
-    for number, start in enumerate(range(0, len(units), per_part)):
-        writer = ScanWriter(scan)
-        for unit in units[start : start + per_part]:
-            for place, block in zip(places.tolist(), unit.tolist(), strict=True):
-                writer.block(levels[block].tolist(), place)
+    data = bytearray()
+    for number, writer in enumerate(_written(frame, scan, levels, None)):
         if number:
             data += bytes([0xFF, _FIRST_RESTART + (number - 1) % 8])
         data += writer.finish(filling)
     return bytes(data)
+
+
+def count(frame: Frame, scan: Scan, levels: Levels) -> NDArray[np.int64]:
+    """Return how often ``write`` needs each symbol of each table, whatever codes these have, (tables, 256)."""
+    scan = replace(scan, tables=(b"",) * len(scan.tables))
+    if native.INSTRUCTION_SETS:
+        found = native.count_scan(_ported(scan, levels, *scan.order(frame)))
+        if found is None:
+            raise CorruptFile("the JPEG has a level that is impossible")
+        return found
+    counts = np.zeros((len(scan.tables), 256), dtype=np.int64)
+    for writer in _written(frame, scan, levels, counts):
+        writer.finish(0)
+    return counts
+
+
+def _written(frame: Frame, scan: Scan, levels: Levels, counts: NDArray[np.int64] | None) -> Iterator[ScanWriter]:
+    """Write the parts of a scan between restarts."""
+    order, places = scan.order(frame)
+    units = order.reshape(-1, len(places))
+    per_part = scan.restart_interval or len(units)
+    for start in range(0, len(units), per_part):
+        writer = ScanWriter(scan, counts)
+        for unit in units[start : start + per_part]:
+            for place, block in zip(places.tolist(), unit.tolist(), strict=True):
+                writer.block(levels[block].tolist(), place)
+        yield writer
 
 
 def _ported(scan: Scan, levels: Levels, order: NDArray[np.int32], places: NDArray[np.uint8]) -> native.Scan:

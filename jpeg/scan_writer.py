@@ -8,6 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+import numpy as np
+from numpy.typing import NDArray
+
 from pixelzip.errors import CorruptFile
 from pixelzip.jpeg.codes import ZEROS, codes
 from pixelzip.jpeg.segments import Scan
@@ -17,11 +20,12 @@ _MOST_CORRECTIONS: Final = 937
 
 
 class ScanWriter:
-    """Writes the bits of one part of a scan between restarts."""
+    """Writes the bits of a part of a scan between restarts, or adds the symbols it needs to ``counts``, (tables, 256)."""
 
-    def __init__(self, scan: Scan) -> None:
+    def __init__(self, scan: Scan, counts: NDArray[np.int64] | None = None) -> None:
         self._scan, self._bits, self._means = scan, list[str](), [0] * len(scan.components)
-        self._codes = [codes(table) for table in scan.tables]
+        self._codes = [codes(table) for table in scan.tables] if counts is None else []
+        self._counts = counts
         self._run, self._kept = 0, list[str]()
         """Blocks that have ended and are not written, and the bits that belong to them."""
 
@@ -98,6 +102,9 @@ class ScanWriter:
             self._bits.append(f"{value if value > 0 else value - 1 + (1 << num_bits):0{num_bits}b}")
 
     def _put(self, table: int, symbol: int) -> None:
+        if self._counts is not None:
+            self._counts[table, symbol] += 1
+            return
         code = self._codes[table].get(symbol)
         if code is None:
             raise CorruptFile("the JPEG has no code for a symbol that it needs")

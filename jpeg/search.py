@@ -27,6 +27,9 @@ Mask = NDArray[np.bool_]
 Floats = NDArray[np.float32]
 Integers = NDArray[np.int64]
 
+_SEARCHED: Final = SAMPLINGS[:3]
+"""Those that are common."""
+
 _PERIOD: Final = 2 * SIDE
 _REGION: Final = 512
 """Rows and columns, at most, that tables and sampling are found in."""
@@ -102,7 +105,7 @@ def _find_tables(pixels: Pixels, planes: Pixels) -> Tables | None:
     luma = _best(SAMPLINGS[:1], some[..., :1], is_known)
     if luma is None or planes.shape[2] == 1:
         return luma
-    chroma = _best(SAMPLINGS, some[..., 1:], is_known)
+    chroma = _best(_SEARCHED, some[..., 1:], is_known)
     return None if chroma is None else Tables(chroma.sampling, luma.steps + chroma.steps)
 
 

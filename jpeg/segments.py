@@ -20,6 +20,12 @@ _SEQUENTIAL, _PROGRESSIVE = (0xC0, 0xC1), 0xC2
 _REFUSED: Final = frozenset({0x00, 0x01, 0xC8, 0xCC, 0xDC, *range(0xC3, 0xD0), *range(0xD0, 0xD9)}) - {_HUFFMAN_TABLES}
 """Other processes, arithmetic codes, heights that come late, and markers that stand alone."""
 
+ABRIDGED: Final = 0x80
+"""Set in the number of a table of codes that stands for its contents."""
+
+OPTIMAL: Final = b"optimal"
+"""Stands for such a table: the one that is best for the next scan."""
+
 _MOST_SCANS: Final = 64
 _MOST_FACTOR: Final = 4
 
@@ -83,11 +89,12 @@ class Frame:
 class Scan:
     """A pass over components: frequencies ``first`` to ``last``, bits from ``low`` on, below ``high`` unless it is 0.
 
-    ``tables`` holds the Huffman tables for means and for other frequencies of each component; one that is not there
-    is empty. A table is 16 counts of codes by length, then their symbols.
+    ``tables`` are the Huffman tables for means and for other frequencies of each component, and ``numbers`` say which
+    these are, by kind and number. A table is 16 counts of codes by length, then their symbols; empty, it is missing.
     """
 
     components: tuple[int, ...]
+    numbers: tuple[tuple[int, int], ...]
     tables: tuple[bytes, ...]
     first: int
     last: int
@@ -186,7 +193,11 @@ def _read_codes(segment: bytes, state: _State) -> None:
     while segment:
         num_symbols = sum(segment[1:17])
         end = 17 + num_symbols
-        if len(segment) < end or num_symbols > 256 or segment[0] & 0xEC:
+        if segment[0] & ABRIDGED:
+            state.codes[divmod(segment[0] ^ ABRIDGED, 16)] = OPTIMAL
+            segment = segment[1:]
+            continue
+        if len(segment) < end or num_symbols > 256 or segment[0] & 0x6C:
             raise CorruptFile("the JPEG has a damaged table of codes")
         state.codes[divmod(segment[0], 16)] = segment[1:end]
         segment = segment[end:]
@@ -211,17 +222,18 @@ def _read_scan(segment: bytes, state: _State) -> tuple[Frame, Scan]:
     if state.num_scans > _MOST_SCANS:
         raise CorruptFile(f"the JPEG has more than {_MOST_SCANS} scans")
     identifiers = [part.identifier for part in frame.parts]
-    components, tables = list[int](), list[bytes]()
+    components, numbers = list[int](), list[tuple[int, int]]()
     for identifier, chosen in struct.iter_unpack("2B", segment[1:-3]):
         if identifier not in identifiers or identifiers.index(identifier) in components:
             raise CorruptFile("the JPEG has a scan of a component that it has not")
         components.append(identifiers.index(identifier))
-        tables += [state.codes.get((kind, number), b"") for kind, number in enumerate(divmod(chosen, 16))]
+        numbers += enumerate(divmod(chosen, 16))
     (first, last), (high, low) = segment[-3:-1], divmod(segment[-1], 16)
     is_usual = (first, last, high, low) == (0, 63, 0, 0)
     is_pass = (last == 0 if first == 0 else first <= last <= 63 and count == 1) and low <= 13 and high in (0, low + 1)
     if not (is_pass if frame.is_progressive else is_usual):
         raise CorruptFile("the JPEG has an impossible scan")
     longest_run = 0x7FFF if frame.is_progressive else 1
-    scan = Scan(tuple(components), tuple(tables), first, last, high, low, state.restart_interval, longest_run)
+    tables = tuple(state.codes.get(number, b"") for number in numbers)
+    scan = Scan(tuple(components), tuple(numbers), tables, first, last, high, low, state.restart_interval, longest_run)
     return frame, scan

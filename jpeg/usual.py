@@ -11,6 +11,7 @@ from typing import Final
 
 from pixelzip.jpeg.levels import Component
 from pixelzip.jpeg.sampling import Sampling
+from pixelzip.jpeg.segments import ABRIDGED
 
 _LUMA_MEANS: Final = bytes.fromhex("00010501010101010100000000000000000102030405060708090a0b")
 _LUMA_WAVES: Final = bytes.fromhex(
@@ -31,25 +32,62 @@ _CHROMA_WAVES: Final = bytes.fromhex(
 _START: Final = bytes.fromhex("ffd8ffe000104a46494600010100000100010000")
 """The start of an image and of JFIF, version 1.1, without a resolution."""
 
+_END: Final = b"\xff\xd9"
 _STEPS, _FRAME, _CODES, _SCAN = 0xDB, 0xC0, 0xC4, 0xDA
+
+_SCRIPT: Final = (
+    (None, (0, 0, 0x01)),
+    (0, (1, 5, 0x02)),
+    (2, (1, 63, 0x01)),
+    (1, (1, 63, 0x01)),
+    (0, (6, 63, 0x02)),
+    (0, (1, 63, 0x21)),
+    (None, (0, 0, 0x10)),
+    (2, (1, 63, 0x10)),
+    (1, (1, 63, 0x10)),
+    (0, (1, 63, 0x10)),
+)
+"""Components (None: all), then first and last frequency, and bits."""
 
 
 def usual(components: Sequence[Component], sampling: Sampling, size: tuple[int, int]) -> bytes:
-    """Return what libjpeg writes around the scan of a sequential JPEG of (width, height) pixels, at most 65,535."""
+    """Return what libjpeg writes around the scans of JPEGs of (width, height) pixels, at most 65,535.
+
+    That is, as a rest that leaves out the best tables of codes: a progressive JPEG, then one with the usual codes.
+    """
     width, height = (min(length, 0xFFFF) for length in size)
-    tables = [bytes([index, *component.steps.tolist()]) for index, component in enumerate(components[:2])]
+    steps = [bytes([index, *component.steps.tolist()]) for index, component in enumerate(components[:2])]
     factors = [16 * sampling.columns + sampling.rows, 0x11, 0x11]
     parts = [bytes([index + 1, factors[index], min(index, 1)]) for index in range(len(components))]
     frame = struct.pack(">BHHB", 8, height, width, len(parts)) + b"".join(parts)
+    segments = [(_STEPS, table) for table in steps] + [(_FRAME, frame)]
+    start = _START + b"".join(_segment(*segment) for segment in segments)
+    return _passes(len(parts)) + start + _single(len(parts)) + _END
+
+
+def _single(num_parts: int) -> bytes:
     codes = [b"\x00" + _LUMA_MEANS, b"\x10" + _LUMA_WAVES, b"\x01" + _CHROMA_MEANS, b"\x11" + _CHROMA_WAVES]
-    chosen = b"".join(bytes([index + 1, 0x11 * min(index, 1)]) for index in range(len(parts)))
-    segments = [
-        *((_STEPS, table) for table in tables),
-        (_FRAME, frame),
-        *((_CODES, table) for table in codes[: 2 * len(tables)]),
-        (_SCAN, bytes([len(parts)]) + chosen + b"\x00\x3f\x00"),
-    ]
-    return _START + b"".join(_segment(marker, data) for marker, data in segments) + b"\xff\xd9"
+    chosen = b"".join(bytes([index + 1, 0x11 * min(index, 1)]) for index in range(num_parts))
+    scan = _segment(_SCAN, bytes([num_parts]) + chosen + b"\x00\x3f\x00")
+    return b"".join(_segment(_CODES, table) for table in codes[: 2 * min(num_parts, 2)]) + scan
+
+
+def _passes(num_parts: int) -> bytes:
+    """Return the segments before each scan of libjpeg's usual script for progressive JPEGs (jcparam.c)."""
+    segments = list[bytes]()
+    for index, spectrum in _SCRIPT:
+        is_chroma = index is not None and index > 0
+        if is_chroma and num_parts == 1:
+            continue
+        first, bits = spectrum[0], spectrum[2]
+        chosen = [(part + 1, 0x10 * min(part, 1)) for part in range(num_parts)] if index is None else []
+        chosen = chosen or [((index or 0) + 1, int(is_chroma))]
+        numbers = [0, 1][: min(num_parts, 2)] if index is None else [0x10 + is_chroma]
+        needs_codes = first > 0 or bits < 0x10
+        segments += [_segment(_CODES, bytes([ABRIDGED | number])) for number in numbers if needs_codes]
+        pairs = b"".join(bytes([part, codes if needs_codes else 0]) for part, codes in chosen)
+        segments.append(_segment(_SCAN, bytes([len(chosen)]) + pairs + bytes(spectrum)))
+    return b"".join(segments)
 
 
 def _segment(marker: int, data: bytes) -> bytes:

@@ -108,6 +108,30 @@ PyObject *read_scan(PyObject *self, PyObject *arguments)
     return result == SCAN_NO_MEMORY ? PyErr_NoMemory() : PyBool_FromLong(result == SCAN_DONE);
 }
 
+PyObject *count_scan(PyObject *self, PyObject *arguments)
+{
+    Call call;
+    Py_buffer counts;
+    PyObject *scan;
+    if (!PyArg_ParseTuple(arguments, "w*O!", &counts, &PyTuple_Type, &scan))
+        return NULL;
+    int result = SCAN_DAMAGED;
+    const int is_open = call_open(&call, scan);
+    if (is_open) {
+        if (counts.len == call.scan.num_tables * MAX_SYMBOLS * (Py_ssize_t)sizeof(int64_t)) {
+            Py_BEGIN_ALLOW_THREADS
+            result = scan_count(&call.scan, counts.buf);
+            Py_END_ALLOW_THREADS
+        } else
+            PyErr_SetString(PyExc_ValueError, "the counts do not have the tables' size");
+        call_close(&call);
+    }
+    PyBuffer_Release(&counts);
+    if (PyErr_Occurred())
+        return NULL;
+    return result == SCAN_NO_MEMORY ? PyErr_NoMemory() : PyBool_FromLong(result == SCAN_DONE);
+}
+
 PyObject *write_scan(PyObject *self, PyObject *arguments)
 {
     Call call;

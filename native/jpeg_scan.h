@@ -43,4 +43,7 @@ int scan_read(const Scan *scan, const uint8_t *data, size_t num_bytes);
 /* jpeg_writer.c: the caller frees what *data points to. The last byte is filled with ones or zeros. */
 int scan_write(const Scan *scan, int filling, uint8_t **data, size_t *num_bytes);
 
+/* The same: how often each symbol of each table is written. */
+int scan_count(const Scan *scan, int64_t *counts);
+
 #endif

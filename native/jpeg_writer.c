@@ -25,6 +25,7 @@ typedef struct {
     int run, num_kept; /* blocks that have ended and are not written, and bits that belong to them */
     uint8_t kept[MOST_KEPT];
     Code codes[MAX_TABLES][MAX_SYMBOLS];
+    int64_t *counts; /* (tables, MAX_SYMBOLS), of symbols, or NULL; then bits do not matter */
 } Writer;
 
 static int fill_codes(const Codes *codes, Code found[MAX_SYMBOLS])
@@ -58,7 +59,12 @@ static void put_bits(Writer *writer, uint32_t value, int num_bits)
 static void put_symbol(Writer *writer, int table, int symbol)
 {
     const Code code = writer->codes[table][symbol & 0xFF];
-    writer->is_damaged |= code.length == 0 || symbol >= MAX_SYMBOLS;
+    writer->is_damaged |= symbol >= MAX_SYMBOLS;
+    if (writer->counts) {
+        writer->counts[table * MAX_SYMBOLS + (symbol & 0xFF)]++;
+        return;
+    }
+    writer->is_damaged |= code.length == 0;
     put_bits(writer, code.code, code.length);
 }
 
@@ -220,6 +226,19 @@ static int write_all(Writer *writer, int filling)
     }
     finish_part(writer, filling);
     return writer->is_damaged ? SCAN_DAMAGED : SCAN_DONE;
+}
+
+int scan_count(const Scan *scan, int64_t *counts)
+{
+    Writer *writer = calloc(1, sizeof *writer);
+    if (!writer)
+        return SCAN_NO_MEMORY;
+    writer->scan = scan;
+    writer->counts = counts;
+    const int result = write_all(writer, 0);
+    free(writer->data);
+    free(writer);
+    return result;
 }
 
 int scan_write(const Scan *scan, int filling, uint8_t **data, size_t *num_bytes)

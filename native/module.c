@@ -205,6 +205,7 @@ static PyMethodDef methods[] = {
     {"short_streams", write_short_streams, METH_VARARGS, "Code many small images' intervals; return a list of streams."},
     {"token_weights", write_token_weights, METH_VARARGS, "Write counts less one of coefficients' tokens."},
     {"read_scan", read_scan, METH_VARARGS, "Read levels of a JPEG's scan; return whether its data are whole."},
+    {"count_scan", count_scan, METH_VARARGS, "Add how often a JPEG's scan needs each symbol; return whether it can be written."},
     {"write_scan", write_scan, METH_VARARGS, "Write a JPEG's scan; None: a code is missing."},
     {"times", times, METH_NOARGS, "Nanoseconds so far: inputs, layers, all else in tiles."},
     {NULL, NULL, 0, NULL},

@@ -18,6 +18,7 @@ PyObject *write_short_streams(PyObject *self, PyObject *arguments);
 
 /* jpeg_module.c */
 PyObject *read_scan(PyObject *self, PyObject *arguments);
+PyObject *count_scan(PyObject *self, PyObject *arguments);
 PyObject *write_scan(PyObject *self, PyObject *arguments);
 
 /* coefficients.c */

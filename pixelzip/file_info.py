@@ -16,8 +16,8 @@ _WITH_MODEL = (BODY_MODEL, BODY_JPEG, BODY_JPEG_FILE)
 class Info:
     """What a header holds.
 
-    ``body`` is "model", "png", "webp", "jpeg" (levels of one) or "jpeg-file" (the file itself). ``lattice`` is the name of
-    the conversion that the pixels came out of, None when a "model" makes no use of one. ``metadata`` has the keys of
+    ``body`` is "model", "png", "webp", "jpeg" (levels of one) or "jpeg-file" (the file itself). ``lattice`` is the name
+    of the conversion that the pixels came out of, None when a "model" makes no use of one. ``metadata`` has the keys of
     Pillow's ``info``.
     """
 

@@ -153,6 +153,12 @@ def read_scan(data: bytes, scan: Scan) -> bool:
     return _native.read_scan(data, tuple(scan))
 
 
+def count_scan(scan: Scan) -> NDArray[np.int64] | None:
+    """Return how often each symbol of each table is needed, (tables, 256); None: the levels are impossible."""
+    counts = np.zeros((len(scan.tables), 256), dtype=np.int64)
+    return counts if _native.count_scan(counts, tuple(scan)) else None
+
+
 def write_scan(scan: Scan, filling: int) -> bytes | None:
     """Write a scan's coded data; None: a code is missing."""
     return _native.write_scan(filling, tuple(scan))
