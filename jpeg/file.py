@@ -13,7 +13,7 @@ from pixelzip.errors import CorruptFile
 from pixelzip.jpeg import scan as scans
 from pixelzip.jpeg import tables
 from pixelzip.jpeg.levels import Component, from_zigzag
-from pixelzip.jpeg.sampling import SAMPLINGS, Sampling
+from pixelzip.jpeg.sampling import SAMPLINGS, Sampling, of_factors
 from pixelzip.jpeg.segments import OPTIMAL, Frame, Scan, walk
 from pixelzip.jpeg.transform import COEFFICIENT_LIMIT
 
@@ -96,14 +96,14 @@ def write(rest: Rest, components: Sequence[Component]) -> bytes:
 
 
 def _sampling(frame: Frame) -> Sampling:
-    factors = [(part.rows, part.columns) for part in frame.parts]
-    if len(factors) == 1:
+    luma, *chroma = ((part.rows, part.columns) for part in frame.parts)
+    if not chroma:
         return SAMPLINGS[0]
-    (rows, columns), chroma = factors[0], set(factors[1:])
-    found = [one for one in SAMPLINGS if chroma == {(rows / one.rows, columns / one.columns)}]
-    if len(factors) != 3 or not found:
+    rows, columns = chroma[0]
+    found = of_factors(luma[0] / rows, luma[1] / columns, frame.width)
+    if found is None or chroma != [(rows, columns)] * 2:
         raise CorruptFile("the JPEG has a sampling of chroma that is not supported")
-    return found[0]
+    return found
 
 
 def _components(frame: Frame, levels: Levels, steps_of: dict[int, NDArray[np.int32]]) -> tuple[Component, ...]:

@@ -21,11 +21,12 @@ _NUM_GUESSES: Final = 12
 
 @dataclass(frozen=True)
 class Sampling:
-    """How many rows and columns of pixels share a sample of chroma."""
+    """How many rows and columns of pixels share a sample of chroma; ``is_plain`` if it is theirs as it is."""
 
     name: str
     rows: int
     columns: int
+    is_plain: bool = False
 
     def size(self, height: int, width: int) -> tuple[int, int]:
         """Return the rows and columns of samples of an image."""
@@ -35,6 +36,8 @@ class Sampling:
         """Interpolate samples of any size that covers (height, width) pixels; others are not looked at. jdsample.c."""
         num_rows, num_columns = self.size(height, width)
         values = samples[:num_rows, :num_columns].astype(np.int16)
+        if self.is_plain:
+            return samples[:num_rows, :num_columns].repeat(self.rows, 0).repeat(self.columns, 1)[:height, :width]
         if self.rows == 1:
             wide = values if self.columns == 1 else _interleaved(values, 2, (1, 2))[:, :width]
             return wide.astype(np.uint8)
@@ -95,5 +98,22 @@ def _interleaved(values: NDArray[np.int16], shift: int, offsets: tuple[int, int]
     return rounded
 
 
-SAMPLINGS: Final = (Sampling("4:4:4", 1, 1), Sampling("4:2:2", 1, 2), Sampling("4:2:0", 2, 2), Sampling("4:4:0", 2, 1))
+SAMPLINGS: Final = (
+    Sampling("4:4:4", 1, 1),
+    Sampling("4:2:2", 1, 2),
+    Sampling("4:2:0", 2, 2),
+    Sampling("4:4:0", 2, 1),
+    Sampling("4:2:2 plain", 1, 2, is_plain=True),
+    Sampling("4:2:0 plain", 2, 2, is_plain=True),
+)
 """Append-only: the place in this list stands in files."""
+
+_LEAST_INTERPOLATED: Final = 3
+"""Columns of halved chroma: libjpeg interpolates no fewer."""
+
+
+def of_factors(rows: float, columns: float, width: int) -> Sampling | None:
+    """Return how libjpeg gives so many rows and columns of pixels their chroma, in images of a width, if supported."""
+    is_plain = columns == 2 and -(-width // columns) < _LEAST_INTERPOLATED
+    wanted = rows, columns, is_plain
+    return next((one for one in SAMPLINGS if (one.rows, one.columns, one.is_plain) == wanted), None)

@@ -20,7 +20,7 @@ _MOST_CORRECTIONS: Final = 937
 
 
 class ScanWriter:
-    """Writes the bits of a part of a scan between restarts, or adds the symbols it needs to ``counts``, (tables, 256)."""
+    """Writes the bits of a part of a scan, or adds the symbols that it needs to ``counts``, (tables, 256)."""
 
     def __init__(self, scan: Scan, counts: NDArray[np.int64] | None = None) -> None:
         self._scan, self._bits, self._means = scan, list[str](), [0] * len(scan.components)

@@ -97,12 +97,15 @@ def test_conversions_are_appended_only() -> None:
 def test_numbers_in_files() -> None:
     assert (container.SIGNATURE, container.PACK_SIGNATURE) == (b"\x89PZ\r\n", b"\x89PZP\r\n")
     assert (container.BODY_MODEL, container.BODY_PNG, container.BODY_WEBP, container._BODY_CHANGED) == (0, 1, 2, 3)
-    changes = container._TURNED, container._FEW_BITS, container._FEW_BITS_AND_TURNED, container._FROM_JPEG
-    assert changes == (255, 254, 253, 252)
-    assert [(one.name, one.rows, one.columns) for one in SAMPLINGS] == [
-        ("4:4:4", 1, 1),
-        ("4:2:2", 1, 2),
-        ("4:2:0", 2, 2),
+    assert (container._TURNED, container._FEW_BITS, container._FEW_BITS_AND_TURNED) == (255, 254, 253)
+    assert {252: container.BODY_JPEG, 251: container.BODY_JPEG_FILE} == container._LEVELS
+    assert [(one.name, one.rows, one.columns, one.is_plain) for one in SAMPLINGS] == [
+        ("4:4:4", 1, 1, False),
+        ("4:2:2", 1, 2, False),
+        ("4:2:0", 2, 2, False),
+        ("4:4:0", 2, 1, False),
+        ("4:2:2 plain", 1, 2, True),
+        ("4:2:0 plain", 2, 2, True),
     ]
     assert body._BAND_ROWS == 256
     assert (container.CODED, container.CONSTANT, container.STORED) == (0, 1, 2)
