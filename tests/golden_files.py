@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -13,12 +14,15 @@ from conftest import CONFIGS, PAPER_CONFIGS, make_network, smooth_image
 from PIL import Image
 from test_codec import MODES, make_image
 from test_jpeg import as_jpeg, decoded, texture
+from test_jpeg_file import chroma_halved_downwards, with_other_blocks_outside
 from test_lattice import photograph
 
 import pixelzip
 from pixelzip import components, container, fallback, image, models, pack_container
 from pixelzip.container import BODY_PNG, BODY_WEBP, Component
+from pixelzip.fields import Reader
 from pixelzip.image import MODES_BY_NAME
+from pixelzip.jpeg import fields as jpeg_fields
 from pixelzip.models.export import export_network
 from pixelzip.networks import find_networks
 from pixelzip.pack import pack
@@ -129,6 +133,55 @@ def files_of_jpegs(prefix: str) -> dict[str, bytes]:
     return files
 
 
+def files_of_jpeg_files(prefix: str) -> dict[str, bytes]:
+    """Return files that keep JPEG files: sequential and progressive, every sampling, restarts, metadata, a tail."""
+    narrow, grey = texture(40, 3), texture(50, 66)[..., 0]
+    described = Image.fromarray(texture(64, 48))
+    described.info["comment"] = b"a comment"
+    exif = Image.Exif()
+    exif[0x010E] = "a description of it"
+    buffer = io.BytesIO()
+    described.save(buffer, "JPEG", exif=exif, icc_profile=bytes(range(200)), dpi=(300, 300), progressive=True)
+    jpegs = {
+        "420": as_jpeg(texture(77, 91), 75),
+        "422-optimal": as_jpeg(texture(96, 112), 85, "4:2:2", optimize=True),
+        "444-progressive": as_jpeg(texture(96, 80), 92, "4:4:4", progressive=True),
+        "440": chroma_halved_downwards(),
+        "420-narrow": as_jpeg(narrow, 75),
+        "422-narrow": as_jpeg(narrow, 75, "4:2:2"),
+        "L-progressive": as_jpeg(grey, 80, progressive=True),
+        "restarts": as_jpeg(texture(77, 91), 75, restart_marker_blocks=5),
+        "metadata": buffer.getvalue(),
+        "tail": as_jpeg(texture(30, 50)) + b"and more",
+        "outside": with_other_blocks_outside(as_jpeg(texture(30, 50), 80)),
+        "bands": as_jpeg(texture(531, 64), 75),
+    }
+    files = {f"{prefix}-file-{name}.pxz": pixelzip.compress(jpeg) for name, jpeg in jpegs.items()}
+    assert {pixelzip.info(file).body for file in files.values()} == {"jpeg-file"}
+    return files
+
+
+def broken_jpeg_files(prefix: str) -> dict[str, bytes]:
+    """Return files that keep JPEG files, with what keeps them broken: sealed, and fitting no JPEG."""
+    header, (body,) = container.read(files_of_jpeg_files(prefix)[f"{prefix}-file-tail.pxz"])
+    reader = Reader(body)
+    found = jpeg_fields.read(reader, header)
+    assert found.kept is not None
+    streams = reader.rest()
+    kept = found.kept
+
+    def changed(**changes: bytes) -> bytes:
+        return container.write(header, [jpeg_fields.write(replace(found, kept=replace(kept, **changes))), streams])
+
+    return {
+        "CorruptFile-jpeg-file-checksum.pxz": changed(checksum=bytes(4)),
+        "CorruptFile-jpeg-file-rest.pxz": changed(rest=kept.rest[:-1]),
+        "CorruptFile-jpeg-file-no-rest.pxz": changed(rest=b""),
+        "CorruptFile-jpeg-file-cut.pxz": container.write(header, [body[: len(body) - len(streams) - 2]]),
+        "UnsupportedVersion-jpeg-file-sampling.pxz": container.write(header, [b"\xff" + body[1:]]),
+    }
+
+
 def broken_jpegs(prefix: str) -> dict[str, bytes]:
     """Return files with levels of JPEGs that are broken in each of their fields."""
     good = {name: (GOLDEN / f"{prefix}-{name}.pxz").read_bytes() for name in ("420", "L", "corrections", "tables")}
@@ -137,7 +190,8 @@ def broken_jpegs(prefix: str) -> dict[str, bytes]:
     own, (own_body,) = parts["tables"]
     pixels = replace(header, model=models.find(models.DEFAULT_MODEL).identifier)
     return {
-        "UnsupportedVersion-jpeg-sampling.pxz": container.write(header, [b"\x03" + body[1:]]),
+        "UnsupportedVersion-jpeg-sampling.pxz": container.write(header, [b"\xff" + body[1:]]),
+        "CorruptFile-jpeg-other-sampling.pxz": container.write(header, [b"\x03" + body[1:]]),
         "UnsupportedVersion-jpeg-quality.pxz": container.write(header, [body[:1] + b"\xff" + body[2:]]),
         "CorruptFile-jpeg-step.pxz": container.write(own, [own_body[:5] + b"\0" + own_body[6:]]),
         "CorruptFile-jpeg-last.pxz": container.write(header, [body[:3] + b"\x40" + body[4:]]),

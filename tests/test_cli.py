@@ -152,19 +152,6 @@ def test_wrong_usage_exits_2(arguments: tuple[str, ...]) -> None:
     assert run(*arguments).exit_code == 2
 
 
-def test_a_jpeg_gets_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "a.jpg"
-    Image.fromarray(smooth_image(160, 160)).save(path)
-    result = run("compress", path)
-    assert (tmp_path / "a.pxz").stat().st_size < path.stat().st_size
-    assert "pixels are kept, not the JPEG file" in result.stderr
-    assert run("compress", path, "-fq").stderr == ""
-    monkeypatch.setattr("pixelzip.jpeg.search.find", lambda *_: None)
-    result = run("compress", path, "-f")
-    assert result.exit_code == 0
-    assert "the JPEG itself is smaller than its pixels" in result.stderr
-
-
 def test_16_bit_arrays(tmp_path: Path) -> None:
     array = np.random.default_rng(0).integers(0, 65536, (9, 8, 3)).astype(np.uint16)
     np.save(tmp_path / "a.npy", array)

@@ -11,7 +11,7 @@ from write_golden import ERRORS, GOLDEN, digest
 
 import pixelzip
 from pixelzip import container, models, pack_container
-from pixelzip.container import BODY_JPEG, BODY_PNG, BODY_WEBP, CODED, CONSTANT, STORED
+from pixelzip.container import BODY_JPEG, BODY_JPEG_FILE, BODY_PNG, BODY_WEBP, CODED, CONSTANT, STORED
 from pixelzip.image import MODES
 from pixelzip.models.conversion import CONVERSIONS
 from pixelzip.models.integer import load_network
@@ -40,7 +40,8 @@ def test_there_is_a_file_for_every_field() -> None:
     bodies = {(header.body, header.mode.name) for header in headers}
     assert bodies >= {(BODY_PNG, mode) for mode in ("1", "L", "LA", "P", "RGB", "RGBA", "I;16")}
     assert bodies >= {(BODY_WEBP, mode) for mode in ("1", "L", "LA", "P", "RGB", "RGBA")}
-    assert {header.mode.name for header in headers if header.body == BODY_JPEG} == {"L", "RGB"}
+    for body in (BODY_JPEG, BODY_JPEG_FILE):
+        assert {header.mode.name for header in headers if header.body == body} == {"L", "RGB"}
     lattices = [header for header in headers if header.lattice]
     assert {header.lattice.conversion for header in lattices if header.lattice} == set(CONVERSIONS)
     assert {header.mode.name for header in lattices} == {"RGB", "RGBA"}

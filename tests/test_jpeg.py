@@ -263,7 +263,7 @@ def test_the_model_is_for_nothing_else() -> None:
 @pytest.mark.parametrize(
     ("fields", "error", "message"),
     [
-        (b"\x03", UnsupportedVersion, "newer version"),
+        (b"\x06", UnsupportedVersion, "newer version"),
         (b"\x00\x65", UnsupportedVersion, "newer version"),
         (b"\x00\x00" + bytes(64), CorruptFile, "step of zero"),
         (b"\x00\x00" + bytes([1] * 20), CorruptFile, "quantisation table"),

@@ -164,20 +164,27 @@ def test_what_comes_after_the_image_is_kept(tail: bytes) -> None:
     check(as_jpeg(texture(30, 50)) + tail)
 
 
-def test_other_ways_to_write_are_kept() -> None:
-    jpeg = as_jpeg(texture(30, 50), 80, restart_marker_blocks=4)
+OUTSIDE = np.arange(64 * 4, dtype=np.int16).reshape(4, 64) % 7 - 3
+
+
+def with_other_blocks_outside(jpeg: bytes) -> bytes:
+    """Give the blocks outside an image of 30 x 50, four of luma, levels of their own, and fill bytes with zeros."""
     found = file.read(jpeg)
     assert found.rest.outside is None
-    outside = np.arange(64 * 5, dtype=np.int16).reshape(5, 64) % 7 - 3  # of 20 blocks of luma four, of chroma none
-    with pytest.raises(CorruptFile, match="another number of blocks"):
-        file.write(Rest(found.rest.data, 0, outside), found.components)
-    other = file.write(Rest(found.rest.data, 0, outside[:4]), found.components)
+    return file.write(Rest(found.rest.data, 0, OUTSIDE), found.components)
+
+
+def test_other_ways_to_write_are_kept() -> None:
+    jpeg = as_jpeg(texture(30, 50), 80, restart_marker_blocks=4)
+    other = with_other_blocks_outside(jpeg)
     assert other != jpeg
-    again = file.read(other)
-    assert again.rest.filling == 0
-    assert again.rest.outside is not None
-    assert np.array_equal(again.rest.outside, outside[:4])
+    found = file.read(other)
+    assert found.rest.filling == 0
+    assert found.rest.outside is not None
+    assert np.array_equal(found.rest.outside, OUTSIDE)
     check(other)
+    with pytest.raises(CorruptFile, match="another number of blocks"):
+        file.write(Rest(found.rest.data, 0, OUTSIDE[:3]), found.components)
 
 
 def test_bytes_that_fill_before_markers_are_kept() -> None:
@@ -201,7 +208,8 @@ def transposed(component: Component) -> Component:
     return Component(component.kind, component.steps[order], component.levels[order].swapaxes(1, 2), 63)
 
 
-def test_chroma_halved_downwards() -> None:
+def chroma_halved_downwards() -> bytes:
+    """Return a JPEG whose chroma has half the rows: one with half the columns, transposed."""
     found = file.read(as_jpeg(texture(48, 64), 80, "4:2:2"))
     data = bytearray(found.rest.data)
     place = segment(data, 0xC0)
@@ -210,7 +218,11 @@ def test_chroma_halved_downwards() -> None:
     components = [transposed(component) for component in found.components]
     for index, place in enumerate((segment(data, 0xDB), data.rindex(b"\xff\xdb") + 2)):
         data[place + 3 : place + 67] = bytes(components[index].steps.tolist())
-    jpeg = file.write(Rest(bytes(data), 1), components)
+    return file.write(Rest(bytes(data), 1), components)
+
+
+def test_chroma_halved_downwards() -> None:
+    jpeg = chroma_halved_downwards()
     assert file.read(jpeg).sampling.name == "4:4:0"
     check(jpeg)
 

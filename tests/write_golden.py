@@ -32,7 +32,7 @@ ERRORS = Path(__file__).parent / "golden-errors"
 
 
 def digest(data: bytes, name: str) -> str:
-    """Return the SHA-256 of a file's mode, shape and samples, or of those of a pack's images with names and labels.
+    """Return the SHA-256 of a file's mode, shape, samples and JPEG, or of those of a pack's images, names and labels.
 
     Files whose ``name`` begins with that of a model in GOLDEN need that model.
     """
@@ -42,6 +42,8 @@ def digest(data: bytes, name: str) -> str:
         return hashlib.sha256(f"{texts} {packed.names} {packed.labels}".encode()).hexdigest()
     samples = pixelzip.decompress_array(data, model=_other_model(name))
     text = f"{pixelzip.info(data).mode} {samples.shape} {samples.dtype}".encode()
+    if pixelzip.info(data).body == "jpeg-file":
+        text += pixelzip.decompress_jpeg(data)
     return hashlib.sha256(text + samples.astype(samples.dtype.newbyteorder("<")).tobytes()).hexdigest()
 
 
@@ -137,6 +139,7 @@ def main() -> None:
     made |= golden_files.files_of_networks() | golden_files.files_of_bodies()
     made |= golden_files.files_of_features(default, names["photo-planes"], names["photo-max"])
     made |= golden_files.files_of_jpegs(names["photo-jpeg"])
+    made |= golden_files.files_of_jpeg_files(names["photo-jpeg"])
     for name, data in made.items():
         if not (GOLDEN / name).exists():
             (GOLDEN / name).write_bytes(data)
@@ -147,6 +150,7 @@ def main() -> None:
     broken |= {f"{key}.pxzp": data for key, data in broken_packs((GOLDEN / packed).read_bytes()).items()}
     broken |= golden_files.broken_features(default, names["photo-planes"])
     broken |= golden_files.broken_jpegs(names["photo-jpeg"])
+    broken |= golden_files.broken_jpeg_files(names["photo-jpeg"])
     for name, data in broken.items():
         if not (ERRORS / name).exists():
             (ERRORS / name).write_bytes(data)
