@@ -22,6 +22,9 @@ Levels = NDArray[np.int16]
 _MOST_BLOCKS_PER_BYTE: Final = 8
 """At least one bit is coded of every block."""
 
+_MOST_BYTES_PER_BLOCK: Final = 512
+"""In all scans: twice what 64 codes of 16 bits and levels of 10 take."""
+
 
 @dataclass(frozen=True)
 class Rest:
@@ -88,6 +91,8 @@ def write(rest: Rest, components: Sequence[Component]) -> bytes:
         best = tables.best(scan, scans.count(frame, scan, levels)) if OPTIMAL in scan.tables else {}
         pieces.append(tables.expanded(rest.data[start:position], best))
         pieces.append(scans.write(frame, tables.filled(scan, best), levels, rest.filling))
+        if sum(map(len, pieces)) > _MOST_BYTES_PER_BLOCK * frame.num_blocks + len(rest.data):
+            raise CorruptFile("the JPEG is larger than any can be")
         start = position
         return position
 

@@ -131,6 +131,7 @@ def _look(seed: Seed, damaged: bytes, repaired: bool, opened: bool) -> str:
         return type(error).__name__
     _require_known(decoded)
     _write(seed, damaged)
+    _restore_jpeg(seed, damaged)
     return "same file" if damaged == seed.data else "same pixels"
 
 
@@ -168,6 +169,15 @@ def _write(seed: Seed, damaged: bytes) -> None:
             save_image(image, Path(f"x{suffix}"))
         except FileError:
             continue
+
+
+def _restore_jpeg(seed: Seed, damaged: bytes) -> None:
+    try:
+        restored = pixelzip.decompress_jpeg(damaged, max_pixels=seed.max_pixels)
+    except pixelzip.PixelzipError:
+        return
+    if restored not in fuzz_corpus.KNOWN:
+        raise Broken(f"a wrong JPEG of {len(restored)} bytes")
 
 
 def _salvage(seed: Seed, damaged: bytes) -> None:

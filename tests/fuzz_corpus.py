@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import numpy as np
@@ -39,7 +41,7 @@ INFO = {
 }
 
 KNOWN: set[bytes] = set()
-"""Fingerprints of the pixels of every file of the corpus."""
+"""Fingerprints of the pixels of every file of the corpus, and the JPEG files that some keep."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ def make(folder: Path, with_golden: bool) -> tuple[list[Seed], list[Seed]]:
     tiny, golden = list(_tiny(folder)), list(_golden()) if with_golden else []
     for seed in [*tiny, *golden]:
         KNOWN.update(map(fingerprint, _decoded(seed)))
-    slow = ("blocks", "lattice", "mixed", "RGBA", "RGB16", "RGB-2x2")
+    slow = ("jpeg", "blocks", "lattice", "mixed", "RGBA", "RGB16", "RGB-2x2")
     return [seed for seed in tiny for _ in range(1 if seed.name.startswith(slow) else 6)], golden
 
 
@@ -70,6 +72,8 @@ def _decoded(seed: Seed) -> list[NDArray[np.generic]]:
     try:
         if seed.data.startswith(PACK_SIGNATURE):
             return list(Pack(seed.data, model=seed.model))
+        if pixelzip.info(seed.data).body == "jpeg-file":
+            KNOWN.add(pixelzip.decompress_jpeg(seed.data))
         return [pixelzip.decompress_array(seed.data, model=seed.model)]
     except pixelzip.PixelzipError:
         return []  # one of golden-errors
@@ -90,6 +94,8 @@ def _tiny(folder: Path) -> Iterator[Seed]:
                 yield Seed(f"{name}.pxz", pixelzip.compress(picture, str(model)), str(model))
         if not name.startswith(("RGB16", "RGBA16")):
             yield Seed(f"{name}-fallback.pxz", fallback.smallest(image.read(picture), None), str(model))
+    for name, jpeg in _jpegs():
+        yield Seed(f"jpeg-file-{name}.pxz", pixelzip.compress(jpeg))
     yield from _lattices(folder, str(model))
     yield from _turned(str(model))
     yield from _packs(str(model))
@@ -116,6 +122,20 @@ def _pictures() -> Iterator[tuple[str, Image.Image | NDArray[np.generic]]]:
         described = Image.fromarray(colour[..., :channels].squeeze(-1 if channels == 1 else ())).convert(mode)
         described.info = INFO | {"transparency": 7 if mode == "L" else (1, 2, 3)}
         yield f"{mode}-metadata", described
+
+
+def _jpegs() -> Iterator[tuple[str, bytes]]:
+    """Yield JPEG files of a few pixels."""
+    colour = Image.fromarray(smooth_image(4, 5))
+    options: list[dict[str, Any]] = [
+        {"subsampling": 2},
+        {"subsampling": 0, "progressive": True, "icc_profile": b"a profile of a kind", "comment": b"hills"},
+        {"optimize": True},
+    ]
+    for number, option in enumerate(options):
+        buffer = io.BytesIO()
+        (colour if number < 2 else colour.convert("L")).save(buffer, "JPEG", **option)
+        yield str(number), buffer.getvalue()
 
 
 def _lattices(folder: Path, pixels_model: str) -> Iterator[Seed]:

@@ -7,9 +7,11 @@ import struct
 import zlib
 from collections.abc import Sequence
 from dataclasses import replace
+from random import Random
 from typing import Any
 from unittest import mock
 
+import mutations
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -420,6 +422,31 @@ def test_the_rest_of_another_image_is_refused() -> None:
     place = segment(found.rest.data, 0xDA) - 2
     with pytest.raises(CorruptFile, match="more than 64 scans"):
         file.write(Rest(found.rest.data[:place] + found.rest.data[place:-2] * 65, 1), found.components)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.sampled_from(sorted(OPTIONS)), st.integers(0, 2**32 - 1))
+def test_hostile_rests_are_refused_or_written(options: str, seed: int) -> None:
+    found = file.read(as_jpeg(texture(24, 40), 60, "4:2:0", **OPTIONS[options]))
+    damage = Random(seed)
+    data = damage.choice((mutations.any_bytes, mutations.one_bit, mutations.cut))(damage, found.rest.data)
+    outcomes = []
+    for sets in (native.INSTRUCTION_SETS, ()):
+        with mock.patch.object(native, "INSTRUCTION_SETS", sets):
+            try:
+                outcomes.append(file.write(Rest(data, 1), found.components))
+            except CorruptFile:
+                outcomes.append(b"")
+    assert outcomes[0] == outcomes[1]
+
+
+def test_a_jpeg_larger_than_any_is_refused() -> None:
+    found = file.read(as_jpeg(texture(64, 64), 95))
+    place = segment(found.rest.data, 0xDA) - 2
+    start, scan = found.rest.data[:place], found.rest.data[place:-2]
+    with mock.patch.object(file, "_MOST_BYTES_PER_BLOCK", 16), pytest.raises(CorruptFile, match="larger than any"):
+        file.write(Rest(start + 3 * scan, 1), found.components)
+    assert len(file.write(Rest(start + 3 * scan, 1), found.components)) > 16 * 96
 
 
 def test_levels_that_codes_cannot_express() -> None:
