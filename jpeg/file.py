@@ -16,6 +16,7 @@ from pixelzip.jpeg.levels import Component, from_zigzag
 from pixelzip.jpeg.sampling import SAMPLINGS, Sampling, of_factors
 from pixelzip.jpeg.segments import OPTIMAL, Frame, Scan, walk
 from pixelzip.jpeg.transform import COEFFICIENT_LIMIT
+from pixelzip.jpeg.usual import USUAL
 
 Levels = NDArray[np.int16]
 
@@ -67,7 +68,9 @@ def read(data: bytes) -> JpegFile:
 
     frame, steps = walk(data, exchange)
     pieces = [
-        tables.abridged(piece, tables.best(scan, scans.count(frame, scan, levels)))
+        piece
+        if USUAL.issuperset(scan.tables)
+        else tables.abridged(piece, tables.best(scan, scans.count(frame, scan, levels)))
         for piece, scan in zip(pieces, passes, strict=True)
     ]
     rest = b"".join([*pieces, data[start:]])
@@ -119,9 +122,10 @@ def _components(frame: Frame, levels: Levels, steps_of: dict[int, NDArray[np.int
         steps = steps_of.get(part.table)
         if steps is None or not steps.all():
             raise CorruptFile("the JPEG has no steps for a component")
-        inner = levels[frame.numbers(index)[:rows, :columns]]  # (R, C, 64)
-        component = from_zigzag(index, steps, inner)
-        if (np.abs(component.inner.astype(np.int32)) * steps[:, None, None]).max() > COEFFICIENT_LIMIT:
+        all_blocks = levels[frame.blocks(index)].reshape(*frame.full_shape(index), 64)
+        component = from_zigzag(index, steps, all_blocks[:rows, :columns])
+        largest = np.maximum(component.levels.max(axis=(1, 2)), -component.levels.min(axis=(1, 2)).astype(np.int32))
+        if (largest * steps).max() > COEFFICIENT_LIMIT:
             raise CorruptFile("the JPEG has a level that is impossible")
         components.append(component)
     if len(components) == 3 and not np.array_equal(components[1].steps, components[2].steps):
@@ -133,9 +137,10 @@ def _all_levels(frame: Frame, components: Sequence[Component], outside: Levels |
     """Return the levels of all blocks, in the order of ``Frame.numbers``."""
     if [component.shape for component in components] != [frame.shape(index) for index in range(len(frame.parts))]:
         raise CorruptFile("the JPEG has another size than the image")
-    levels = np.empty((frame.num_blocks, 64), dtype=np.int16)
+    levels = np.zeros((frame.num_blocks, 64), dtype=np.int16)
     for index, component in enumerate(components):
-        levels[frame.numbers(index)] = _extended(component, *frame.full_shape(index), frame.parts[index].columns)
+        extended = levels[frame.blocks(index)].reshape(*frame.full_shape(index), 64)
+        _extend(component, extended, frame.parts[index].columns)
     if outside is not None:
         is_outside = _outside(frame)
         if len(outside) != np.count_nonzero(is_outside):
@@ -144,16 +149,15 @@ def _all_levels(frame: Frame, components: Sequence[Component], outside: Levels |
     return levels
 
 
-def _extended(component: Component, num_rows: int, num_columns: int, num_together: int) -> Levels:
-    """Add blocks outside the image, (rows, columns, 64): the mean is that of the block before in the unit."""
+def _extend(component: Component, levels: Levels, num_together: int) -> None:
+    """Fill in levels (rows, columns, 64); the mean of blocks outside is that of the block before in the unit."""
     rows, columns = component.shape
-    levels = np.zeros((num_rows, num_columns, 64), dtype=np.int16)
-    levels[:rows, :columns] = component.inner.transpose(1, 2, 0)
+    for row in range(rows):  # stays in a cache while it is turned
+        levels[row, :columns] = component.inner[:, row].T
     means = levels[..., 0]
     means[:rows, columns:] = means[:rows, columns - 1 : columns]
-    for row in range(rows, num_rows):
+    for row in range(rows, len(levels)):
         means[row] = means[row - 1, num_together - 1 :: num_together].repeat(num_together)
-    return levels
 
 
 def _outside(frame: Frame) -> NDArray[np.bool_]:

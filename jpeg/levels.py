@@ -72,10 +72,12 @@ def to_component(kind: int, steps: Steps, levels: NDArray[np.signedinteger]) -> 
 
 def from_zigzag(kind: int, steps: Steps, levels: NDArray[np.signedinteger]) -> Component:
     """Return levels (R, C, 64) in zigzag as they are coded."""
-    ordered = levels.transpose(2, 0, 1)
-    is_used = (ordered != 0).any(axis=(1, 2))
-    padded = np.pad(ordered.astype(np.int16, copy=False), ((0, 0), (1, 1), (1, 1)))
-    return Component(kind, steps, padded, int(np.flatnonzero(is_used).max(initial=0)))
+    num_rows, num_columns = levels.shape[:2]
+    padded = np.zeros((NUM_FREQUENCIES, num_rows + 2, num_columns + 2), dtype=np.int16)
+    for row in range(num_rows):  # a row of blocks stays in a cache while it is turned
+        padded[:, row + 1, 1:-1] = levels[row].T
+    last = np.flatnonzero(padded.any(axis=(1, 2))).max(initial=0)
+    return Component(kind, steps, padded, int(last))
 
 
 def as_block(steps: Steps) -> NDArray[np.int64]:

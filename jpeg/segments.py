@@ -78,11 +78,15 @@ class Frame:
         """Blocks of all components in whole units."""
         return sum(rows * columns for rows, columns in map(self.full_shape, range(len(self.parts))))
 
+    def blocks(self, index: int) -> slice:
+        """Return which of all blocks are a component's."""
+        sizes = [rows * columns for rows, columns in map(self.full_shape, range(index + 1))]
+        return slice(sum(sizes[:-1]), sum(sizes))
+
     def numbers(self, index: int) -> NDArray[np.int32]:
         """Return the numbers of a component's blocks, (rows, columns) of ``full_shape``."""
-        start = sum(rows * columns for rows, columns in map(self.full_shape, range(index)))
-        rows, columns = self.full_shape(index)
-        return np.arange(start, start + rows * columns, dtype=np.int32).reshape(rows, columns)
+        blocks = self.blocks(index)
+        return np.arange(blocks.start, blocks.stop, dtype=np.int32).reshape(self.full_shape(index))
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,8 @@ _CHROMA_WAVES: Final = bytes.fromhex(
 )
 """The tables of ITU-T T.81, K.3: 16 counts of codes by length, then symbols."""
 
+USUAL: Final = frozenset({_LUMA_MEANS, _LUMA_WAVES, _CHROMA_MEANS, _CHROMA_WAVES})
+
 _START: Final = bytes.fromhex("ffd8ffe000104a46494600010100000100010000")
 """The start of an image and of JFIF, version 1.1, without a resolution."""
 
