@@ -5,8 +5,9 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import numpy as np
@@ -14,8 +15,13 @@ import numpy as np
 from pixelzip import models
 from pixelzip.cli.batch import FAILURES, num_threads
 from pixelzip.cli.files import STANDARD, FileError, Job, check_target, expand, read_input, reason, write_output
-from pixelzip.cli.pictures import IMAGE_SUFFIXES, load, open_image
+from pixelzip.cli.pictures import IMAGE_SUFFIXES, JPEG_SUFFIXES, load, open_image
 from pixelzip.image import Picture, to_array
+from pixelzip.pack_container import BLOCK_IMAGES
+from pixelzip.threads import in_threads
+
+if TYPE_CHECKING:
+    from pixelzip.pack import Pack
 
 
 @click.command()
@@ -41,8 +47,11 @@ def pack(
     model: str,
     max_pixels: int,
 ) -> None:
-    """Compress many small images into one file, without their metadata; each can be read alone."""
-    found = [pair for name in inputs for pair in expand(name, IMAGE_SUFFIXES, recursive)]
+    """Compress many images into one file, without their metadata; each can be read alone.
+
+    JPEG files are kept as they are.
+    """
+    found = [pair for name in inputs for pair in expand(name, IMAGE_SUFFIXES | JPEG_SUFFIXES, recursive)]
     sources = [(path, root) for path, root in found if path is not None]
     if len(sources) < len(found):
         raise click.UsageError("a pack takes files and folders, not standard input")
@@ -59,7 +68,7 @@ def pack(
         for subject, _ in sources:
             pictures.append(_read(subject, max_pixels))
         subject = output
-        data = _packed(pictures, names, _folders(names) if labels else None, options, not no_verify)
+        data = _packed(pictures, names, _folders(names) if labels else None, options, max_pixels, not no_verify)
         write_output(job, data, preserve=False, force=force)
     except FAILURES as error:
         click.echo(f"pixelzip: {subject}: {reason(error)}", err=True)
@@ -67,7 +76,9 @@ def pack(
 
 
 def _read(path: Path, max_pixels: int) -> Picture:
-    return load(open_image(read_input(Job(path, None)), max_pixels)[0])
+    source = read_input(Job(path, None))
+    image, is_jpeg = open_image(source, max_pixels, as_file=True)
+    return replace(load(image), jpeg=source if is_jpeg else None)
 
 
 def _folders(names: Sequence[str]) -> list[int]:
@@ -81,6 +92,7 @@ def _packed(
     names: Sequence[str],
     labels: Sequence[int] | None,
     options: dict[str, Any],
+    max_pixels: int,
     verify: bool,
 ) -> bytes:
     from pixelzip import pack as packs  # after the files have been read
@@ -89,8 +101,25 @@ def _packed(
         data = packs.pack(pictures, names=names, labels=labels, **options)
     except ValueError as error:
         raise FileError(str(error)) from error
-    if verify:
-        for picture, decoded in zip(pictures, packs.Pack(data, **options), strict=True):
-            if not np.array_equal(decoded, to_array(picture)):
-                raise FileError("verification failed: the decoded pixels differ; nothing was written")
+    packed = packs.Pack(data, **options)
+    kept = [index for index, picture in enumerate(pictures) if picture.jpeg is not None and packed.keeps_jpeg(index)]
+    for index in set(range(len(pictures))).difference(kept):
+        if (jpeg := pictures[index].jpeg) is not None:
+            open_image(jpeg, max_pixels)  # refuses those with more images behind the first
+            click.echo(f"pixelzip: {names[index]}: warning: pixels are kept, not the JPEG file", err=True)
+    if verify and not _holds(packed, pictures, kept, options["num_threads"]):
+        raise FileError("verification failed: what was decoded differs; nothing was written")
     return data
+
+
+def _holds(packed: Pack, pictures: Sequence[Picture], kept: Sequence[int], num_threads: int) -> bool:
+    """Decode all images, and compare the JPEG file of those ``kept``, every sample of the others."""
+    each = in_threads(lambda index: packed.jpeg(index) == pictures[index].jpeg, kept, num_threads)
+    others = sorted(set(range(len(pictures))).difference(kept))
+    for start in range(0, len(others), BLOCK_IMAGES):
+        part = others[start : start + BLOCK_IMAGES]
+        each += [
+            np.array_equal(decoded, to_array(pictures[index]))
+            for index, decoded in zip(part, packed.read(part), strict=True)
+        ]
+    return all(each)

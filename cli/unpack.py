@@ -38,15 +38,18 @@ def unpack(
     model: str | None,
     max_pixels: int,
 ) -> None:
-    """Write the images of a pack as PNG, under the names it keeps or as 00000.png; the damaged ones are reported."""
+    """Write the images of a pack as PNG, under the names it keeps or as 00000.png; the damaged ones are reported.
+
+    Images that were packed as JPEG files become these again.
+    """
     failures = 0
     try:
         data = read_input(Job(source, None))
         pack = Pack(data, model=model, device=device, num_threads=num_threads(threads), max_pixels=max_pixels)
-        jobs = _plan(source, output_dir, _chosen(pack, indices, names))
+        jobs = _plan(source, output_dir, _chosen(pack, indices, names), pack)
         for start in range(0, len(jobs), BLOCK_IMAGES):
             part = jobs[start : start + BLOCK_IMAGES]
-            for (_, job), result in zip(part, pack.salvage([entry.index for entry, _ in part]), strict=True):
+            for (_, job), result in zip(part, _files(pack, part), strict=True):
                 failures += not _written(job, result, force)
     except FAILURES as error:
         click.echo(f"pixelzip: {source}: {reason(error)}", err=True)
@@ -68,7 +71,31 @@ def _chosen(pack: Pack, indices: Sequence[int], names: Sequence[str]) -> list[En
     return list(dict.fromkeys(chosen)) if indices or names else entries
 
 
-def _plan(source: Path, folder: Path, entries: Sequence[Entry]) -> list[tuple[Entry, Job]]:
+def _files(pack: Pack, part: Sequence[tuple[Entry, Job]]) -> list[bytes | Samples | PixelzipError]:
+    """Return the JPEG file or the samples of each image, or why there are none."""
+    are_jpegs = [_keeps_jpeg(pack, entry) for entry, _ in part]
+    places = [entry.index for (entry, _), is_jpeg in zip(part, are_jpegs, strict=True) if not is_jpeg]
+    others = iter(pack.salvage(places))
+    return [
+        _jpeg(pack, entry) if is_jpeg else next(others) for (entry, _), is_jpeg in zip(part, are_jpegs, strict=True)
+    ]
+
+
+def _keeps_jpeg(pack: Pack, entry: Entry) -> bool:
+    try:
+        return pack.keeps_jpeg(entry.index)
+    except PixelzipError:
+        return False  # damaged, as will be seen
+
+
+def _jpeg(pack: Pack, entry: Entry) -> bytes | PixelzipError:
+    try:
+        return pack.jpeg(entry.index) or b""
+    except PixelzipError as error:
+        return type(error)(f"image {entry.index}: {error}")
+
+
+def _plan(source: Path, folder: Path, entries: Sequence[Entry], pack: Pack) -> list[tuple[Entry, Job]]:
     """Pair images with outputs; raises FileError when two have the same one, or one lies outside the folder."""
     jobs: dict[Path, tuple[Entry, Job]] = {}
     for entry in entries:
@@ -77,20 +104,21 @@ def _plan(source: Path, folder: Path, entries: Sequence[Entry]) -> list[tuple[En
             raise FileError(
                 f"image {entry.index}: its name {entry.name!r} leads out of the folder; use --index or list"
             )
-        target = folder / name.with_suffix(".png")
+        target = folder / name.with_suffix(".jpg" if _keeps_jpeg(pack, entry) else ".png")
         if target in jobs:
             raise FileError(f"images {jobs[target][0].index} and {entry.index} would both be written to {target}")
         jobs[target] = entry, Job(source, target)
     return list(jobs.values())
 
 
-def _written(job: Job, result: Samples | PixelzipError, force: bool) -> bool:
+def _written(job: Job, result: bytes | Samples | PixelzipError, force: bool) -> bool:
     """Write one image, or report why not."""
     try:
         if isinstance(result, PixelzipError):
             raise result
         check_target(job, force)
-        write_output(job, save_image(result, job.target), preserve=False, force=force)
+        file = result if isinstance(result, bytes) else save_image(result, job.target)
+        write_output(job, file, preserve=False, force=force)
     except FAILURES as error:
         click.echo(f"pixelzip: {job.name}: {reason(error)}", err=True)
         return False

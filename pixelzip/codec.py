@@ -72,9 +72,16 @@ def compress(
     if isinstance(image, Image.Image | bytes | Picture) or (isinstance(image, np.ndarray) and image.ndim < 4):
         return compress([image], model, device=device, num_threads=num_threads, strip=strip)[0]
     pictures = [_stripped(images.read(item), strip) for item in image]
-    networks = find_networks(model)
-    each = 1 if len(pictures) > 1 else num_threads
-    kept = in_threads(functools.partial(_keep_jpeg, networks.coefficients, strip, each), pictures, num_threads)
+    return compress_pictures(pictures, model, device, num_threads, strip, or_pixels=strip)
+
+
+def compress_pictures(
+    pictures: Sequence[Picture], model: str, device: str, num_threads: int | None, strip: bool, or_pixels: bool
+) -> list[bytes]:
+    """Compress as ``compress`` does; of a JPEG that cannot be kept its pixels are, if those will do: ``or_pixels``."""
+    networks, each = find_networks(model), 1 if len(pictures) > 1 else num_threads
+    keep = functools.partial(_keep_jpeg, networks.coefficients, strip, or_pixels, each)
+    kept = in_threads(keep, pictures, num_threads)
     others = [picture for picture, file in zip(pictures, kept, strict=True) if file is None]
     files = iter(_compress_pixels(networks, others, device, num_threads))
     return [file or next(files) for file in kept]
@@ -94,9 +101,9 @@ def _compress_pixels(
 
 
 def _keep_jpeg(
-    network: IntegerCoefficientNetwork | None, strip: bool, num_threads: int | None, picture: Picture
+    network: IntegerCoefficientNetwork | None, strip: bool, or_pixels: bool, num_threads: int | None, picture: Picture
 ) -> bytes | None:
-    """Return the file of a picture that was read from a JPEG; None: there is none, or only pixels are wanted."""
+    """Return the file of a picture that was read from a JPEG; None: it was not, or it cannot be kept."""
     if picture.jpeg is None:
         return None
     try:
@@ -104,7 +111,7 @@ def _keep_jpeg(
             raise UnsupportedImage("the JPEG file cannot be kept: the model has none for coefficients beside it")
         return jpeg.keep(picture, picture.jpeg, network, strip, num_threads)
     except UnsupportedImage:
-        if strip:
+        if or_pixels:
             return None
         raise
 

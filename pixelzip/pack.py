@@ -1,11 +1,13 @@
 """Many small images -> one file, each of which can be read alone. ``Pack`` is the way back.
 
-A small image of mode L or RGB becomes one short stream, every other image a whole .pxz file inside the pack.
+A small image of mode L or RGB becomes one short stream; every other image, and a JPEG file, becomes a whole .pxz file
+inside the pack.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -14,7 +16,7 @@ from pixelzip import codec, estimate, fallback, models, pack_container
 from pixelzip.codec import ImageOrArray
 from pixelzip.container import Header
 from pixelzip.errors import UnsupportedImage
-from pixelzip.image import TRANSPARENCY, Picture, to_array
+from pixelzip.image import TRANSPARENCY, Picture
 from pixelzip.image import read as read_picture
 from pixelzip.models.integer import IntegerNetwork
 from pixelzip.networks import find_networks
@@ -44,11 +46,11 @@ def pack(
     device: str = "cpu",
     num_threads: int | None = None,
 ) -> bytes:
-    """Compress images into one pack. Metadata, as ICC profiles and EXIF, is not kept.
+    """Compress images into one pack. Metadata, as ICC profiles and EXIF, is not kept, but with JPEG files.
 
     Args:
         images: Pillow images of mode L, LA, RGB, RGBA or I;16, or arrays as for ``pixelzip.compress``; sizes and
-            modes may differ.
+            modes may differ. The bytes of a JPEG file are kept, if ``pixelzip.compress`` can: see ``Pack.jpeg``.
         model: name of a shipped model, or path of a model file.
         names: one for each image, all different, not empty and without zero characters; 2^26 bytes at most.
         labels: one for each image, 0..2^31 - 1.
@@ -67,8 +69,8 @@ def pack(
     pictures = [_picture(title, image) for title, image in zip(titles, images, strict=True)]
     network = find_networks(model).pixels
     streams = _streams(network, pictures, device, num_threads)
-    others = [to_array(picture) for index, picture in enumerate(pictures) if index not in streams]
-    files = iter(codec.compress(others, model, device=device, num_threads=num_threads))
+    others = [picture for index, picture in enumerate(pictures) if index not in streams]
+    files = iter(codec.compress_pictures(others, model, device, num_threads, strip=False, or_pixels=True))
     smaller = _smaller_files(pictures, streams, num_threads)
     shapes, payloads = [], []
     for index, picture in enumerate(pictures):
@@ -86,7 +88,7 @@ def _streams(
     small = {
         index: picture
         for index, picture in enumerate(pictures)
-        if picture.mode.name in STREAM_MODES and Tiling(*picture.size).is_single
+        if picture.mode.name in STREAM_MODES and Tiling(*picture.size).is_single and picture.jpeg is None
     }
     if not small:
         return {}
@@ -135,7 +137,7 @@ def _picture(title: str, image: ImageOrArray) -> Picture:
         raise UnsupportedImage(f"{title}: packs do not hold mode {picture.mode.name}; convert it to L or RGB")
     if any(kind == TRANSPARENCY for kind, _ in picture.blocks):
         raise UnsupportedImage(f"{title}: packs do not hold a transparent colour; convert it to RGBA")
-    return Picture(picture.mode, picture.samples)
+    return replace(picture, blocks=())
 
 
 def _check_names(names: Sequence[str] | None, num_images: int) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pixelzip import codec, container, models, pack_container
+from pixelzip.container import BODY_JPEG_FILE
 from pixelzip.errors import CorruptFile, PixelzipError, printable
 from pixelzip.image import Samples
 from pixelzip.networks import find_network
@@ -99,6 +100,24 @@ class Pack:
         """Decode all images, BLOCK_IMAGES at a time."""
         for start in range(0, len(self), BLOCK_IMAGES):
             yield from self.read(range(start, min(start + BLOCK_IMAGES, len(self))))
+
+    def jpeg(self, image: int | str) -> bytes | None:
+        """Return the JPEG file that an image was packed as, by index or name, byte for byte; None: pixels are kept.
+
+        Raises:
+            KeyError, IndexError: there is no such image.
+            CorruptFile, UnsupportedVersion, ImageTooLarge, UnknownModel: see ``pixelzip.errors``.
+        """
+        place = range(len(self))[self._places[image] if isinstance(image, str) else image]
+        file = self._contents.payload(place)
+        if not self.keeps_jpeg(place):
+            return None
+        return codec.decompress_jpeg(file, num_threads=self._num_threads, max_pixels=self._max_pixels)
+
+    def keeps_jpeg(self, index: int) -> bool:
+        """Whether ``jpeg`` has a file; raises as it does."""
+        is_file = self._contents.shapes[index].coding == FILE
+        return is_file and container.read(self._contents.payload(index), self._max_pixels)[0].body == BODY_JPEG_FILE
 
     def read(self, indices: Sequence[int]) -> list[Samples]:
         """Decode images in one batch, in the order asked for; negative indices count from the end.

@@ -14,6 +14,7 @@ from test_cli import pixels, run
 from test_jpeg import as_jpeg, decoded, texture
 
 import pixelzip
+from pixelzip.jpeg import scan
 
 
 @pytest.fixture
@@ -102,10 +103,12 @@ def test_damage_is_found(photo: Path, place: float) -> None:
         assert len(result.stderr.splitlines()) == 1
 
 
-def unusual(photo: Path) -> Path:
-    """Return a JPEG file that cannot be kept: it ends in a byte that no part of it is."""
-    photo.write_bytes(photo.read_bytes()[:-2] + b"\x55\xff\xd9")
-    return photo
+def unusual(path: Path, jpeg: bytes = b"") -> Path:
+    """Make a JPEG file one that cannot be kept: its scan ends in a byte that is no part of it."""
+    jpeg = jpeg or path.read_bytes()
+    end = scan.end(jpeg, jpeg.index(b"\xff\xda") + 14)
+    path.write_bytes(jpeg[:end] + b"\x55" + jpeg[end:])
+    return path
 
 
 def test_a_file_that_cannot_be_kept(photo: Path) -> None:
@@ -131,10 +134,36 @@ def test_more_images_behind_the_first(photo: Path) -> None:
     photo.unlink()
     assert run("decompress", packed).exit_code == 0
     assert photo.read_bytes() == jpeg
-    for arguments in (("compress", photo, "-f", "--strip"), ("pack", photo, "-o", photo.parent / "a.pxzp")):
+    pack = photo.parent / "a.pxzp"
+    assert run("pack", photo, "-o", pack).exit_code == 0
+    assert run("unpack", pack, "--output-dir", photo.parent / "out").exit_code == 0
+    assert (photo.parent / "out" / "photo.jpg").read_bytes() == jpeg
+    photo.write_bytes(jpeg + b"?")
+    unusual(photo)
+    for arguments in (("compress", photo, "-f", "--strip"), ("pack", photo, "-fo", pack)):
         result = run(*arguments)
         assert result.exit_code == 1
         assert "the image has 2 frames" in result.stderr
+
+
+def test_packs(photo: Path) -> None:
+    folder = photo.parent
+    Image.fromarray(texture(9, 8)).save(folder / "b.png")
+    odd = unusual(folder / "odd.jpg", photo.read_bytes())
+    pack, out = folder / "set.pxzp", folder / "out"
+    result = run("pack", "-r", folder, "-o", pack)
+    assert result.exit_code == 0
+    assert result.stderr == "pixelzip: odd.jpg: warning: pixels are kept, not the JPEG file\n"
+    assert run("unpack", pack, "--output-dir", out).exit_code == 0
+    assert sorted(os.listdir(out)) == ["b.png", "odd.png", "photo.jpg"]
+    assert (out / "photo.jpg").read_bytes() == photo.read_bytes()
+    assert np.array_equal(pixels(out / "odd.png"), decoded(odd.read_bytes()))
+    data = bytearray(pack.read_bytes())
+    data[-40] ^= 1
+    pack.write_bytes(data)
+    result = run("unpack", pack, "--output-dir", out, "-f")
+    assert result.exit_code == 1
+    assert len(result.stderr.splitlines()) == 1
 
 
 def test_folders(photo: Path) -> None:

@@ -30,6 +30,7 @@ from pixelzip.jpeg.file import JpegFile, Rest
 from pixelzip.jpeg.levels import Component
 from pixelzip.jpeg.transform import ZIGZAG
 from pixelzip.jpeg.usual import usual
+from pixelzip.pack import Pack, pack
 
 OPTIONS: dict[str, dict[str, Any]] = {
     "sequential": {},
@@ -329,6 +330,23 @@ def test_many_at_once() -> None:
     assert pixelzip.compress(as_jpeg(texture(530, 64)), num_threads=1) == pixelzip.compress(
         as_jpeg(texture(530, 64)), num_threads=2
     )
+
+
+def test_packs_keep_jpeg_files() -> None:
+    odd = PLAIN[:-2] + b"\x55\xff\xd9"
+    images: Sequence[Any] = [PLAIN, texture(9, 9), PROGRESSIVE, odd, PLAIN]
+    data = pack(images, names=["a", "b", "c", "d", "e"])
+    packed = Pack(data)
+    assert [packed.jpeg(index) for index in range(-5, 0)] == [PLAIN, None, PROGRESSIVE, None, PLAIN]
+    assert packed.jpeg("c") == PROGRESSIVE
+    expected = [decoded(PLAIN), texture(9, 9), decoded(PROGRESSIVE), decoded(odd), decoded(PLAIN)]
+    assert all(np.array_equal(one, other) for one, other in zip(packed, expected, strict=True))
+    assert pack(images, names=["a", "b", "c", "d", "e"], num_threads=2) == data
+    with pytest.raises(IndexError):
+        packed.jpeg(5)
+    with pytest.raises(KeyError):
+        packed.jpeg("f")
+    assert Pack(pack([PLAIN], model="cifar10")).jpeg(0) is None
 
 
 def rewritten(data: bytes, **changes: Any) -> bytes:
