@@ -27,6 +27,7 @@ OPTIMAL: Final = b"optimal"
 """Stands for such a table: the one that is best for the next scan."""
 
 _MOST_SCANS: Final = 64
+_MOST_SEGMENTS: Final = 2**16
 _MOST_FACTOR: Final = 4
 
 Exchange = Callable[["Frame", "Scan", int], int]
@@ -131,6 +132,7 @@ class _State:
     codes: dict[tuple[int, int], bytes] = field(default_factory=dict)
     restart_interval: int = 0
     num_scans: int = 0
+    num_segments: int = 0
 
 
 def walk(data: bytes, exchange: Exchange) -> tuple[Frame, dict[int, NDArray[np.int32]]]:
@@ -150,7 +152,9 @@ def walk(data: bytes, exchange: Exchange) -> tuple[Frame, dict[int, NDArray[np.i
         segment = data[position + 2 : position + length]
         if length < 2 or len(segment) != length - 2:
             raise CorruptFile("a segment of the JPEG is cut short")
-        position += length
+        position, state.num_segments = position + length, state.num_segments + 1
+        if state.num_segments > _MOST_SEGMENTS:
+            raise CorruptFile(f"the JPEG has more than {_MOST_SEGMENTS} segments")
         if marker == _SCAN:
             position = exchange(*_read_scan(segment, state), position)
         else:

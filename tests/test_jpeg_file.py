@@ -438,6 +438,9 @@ def test_the_rest_of_another_image_is_refused() -> None:
     with pytest.raises(CorruptFile, match="another size than the image"):
         file.write(found.rest, grey.components)
     place = segment(found.rest.data, 0xDA) - 2
+    comment = b"\xff\xfe\x00\x02"
+    with pytest.raises(CorruptFile, match="more than 65536 segments"):
+        file.read(PLAIN[:2] + comment * 2**16 + PLAIN[2:])
     with pytest.raises(CorruptFile, match="more than 64 scans"):
         file.write(Rest(found.rest.data[:place] + found.rest.data[place:-2] * 65, 1), found.components)
 
