@@ -106,7 +106,7 @@ def decompress_file(job: Job, options: Options) -> Row:
     if options.test_only:
         check(data, options.decoding)
         return {"input_bytes": len(data), "seconds": round(time.perf_counter() - started, 3)}
-    job = _for_jpeg(data, job, options)
+    job = _named(data, job, options)
     if not options.resume:
         check_target(job, options.force)
     salvaged = pixelzip.salvage(data, **options.decoding) if options.salvage else None
@@ -122,11 +122,13 @@ def decompress_file(job: Job, options: Options) -> Row:
     return {"output": str(job.target or "-"), **row}
 
 
-def _for_jpeg(data: bytes, job: Job, options: Options) -> Job:
-    """Give the output of a file that keeps a JPEG the suffix of one, unless another is asked for."""
-    if options.is_named or job.target is None or not _keeps_jpeg(data, options):
+def _named(data: bytes, job: Job, options: Options) -> Job:
+    """Give an output whose name is not asked for the suffix that fits; a.png.pxz becomes a.png."""
+    if options.is_named or job.target is None:
         return job
-    return replace(job, target=job.target.with_suffix(".jpg"))
+    suffixes = JPEG_SUFFIXES if _keeps_jpeg(data, options) else {".png"}
+    stem, suffix = job.target.with_suffix(""), ".jpg" if suffixes is JPEG_SUFFIXES else ".png"
+    return replace(job, target=stem if stem.suffix.lower() in suffixes else job.target.with_suffix(suffix))
 
 
 def _keeps_jpeg(data: bytes, options: Options) -> bool:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -55,6 +56,7 @@ def plan_jobs(
     if output is not None and len(found) != 1:
         raise click.UsageError(f"-o takes one input, not {len(found)}; use --output-dir")
     jobs = [Job(source, _target(source, root, target_suffix, output, output_dir)) for source, root in found]
+    jobs = _kept_apart(jobs, target_suffix)
     targets = [job.target.absolute() for job in jobs if job.target is not None]
     twice = {target for target in targets if targets.count(target) > 1} if len(set(targets)) < len(targets) else set()
     if twice:
@@ -183,6 +185,17 @@ def _target(
     if output_dir is None:
         return renamed
     return output_dir / (renamed.relative_to(root) if root else renamed.name)
+
+
+def _kept_apart(jobs: Sequence[Job], suffix: str) -> list[Job]:
+    """Name outputs that several inputs would have after all of their names: a.jpg.pxz beside a.png.pxz."""
+    counts = Counter(job.target for job in jobs)
+    return [
+        replace(job, target=job.target.with_name(job.source.name + suffix))
+        if job.target and job.source and counts[job.target] > 1
+        else job
+        for job in jobs
+    ]
 
 
 def _is_same(path: Path, other: Path) -> bool:

@@ -174,6 +174,15 @@ def test_folders(photo: Path) -> None:
     assert [Path(json.loads(line)["output"]).name for line in result.stdout.splitlines()] == ["b.png", "photo.jpg"]
 
 
+def test_a_jpeg_beside_a_png_of_its_name(photo: Path) -> None:
+    Image.fromarray(texture(9, 8)).save(photo.with_suffix(".png"))
+    (photo.parent / "b.jpeg").write_bytes(photo.read_bytes())
+    assert run("compress", "-r", photo.parent, "--rm").exit_code == 0
+    assert sorted(os.listdir(photo.parent)) == ["b.pxz", "photo.jpg.pxz", "photo.png.pxz"]
+    assert run("decompress", "-r", photo.parent, "--rm").exit_code == 0
+    assert sorted(os.listdir(photo.parent)) == ["b.jpg", "photo.jpg", "photo.png"]
+
+
 def test_a_second_run_on_a_cluster_skips_what_is_there(photo: Path) -> None:
     pytest.importorskip("dask.distributed")
     for skipped in (None, True):
