@@ -138,7 +138,8 @@ def _encode(
     corrections = lattice.corrections(JFIF, np.broadcast_to(samples, (*samples.shape[:2], 3)), given)
     if corrections is None:
         return None
-    tables = tuple(component.steps for component in components[:2])
+    are_alike = len(components) == 3 and np.array_equal(components[1].steps, components[2].steps)
+    tables = tuple(component.steps for component in components[: 2 if are_alike else 3])
     lasts = bytes(component.last for component in components)
     fields = body_fields.write(Fields(sampling, tables, lasts, corrections, _checksum(samples), kept))
 

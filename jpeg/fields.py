@@ -17,6 +17,9 @@ from pixelzip.models.coefficients import NUM_FREQUENCIES
 _NO_QUALITY: Final = 0
 """Stands before a table that is not a standard one."""
 
+_TWO_FOR_CHROMA: Final = 101
+"""Stands before two tables, one for each component of chroma."""
+
 
 @dataclass(frozen=True, eq=False)
 class Kept:
@@ -28,8 +31,8 @@ class Kept:
 
 @dataclass(frozen=True, eq=False)
 class Fields:
-    """Sampling of chroma, steps of luma and of chroma, the last frequency of each component that is not zero,
-    corrections of pixels, the CRC32 of the samples, 4 bytes, and what keeps the file, if it is kept.
+    """Sampling of chroma, steps of luma and of chroma (one table or two), the last frequency of each component that is
+    not zero everywhere, corrections of pixels, the CRC32 of the samples, 4 bytes, and what keeps the file, if it is.
     """
 
     sampling: Sampling
@@ -41,12 +44,14 @@ class Fields:
 
     def steps(self, kind: int) -> Steps:
         """Return the table of a component."""
-        return self.tables[min(kind, 1)]
+        return self.tables[min(kind, len(self.tables) - 1)]
 
 
 def write(fields: Fields) -> bytes:
     """Write the fields."""
-    tables = [_write_table(table, is_luma) for table, is_luma in zip(fields.tables, (True, False), strict=False)]
+    luma, *chroma = fields.tables
+    tables = [_write_table(luma, is_luma=True), *(_write_table(table, is_luma=False) for table in chroma)]
+    tables[1:1] = [bytes([_TWO_FOR_CHROMA])] * (len(chroma) - 1)
     parts = [bytes([SAMPLINGS.index(fields.sampling)]), *tables, fields.lasts]
     parts += [write_varint(len(fields.corrections)), fields.corrections, fields.checksum]
     if fields.kept is not None:
@@ -60,7 +65,7 @@ def read(reader: Reader, header: Header) -> Fields:
     if code >= len(SAMPLINGS):
         raise UnsupportedVersion("the file was written by a newer version of pixelzip")
     num_components = header.mode.num_channels
-    tables = tuple(_read_table(reader, is_luma) for is_luma in (True, False)[:num_components])
+    tables = (_read_table(reader.take(1, "quality")[0], reader, is_luma=True), *_read_chroma(reader, num_components))
     lasts = reader.take(num_components, "last frequencies")
     if max(lasts) >= NUM_FREQUENCIES:
         raise CorruptFile(f"a block has no frequency {max(lasts)}")
@@ -79,8 +84,16 @@ def _write_table(steps: Steps, is_luma: bool) -> bytes:
     return bytes([_NO_QUALITY, *steps.tolist()])
 
 
-def _read_table(reader: Reader, is_luma: bool) -> Steps:
+def _read_chroma(reader: Reader, num_components: int) -> list[Steps]:
+    if num_components == 1:
+        return []
     quality = reader.take(1, "quality")[0]
+    if quality != _TWO_FOR_CHROMA:
+        return [_read_table(quality, reader, is_luma=False)]
+    return [_read_table(reader.take(1, "quality")[0], reader, is_luma=False) for _ in range(2)]
+
+
+def _read_table(quality: int, reader: Reader, is_luma: bool) -> Steps:
     if quality in QUALITIES:
         return standard(is_luma, quality)
     if quality != _NO_QUALITY:

@@ -128,8 +128,6 @@ def _components(frame: Frame, levels: Levels, steps_of: dict[int, NDArray[np.int
         if (largest * steps).max() > COEFFICIENT_LIMIT:
             raise CorruptFile("the JPEG has a level that is impossible")
         components.append(component)
-    if len(components) == 3 and not np.array_equal(components[1].steps, components[2].steps):
-        raise CorruptFile("the JPEG has tables of its own for either chroma, which is not supported")
     return tuple(components)
 
 

@@ -264,7 +264,7 @@ def test_the_model_is_for_nothing_else() -> None:
     ("fields", "error", "message"),
     [
         (b"\x06", UnsupportedVersion, "newer version"),
-        (b"\x00\x65", UnsupportedVersion, "newer version"),
+        (b"\x00\x66", UnsupportedVersion, "newer version"),
         (b"\x00\x00" + bytes(64), CorruptFile, "step of zero"),
         (b"\x00\x00" + bytes([1] * 20), CorruptFile, "quantisation table"),
         (b"\x00\x55\x55\x3f\x40\x00", CorruptFile, "no frequency 64"),
