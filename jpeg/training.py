@@ -24,7 +24,7 @@ from pixelzip.models.export import export_network, replacing
 from pixelzip.models.integer import load_model
 from pixelzip.models.train import moving_average
 
-_STEPS_PER_FILE: Final = 8
+_STEPS_PER_FILE: Final = 10
 _NUM_WARMUP_STEPS: Final = 100
 _QUANTISE_FROM: Final = 0.75
 """Share of the steps before fake quantisation of weights."""
