@@ -44,6 +44,13 @@ def network() -> IntegerCoefficientNetwork:
     return models.load_coefficients(models.find("photo-jpeg").identifier)
 
 
+@pytest.fixture(scope="module", params=["photo-jpeg-1", "photo-jpeg-2"])
+def any_network(request: pytest.FixtureRequest) -> IntegerCoefficientNetwork:
+    """One of each kind."""
+    name = f"{request.param}.safetensors"
+    return models.load_coefficients(next(one.identifier for one in models.MODELS if one.file_name == name))
+
+
 def texture(height: int, width: int, seed: int = 0) -> NDArray[np.uint8]:
     """Return an RGB image with edges in all directions and some noise, none of it clamped."""
     rows, columns = np.mgrid[0:height, 0:width]
@@ -120,7 +127,7 @@ def test_tokens(bins: Bins, values: list[int]) -> None:
 
 @settings(deadline=None)
 @given(st.data())
-def test_any_levels_come_back(network: IntegerCoefficientNetwork, data: st.DataObject) -> None:
+def test_any_levels_come_back(any_network: IntegerCoefficientNetwork, data: st.DataObject) -> None:
     generator = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
     sampling = data.draw(st.sampled_from(SAMPLINGS))
     height, width = data.draw(st.integers(1, 40)), data.draw(st.integers(1, 40))
@@ -131,9 +138,9 @@ def test_any_levels_come_back(network: IntegerCoefficientNetwork, data: st.DataO
         spread = data.draw(st.sampled_from((0.0, 0.5, 30.0, 2000.0)))
         values = generator.normal(0, 1, (*shape, 8, 8)) * spread / steps[0]
         components.append(to_component(kind, steps, values.clip(-16, 16).astype(np.int64)))
-    stream = coder.encode(network, components, 7)
+    stream = coder.encode(any_network, components, 7)
     others = [Component(one.kind, one.steps, np.zeros_like(one.levels), one.last) for one in components]
-    assert coder.decode(network, others, stream) == 1 << 32 | 7
+    assert coder.decode(any_network, others, stream) == 1 << 32 | 7
     for one, other in zip(components, others, strict=True):
         assert np.array_equal(one.levels, other.levels)
 
@@ -320,15 +327,15 @@ def test_modes_without_jpeg_are_refused(network: IntegerCoefficientNetwork) -> N
         pixelzip.decompress(container.write(header, [b"\0"]))
 
 
-def test_impossible_coefficients_are_refused(network: IntegerCoefficientNetwork) -> None:
+def test_impossible_coefficients_are_refused(any_network: IntegerCoefficientNetwork) -> None:
     component = empty(0, np.full(NUM_FREQUENCIES, 255, dtype=np.int32), (8, 8), 0)
     component.levels[0, 1, 1] = 16
-    stream = coder.encode(network, [component], 0)
+    stream = coder.encode(any_network, [component], 0)
     larger = empty(0, np.full(NUM_FREQUENCIES, 255, dtype=np.int32), (8, 8), 0)
-    assert coder.decode(network, [larger], stream) == 1 << 32
+    assert coder.decode(any_network, [larger], stream) == 1 << 32
     component.levels[0, 1, 1] = 17
     with pytest.raises(CorruptFile, match="larger than any"):
-        coder.encode(network, [component], 0)
+        coder.encode(any_network, [component], 0)
 
 
 def test_every_byte_matters() -> None:
@@ -345,12 +352,12 @@ def test_every_byte_matters() -> None:
 
 
 def test_numpy_gives_what_the_extension_gives(
-    network: IntegerCoefficientNetwork, monkeypatch: pytest.MonkeyPatch
+    any_network: IntegerCoefficientNetwork, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    generator, config = np.random.default_rng(0), network.config
+    generator, config = np.random.default_rng(0), any_network.config
     values = generator.integers(-127, 128, (1003, config.num_values), dtype=np.int8)
     shared = generator.integers(-127, 128, config.num_features - config.num_values, dtype=np.int8)
-    predictor = Predictor(network)
+    predictor = Predictor(any_network)
     all_told = [Told(values, shared, group) for group in (0, 1, 37, 63)]
     one = [predictor.weights(told) for told in all_told]
     monkeypatch.setattr("pixelzip.native.INSTRUCTION_SETS", ())
@@ -360,10 +367,10 @@ def test_numpy_gives_what_the_extension_gives(
         assert weights.min() >= 0
 
 
-def test_the_extension_refuses_wrong_sizes(network: IntegerCoefficientNetwork) -> None:
-    layers = native.token_layers(network)
-    values, table = np.zeros((3, len(layers[0].weight)), dtype=np.int8), network.tables["exponential"]
-    num_tokens = network.config.num_tokens
+def test_the_extension_refuses_wrong_sizes(any_network: IntegerCoefficientNetwork) -> None:
+    layers = native.token_layers(any_network)
+    values, table = np.zeros((3, len(layers[0].weight)), dtype=np.int8), any_network.tables["exponential"]
+    num_tokens = any_network.config.num_tokens
     assert native.token_weights(layers, table, values, num_tokens).shape == (3, num_tokens)
     for wrong in ([], layers[2:], [layers[0]] * 9, [layers[0], layers[2]], [layers[0]._replace(bias=layers[2].bias)]):
         with pytest.raises(ValueError):
