@@ -15,15 +15,19 @@ _STEPS_PER_LINE = 250
 
 @click.command()
 @click.argument("data", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path), metavar="FOLDER...")
+@click.option(
+    "--also", multiple=True, type=click.Path(exists=True, path_type=Path), help="More images, none of them held out."
+)
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="Model file to write.")
-@click.option("--hidden", default="96,64", show_default=True, help="Channels of the layers before the head.")
-@click.option("--steps", default=9000, show_default=True, type=click.IntRange(min=1))
+@click.option("--hidden", default="128,64", show_default=True, help="Channels of the layers before the head.")
+@click.option("--steps", default=30000, show_default=True, type=click.IntRange(min=1))
 @click.option("--learning-rate", default=3e-3, show_default=True)
 @click.option("--held-out", default=40, show_default=True, type=click.IntRange(min=1), help="Images not trained on.")
 @click.option("--seed", default=0, show_default=True)
 @click.option("-T", "--threads", type=click.IntRange(min=0), default=0, help="CPU threads; 0 is all.")
 def train_jpeg(
     data: tuple[Path, ...],
+    also: tuple[Path, ...],
     output: Path,
     hidden: str,
     steps: int,
@@ -47,8 +51,10 @@ def train_jpeg(
     torch.set_num_threads(num_threads(threads))
     torch.manual_seed(seed)
     try:
-        network = CoefficientNetwork(CoefficientConfig(tuple(int(count) for count in hidden.split(","))))
+        sizes = tuple(int(count) for count in hidden.split(","))
+        network = CoefficientNetwork(CoefficientConfig(sizes, surroundings=True, own_layers=1))
         files, others = split_held_out(find_images(list(data)), held_out)
+        files += find_images(list(also)) if also else []
         network = train(network, files, CoefficientTraining(steps, learning_rate=learning_rate, seed=seed), report)
         bits = finish(network, others, output, shlex.join(["pixelzip", *sys.argv[1:]]))
     except (ValueError, OSError, RuntimeError) as error:  # torch raises RuntimeError when a disk is full

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,9 +12,11 @@ from pixelzip import ans, ans_integer
 from pixelzip.errors import CorruptFile
 from pixelzip.jpeg.contexts import Integers, Known
 from pixelzip.jpeg.levels import Component
-from pixelzip.jpeg.network import Predictor, place
-from pixelzip.jpeg.tokens import MEANS, WAVES, Bins
+from pixelzip.jpeg.network import Predictor, Told
+from pixelzip.jpeg.surroundings import Surroundings
+from pixelzip.jpeg.tokens import Bins
 from pixelzip.jpeg.transform import COEFFICIENT_LIMIT
+from pixelzip.models.coefficients import CoefficientConfig
 from pixelzip.models.integer import IntegerCoefficientNetwork
 
 _HALF: Final = ans.COUNT_TOTAL // 2
@@ -23,25 +25,24 @@ _HALF: Final = ans.COUNT_TOTAL // 2
 class Coder(Protocol):
     """What is done with values, in stream order."""
 
-    def exchange(self, features: NDArray[np.int8], shared: NDArray[np.int8], bins: Bins, values: Integers) -> Integers:
+    def exchange(self, told: Told, bins: Bins, values: Integers) -> Integers:
         """Return the values, of which a decoder does not look at those given."""
 
 
-def walk(components: Sequence[Component], coder: Coder) -> None:
-    """Code the levels of components in their order, or fill them in.
+def walk(components: Sequence[Component], coder: Coder, kind: type[Known] | type[Surroundings]) -> None:
+    """Code the levels of components in their order, or fill them in; ``kind`` is what the network is told of.
 
     Raises:
         CorruptFile: a coefficient is impossible.
     """
-    known: list[Known] = []
+    known: list[Any] = []  # all of one kind
     for component in components:
         earlier = next((one for one in known[::-1] if one.component.shape == component.shape), None)
-        one = Known(component, earlier, known[0] if known else None)
-        for frequency, places, are_around in one.steps():
-            features, expected = one.describe(frequency, places, are_around)
-            shared, bins = place(frequency, component.kind, are_around), WAVES if frequency else MEANS
-            levels = one.levels[frequency]
-            values = expected + coder.exchange(features, shared, bins, levels[places] - expected)
+        one: Any = kind(component, earlier, known[0] if known else None)
+        for frequency, places, phase in one.steps():
+            features, expected = one.describe(frequency, places, phase)
+            told, levels = Told(features, one.shared(frequency, phase), one.group(frequency)), one.levels[frequency]
+            values = expected + coder.exchange(told, one.bins(frequency), levels[places] - expected)
             if (np.abs(values) * component.steps[frequency] > COEFFICIENT_LIMIT).any():
                 raise CorruptFile("a coefficient is larger than any can be")
             levels[places] = values
@@ -49,17 +50,22 @@ def walk(components: Sequence[Component], coder: Coder) -> None:
         known.append(one)
 
 
+def kind_for(config: CoefficientConfig) -> type[Known] | type[Surroundings]:
+    """Return what a network is told of."""
+    return Surroundings if config.surroundings else Known
+
+
 def encode(network: IntegerCoefficientNetwork, components: Sequence[Component], seal: int) -> bytes:
     """Code levels as a stream that holds a checksum."""
     encoder = _Encoder(network)
-    walk(components, encoder)
+    walk(components, encoder, kind_for(network.config))
     return ans.encode(np.concatenate(encoder.left), np.concatenate(encoder.counts), seal)
 
 
 def decode(network: IntegerCoefficientNetwork, components: Sequence[Component], stream: bytes) -> int:
     """Fill in the levels of components; return what is left of the stream, for ``ans_integer.check``."""
     decoder = _Decoder(network, ans.open_stream(stream))
-    walk(components, decoder)
+    walk(components, decoder, kind_for(network.config))
     return decoder.stream.rest()
 
 
@@ -68,9 +74,9 @@ class _Encoder:
         self._predictor = Predictor(network)
         self.left, self.counts = list[NDArray[np.int32]](), list[NDArray[np.int32]]()
 
-    def exchange(self, features: NDArray[np.int8], shared: NDArray[np.int8], bins: Bins, values: Integers) -> Integers:
+    def exchange(self, told: Told, bins: Bins, values: Integers) -> Integers:
         tokens, rest = bins.split(values)
-        weights = self._predictor.weights(features, shared).astype(np.int32)
+        weights = self._predictor.weights(told).astype(np.int32)
         lanes = np.arange(len(values))
         ends = np.cumsum(weights + 1, axis=1, dtype=np.int32)[lanes, tokens]
         counts = weights[lanes, tokens] + 1
@@ -91,8 +97,8 @@ class _Decoder:
         self._predictor = Predictor(network)
         self.stream = stream
 
-    def exchange(self, features: NDArray[np.int8], shared: NDArray[np.int8], bins: Bins, values: Integers) -> Integers:
-        tokens = self.stream.decode(self._predictor.weights(features, shared))
+    def exchange(self, told: Told, bins: Bins, values: Integers) -> Integers:
+        tokens = self.stream.decode(self._predictor.weights(told))
         num_bits = bins.bits_left(tokens)
         rest = np.zeros_like(tokens)
         for bit in range(num_bits.max(initial=0)):

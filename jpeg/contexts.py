@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pixelzip.jpeg.levels import Component
+from pixelzip.jpeg.tokens import MEANS, WAVES, Bins
 from pixelzip.jpeg.transform import SIDE, ZIGZAG
-from pixelzip.models.coefficients import NUM_FREQUENCIES, NUM_VALUES
+from pixelzip.models.coefficients import NUM_COMPONENTS, NUM_FREQUENCIES, NUM_VALUES
 
 Integers = NDArray[np.int32]
 Places = NDArray[np.intp]
@@ -37,7 +38,8 @@ _LARGEST: Final = 255
 _COMPANDED: Final = np.array([((1 + value) ** 16).bit_length() - 1 for value in range(_LARGEST)] + [127], dtype=np.int8)
 """Sixteen times the binary logarithm of one more, rounded down: at most 127."""
 
-_SIGNED: Final = np.concatenate((-_COMPANDED[:0:-1], _COMPANDED))
+SIGNED: Final = np.concatenate((-_COMPANDED[:0:-1], _COMPANDED))
+"""(511,) int8: ``companded`` of -255 to 255."""
 
 ORDER: Final = np.argsort(ZIGZAG)
 """(64,): when each frequency, given by its place in a block, is coded."""
@@ -45,8 +47,16 @@ ORDER: Final = np.argsort(ZIGZAG)
 
 def companded(values: Integers) -> NDArray[np.int8]:
     """Map whole numbers to -127..127, small ones finely."""
-    result: NDArray[np.int8] = _SIGNED[values.clip(-_LARGEST, _LARGEST) + _LARGEST]
+    result: NDArray[np.int8] = SIGNED[values.clip(-_LARGEST, _LARGEST) + _LARGEST]
     return result
+
+
+def place(frequency: int, kind: int, are_around: bool) -> NDArray[np.int8]:
+    """Return the features that all lanes share: frequency, component, whether the four blocks around are known."""
+    shared = np.zeros(NUM_FREQUENCIES + NUM_COMPONENTS + 1, dtype=np.int8)
+    shared[[frequency, NUM_FREQUENCIES + kind]] = ONE_HOT
+    shared[-1] = ONE_HOT * are_around
+    return shared
 
 
 class Known:
@@ -102,6 +112,18 @@ class Known:
         values = [*self._own(frequency, places), *self._near(frequency, places, are_around)]
         values += [*self._gaps(frequency, places), *self._others(frequency, places)]
         return self._features(frequency, values), np.zeros(len(places), dtype=np.int32)
+
+    def shared(self, frequency: int, are_around: bool) -> NDArray[np.int8]:
+        """Return the features of all that is coded together."""
+        return place(frequency, self.component.kind, are_around)
+
+    def group(self, frequency: int) -> int:
+        """Return whose weights are used: there is one group."""
+        return 0
+
+    def bins(self, frequency: int) -> Bins:
+        """Return how levels of a frequency become tokens."""
+        return WAVES if frequency else MEANS
 
     def _features(self, frequency: int, values: list[Integers]) -> NDArray[np.int8]:
         step = np.full_like(values[0], self.component.steps[frequency])

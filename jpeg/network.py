@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pixelzip import native
 from pixelzip.ans import COUNT_TOTAL
-from pixelzip.jpeg.contexts import ONE_HOT
-from pixelzip.models.coefficients import NUM_COMPONENTS, NUM_FREQUENCIES, NUM_TOKENS, NUM_VALUES
 from pixelzip.models.integer import SHORT_LIMIT, IntegerCoefficientNetwork
 from pixelzip.native import TokenLayer
 
 Floats = NDArray[np.float32]
 
 
-def place(frequency: int, kind: int, are_around: bool) -> NDArray[np.int8]:
-    """Return the features that all lanes share: frequency, component, whether the four blocks around are known."""
-    shared = np.zeros(NUM_FREQUENCIES + NUM_COMPONENTS + 1, dtype=np.int8)
-    shared[[frequency, NUM_FREQUENCIES + kind]] = ONE_HOT
-    shared[-1] = ONE_HOT * are_around
-    return shared
+class Told(NamedTuple):
+    """What a network is told of coefficients that are coded together.
+
+    ``features`` are (n, num_values) int8, ``shared`` is all that is the same, ``group`` says whose weights are used.
+    """
+
+    features: NDArray[np.int8]
+    shared: NDArray[np.int8]
+    group: int
 
 
 class Predictor:
@@ -32,22 +34,23 @@ class Predictor:
     """
 
     def __init__(self, network: IntegerCoefficientNetwork) -> None:
-        self._layers = native.token_layers(network)
+        self._network = network
         self._exponential = network.tables["exponential"]
 
-    def weights(self, values: NDArray[np.int8], shared: NDArray[np.int8]) -> Floats:
-        """Return each count less one, (n, NUM_TOKENS), of (n, NUM_VALUES) features and those of ``place``."""
-        first = self._layers[0]
-        bias = first.bias + shared.astype(np.float32) @ first.weight[NUM_VALUES:]
-        layers = [TokenLayer(first.weight[:NUM_VALUES], bias, first.multiplier), *self._layers[1:]]
+    def weights(self, told: Told) -> Floats:
+        """Return each count less one, (n, num_tokens)."""
+        config = self._network.config
+        first, *others = native.token_layers(self._network, told.group)
+        bias = first.bias + told.shared.astype(np.float32) @ first.weight[config.num_values :]
+        layers = [TokenLayer(first.weight[: config.num_values], bias, first.multiplier), *others]
         if native.INSTRUCTION_SETS:
-            return native.token_weights(layers, self._exponential, values, NUM_TOKENS)
-        return self._counts(_logits(layers, values.astype(np.float32))[:, :NUM_TOKENS])
+            return native.token_weights(layers, self._exponential, told.features, config.num_tokens)
+        return self._counts(_logits(layers, told.features.astype(np.float32))[:, : config.num_tokens])
 
     def _counts(self, logits: Floats) -> Floats:
         below = (logits.max(axis=1, keepdims=True) - logits).clip(max=len(self._exponential) - 1)
-        sums = np.cumsum(self._exponential[below.astype(np.intp)], axis=1, dtype=np.int64)  # (n, NUM_TOKENS)
-        ends = sums * (COUNT_TOTAL - NUM_TOKENS) // sums[:, -1:]
+        sums = np.cumsum(self._exponential[below.astype(np.intp)], axis=1, dtype=np.int64)  # (n, num_tokens)
+        ends = sums * (COUNT_TOTAL - logits.shape[1]) // sums[:, -1:]
         weights: Floats = np.diff(ends, axis=1, prepend=0).astype(np.float32)
         return weights
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import save
 
 from pixelzip.models.coefficient_network import CoefficientNetwork
-from pixelzip.models.coefficients import NUM_TOKENS, CoefficientConfig
+from pixelzip.models.coefficients import CoefficientConfig
 from pixelzip.models.features import FEATURE_STEPS
 from pixelzip.models.integer import METADATA_KEY, Config, IntegerLayer, IntegerNetwork, config_to_json
 from pixelzip.models.layers import (
@@ -133,7 +133,8 @@ def _output_steps(layer: Layer, config: Config | CoefficientConfig) -> tuple[NDA
 def _parameter_steps(config: Config | CoefficientConfig) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """As ``_output_steps``; the paper's log-scales count from PIXEL_STEPS levels."""
     if isinstance(config, CoefficientConfig):
-        return np.full(NUM_TOKENS, float(LOGIT_STEPS)), np.zeros(NUM_TOKENS)
+        num_logits = config.plan()[-1].out_channels
+        return np.full(num_logits, float(LOGIT_STEPS)), np.zeros(num_logits)
     mean, coupling, log_unit = MEAN_GAIN * MEAN_STEPS, float(COUPLING_STEPS), 0.0
     if isinstance(config, PaperConfig):
         mean, coupling, log_unit = PIXEL_STEPS * MEAN_STEPS, float(TANH_STEPS), math.log(PIXEL_STEPS)

@@ -47,13 +47,15 @@ class ConeLayer(nn.Module):
         """Return the weights (out, taps, in) and the bias (out,)."""
         return self.weight, self.bias
 
-    def weight_step(self) -> Tensor:
-        """Return the size of one integer step for each output channel, (out, 1, 1).
+    def weight_step(self, weight: Tensor | None = None) -> Tensor:
+        """Return the size of one integer step for each output channel, (out, 1, 1); the weights may be others.
 
         Channels of tiny weights have larger steps than these need, so that their bias stays below 2^22 in integers.
         """
         bias = self.bias.detach().abs() + -ZERO_POINT / ACTIVATION_STEPS
-        return torch.maximum(weight_step(self.weight), ACTIVATION_STEPS * bias[:, None, None] / _BIAS_LIMIT)
+        return torch.maximum(
+            weight_step(self.weight if weight is None else weight), ACTIVATION_STEPS * bias[:, None, None] / _BIAS_LIMIT
+        )
 
     def arguments(self, outputs: dict[str, Tensor]) -> tuple[Tensor, Tensor | None, tuple[int, int]]:
         """Find the source, the residual and the shape (H, W) of this layer's outputs among those of earlier ones."""

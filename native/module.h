@@ -24,4 +24,8 @@ PyObject *write_scan(PyObject *self, PyObject *arguments);
 /* coefficients.c */
 PyObject *write_token_weights(PyObject *self, PyObject *arguments);
 
+/* descriptions.c */
+PyObject *describe(PyObject *self, PyObject *arguments);
+PyObject *learn(PyObject *self, PyObject *arguments);
+
 #endif

@@ -111,14 +111,20 @@ class TokenLayer(NamedTuple):
     multiplier: NDArray[np.float32]
 
 
-def token_layers(network: IntegerCoefficientNetwork) -> list[TokenLayer]:
-    """Return a network's layers with as many outputs as the extension computes together: those added are zero."""
-    layers, num_before = list[TokenLayer](), network.layers[0].layer.num_inputs
-    for integers in network.layers:
-        num_inputs, num_outputs = integers.layer.num_inputs, integers.layer.num_products
+@functools.lru_cache(maxsize=256)
+def token_layers(network: IntegerCoefficientNetwork, group: int = 0) -> list[TokenLayer]:
+    """Return the layers of a group of frequencies with as many outputs as the extension computes together.
+
+    Those added are zero.
+    """
+    layers, num_before, config = list[TokenLayer](), network.layers[0].layer.num_inputs, network.config
+    for index, integers in enumerate(network.layers):
+        num_inputs, num_outputs = integers.layer.num_inputs, config.num_outputs(index)
+        first = num_outputs * min(group, config.num_groups(index) - 1)
+        own = slice(first, first + num_outputs)
         added = _padded(num_outputs) - num_outputs
-        weight = np.pad(integers.weight.T, ((0, num_before - num_inputs), (0, added))).astype(np.float32)
-        vectors = (np.pad(vector, (0, added)).astype(np.float32) for vector in (integers.bias, integers.multiplier))
+        weight = np.pad(integers.weight[own].T, ((0, num_before - num_inputs), (0, added))).astype(np.float32)
+        vectors = (np.pad(one[own], (0, added)).astype(np.float32) for one in (integers.bias, integers.multiplier))
         layers.append(TokenLayer(np.ascontiguousarray(weight), *vectors))
         num_before = num_outputs + added
     return layers

@@ -38,6 +38,8 @@ class Reader:
 
     def __init__(self, components: list[ComponentLevels], lasts: list[int]) -> None:
         self.components, self.lasts = components, lasts
+        self.shapes = [(len(levels[0]), len(levels[0][0])) for _, levels in components]
+        self.befores = [self._earlier(kind) for kind in range(len(components))]
 
     def steps(self, kind: int) -> Iterator[tuple[int, list[Block], bool]]:
         rows, columns = self.shape(kind)
@@ -49,8 +51,7 @@ class Reader:
                 yield frequency, [block for block in blocks if sum(block) % 2 == odd], bool(odd)
 
     def shape(self, kind: int) -> Block:
-        levels = self.components[kind][1][0]
-        return len(levels), len(levels[0])
+        return self.shapes[kind]
 
     def is_inside(self, kind: int, block: Block) -> bool:
         rows, columns = self.shape(kind)
@@ -76,6 +77,9 @@ class Reader:
         return self.level(kind, 0, block) - self.expected(kind, block)[0]
 
     def earlier(self, kind: int) -> int | None:
+        return self.befores[kind]
+
+    def _earlier(self, kind: int) -> int | None:
         same = [other for other in range(kind) if self.shape(other) == self.shape(kind)]
         return same[-1] if same else None
 

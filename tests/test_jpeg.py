@@ -14,21 +14,24 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 from reference_jpeg import Reader
+from reference_surroundings import SurroundingsReader
 
 import pixelzip
-from pixelzip import cli, container, models, native
+from pixelzip import _native, cli, container, models, native
 from pixelzip.container import BODY_JPEG, Header
 from pixelzip.errors import CorruptFile, PixelzipError, UnsupportedVersion
 from pixelzip.image import MODES_BY_NAME, read
-from pixelzip.jpeg import body, coder, search
+from pixelzip.jpeg import body, coder, frequencies, search
+from pixelzip.jpeg.contexts import Known
 from pixelzip.jpeg.levels import Component, empty, to_component
-from pixelzip.jpeg.network import Predictor, place
+from pixelzip.jpeg.network import Predictor, Told
 from pixelzip.jpeg.quantisation import QUALITIES, standard
+from pixelzip.jpeg.recording import read_jpeg
 from pixelzip.jpeg.sampling import SAMPLINGS, Sampling
-from pixelzip.jpeg.tokens import ESCAPE_BITS, MEANS, WAVES, Bins
-from pixelzip.jpeg.training import read_jpeg
+from pixelzip.jpeg.surroundings import Surroundings
+from pixelzip.jpeg.tokens import ESCAPE_BITS, FINE_MEANS, FINE_WAVES, MEANS, WAVES, Bins
 from pixelzip.jpeg.transform import ZIGZAG, forward, inverse
-from pixelzip.models.coefficients import NUM_FREQUENCIES, NUM_TOKENS, NUM_VALUES
+from pixelzip.models.coefficients import NUM_FREQUENCIES, NUM_VALUES_MORE
 from pixelzip.models.integer import IntegerCoefficientNetwork, load_model
 from pixelzip.pack import Pack, pack
 
@@ -39,6 +42,13 @@ SUBSAMPLINGS = {"4:4:4": 0, "4:2:2": 1, "4:2:0": 2}
 @pytest.fixture(scope="module")
 def network() -> IntegerCoefficientNetwork:
     return models.load_coefficients(models.find("photo-jpeg").identifier)
+
+
+@pytest.fixture(scope="module", params=["photo-jpeg-1", "photo-jpeg-2"])
+def any_network(request: pytest.FixtureRequest) -> IntegerCoefficientNetwork:
+    """One of each kind."""
+    name = f"{request.param}.safetensors"
+    return models.load_coefficients(next(one.identifier for one in models.MODELS if one.file_name == name))
 
 
 def texture(height: int, width: int, seed: int = 0) -> NDArray[np.uint8]:
@@ -105,19 +115,19 @@ def test_chroma_comes_down_again(seed: int, height: int, width: int, sampling: S
     assert np.abs(again[inside] - samples[inside]).max(initial=0) <= 2
 
 
-@pytest.mark.parametrize("bins", [MEANS, WAVES])
+@pytest.mark.parametrize("bins", [MEANS, WAVES, FINE_MEANS, FINE_WAVES])
 @given(st.lists(st.integers(-(2**ESCAPE_BITS), 2**ESCAPE_BITS)))
 def test_tokens(bins: Bins, values: list[int]) -> None:
     numbers = np.array(values, dtype=np.int32)
     tokens, rest = bins.split(numbers)
-    assert ((tokens >= 0) & (tokens < NUM_TOKENS)).all()
+    assert ((tokens >= 0) & (tokens < 2 * len(bins.num_bits) - 1)).all()
     assert ((rest >= 0) & (rest < 1 << bins.bits_left(tokens))).all()
     assert np.array_equal(bins.join(tokens, rest), numbers)
 
 
 @settings(deadline=None)
 @given(st.data())
-def test_any_levels_come_back(network: IntegerCoefficientNetwork, data: st.DataObject) -> None:
+def test_any_levels_come_back(any_network: IntegerCoefficientNetwork, data: st.DataObject) -> None:
     generator = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
     sampling = data.draw(st.sampled_from(SAMPLINGS))
     height, width = data.draw(st.integers(1, 40)), data.draw(st.integers(1, 40))
@@ -128,9 +138,9 @@ def test_any_levels_come_back(network: IntegerCoefficientNetwork, data: st.DataO
         spread = data.draw(st.sampled_from((0.0, 0.5, 30.0, 2000.0)))
         values = generator.normal(0, 1, (*shape, 8, 8)) * spread / steps[0]
         components.append(to_component(kind, steps, values.clip(-16, 16).astype(np.int64)))
-    stream = coder.encode(network, components, 7)
+    stream = coder.encode(any_network, components, 7)
     others = [Component(one.kind, one.steps, np.zeros_like(one.levels), one.last) for one in components]
-    assert coder.decode(network, others, stream) == 1 << 32 | 7
+    assert coder.decode(any_network, others, stream) == 1 << 32 | 7
     for one, other in zip(components, others, strict=True):
         assert np.array_equal(one.levels, other.levels)
 
@@ -317,15 +327,15 @@ def test_modes_without_jpeg_are_refused(network: IntegerCoefficientNetwork) -> N
         pixelzip.decompress(container.write(header, [b"\0"]))
 
 
-def test_impossible_coefficients_are_refused(network: IntegerCoefficientNetwork) -> None:
+def test_impossible_coefficients_are_refused(any_network: IntegerCoefficientNetwork) -> None:
     component = empty(0, np.full(NUM_FREQUENCIES, 255, dtype=np.int32), (8, 8), 0)
     component.levels[0, 1, 1] = 16
-    stream = coder.encode(network, [component], 0)
+    stream = coder.encode(any_network, [component], 0)
     larger = empty(0, np.full(NUM_FREQUENCIES, 255, dtype=np.int32), (8, 8), 0)
-    assert coder.decode(network, [larger], stream) == 1 << 32
+    assert coder.decode(any_network, [larger], stream) == 1 << 32
     component.levels[0, 1, 1] = 17
     with pytest.raises(CorruptFile, match="larger than any"):
-        coder.encode(network, [component], 0)
+        coder.encode(any_network, [component], 0)
 
 
 def test_every_byte_matters() -> None:
@@ -342,50 +352,49 @@ def test_every_byte_matters() -> None:
 
 
 def test_numpy_gives_what_the_extension_gives(
-    network: IntegerCoefficientNetwork, monkeypatch: pytest.MonkeyPatch
+    any_network: IntegerCoefficientNetwork, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    generator = np.random.default_rng(0)
-    values = generator.integers(-127, 128, (1003, NUM_VALUES), dtype=np.int8)
-    places = [place(frequency, frequency % 3, frequency % 2 == 0) for frequency in (0, 1, 37, 63)]
-    predictor = Predictor(network)
-    one = [predictor.weights(values, shared) for shared in places]
+    generator, config = np.random.default_rng(0), any_network.config
+    values = generator.integers(-127, 128, (1003, config.num_values), dtype=np.int8)
+    shared = generator.integers(-127, 128, config.num_features - config.num_values, dtype=np.int8)
+    predictor = Predictor(any_network)
+    all_told = [Told(values, shared, group) for group in (0, 1, 37, 63)]
+    one = [predictor.weights(told) for told in all_told]
     monkeypatch.setattr("pixelzip.native.INSTRUCTION_SETS", ())
-    for shared, weights in zip(places, one, strict=True):
-        assert np.array_equal(predictor.weights(values, shared), weights)
+    for told, weights in zip(all_told, one, strict=True):
+        assert np.array_equal(predictor.weights(told), weights)
         assert ((weights.astype(np.int64) + 1).sum(axis=1) == 2**24).all()
         assert weights.min() >= 0
 
 
-def test_the_extension_refuses_wrong_sizes(network: IntegerCoefficientNetwork) -> None:
-    layers = native.token_layers(network)
-    values, table = np.zeros((3, len(layers[0].weight)), dtype=np.int8), network.tables["exponential"]
-    assert native.token_weights(layers, table, values, NUM_TOKENS).shape == (3, NUM_TOKENS)
+def test_the_extension_refuses_wrong_sizes(any_network: IntegerCoefficientNetwork) -> None:
+    layers = native.token_layers(any_network)
+    values, table = np.zeros((3, len(layers[0].weight)), dtype=np.int8), any_network.tables["exponential"]
+    num_tokens = any_network.config.num_tokens
+    assert native.token_weights(layers, table, values, num_tokens).shape == (3, num_tokens)
     for wrong in ([], layers[2:], [layers[0]] * 9, [layers[0], layers[2]], [layers[0]._replace(bias=layers[2].bias)]):
         with pytest.raises(ValueError):
-            native.token_weights(wrong, table, values, NUM_TOKENS)
-    for num_tokens in (0, 33, 65):
+            native.token_weights(wrong, table, values, num_tokens)
+    for num_tokens in (0, len(layers[-1].bias) + 1, 65):
         with pytest.raises(ValueError):
             native.token_weights(layers, table, values, num_tokens)
 
 
-class _Features:
-    """A coder that keeps the features that it is told."""
+class KeptFeatures:
+    """A coder that keeps what the network is told."""
 
     def __init__(self) -> None:
-        self.features: list[NDArray[np.int8]] = []
+        self.told: list[Told] = []
         self.values: list[NDArray[np.int32]] = []
 
-    def exchange(
-        self, features: NDArray[np.int8], shared: NDArray[np.int8], bins: Bins, values: NDArray[np.int32]
-    ) -> NDArray[np.int32]:
-        self.features.append(features)
+    def exchange(self, told: Told, bins: Bins, values: NDArray[np.int32]) -> NDArray[np.int32]:
+        self.told.append(told)
         self.values.append(values)
         return values
 
 
-@pytest.mark.parametrize("sampling", SAMPLINGS, ids=lambda sampling: sampling.name)
-@pytest.mark.parametrize("size", [(9, 30), (40, 24), (24, 41)], ids=str)
-def test_features_are_those_of_the_format(sampling: Sampling, size: tuple[int, int]) -> None:
+def any_components(size: tuple[int, int], sampling: Sampling) -> list[Component]:
+    """Return components of a JPEG of (height, width)."""
     generator = np.random.default_rng(sum(size))
     components = []
     for kind in range(3):
@@ -394,19 +403,73 @@ def test_features_are_those_of_the_format(sampling: Sampling, size: tuple[int, i
         steps = generator.integers(1, 40, NUM_FREQUENCIES).astype(np.int32)
         levels[..., 6:, :] = 0
         components.append(to_component(kind, steps, np.rint(levels).astype(np.int64)))
-    given = _Features()
-    coder.walk(components, given)
+    return components
+
+
+@pytest.mark.parametrize("sampling", SAMPLINGS, ids=lambda sampling: sampling.name)
+@pytest.mark.parametrize("size", [(9, 30), (40, 24), (24, 41)], ids=str)
+def test_features_are_those_of_the_format(sampling: Sampling, size: tuple[int, int]) -> None:
+    components, given = any_components(size, sampling), KeptFeatures()
+    coder.walk(components, given, Known)
     plain = [(one.steps.tolist(), one.inner.tolist()) for one in components]
     reader = Reader(plain, [one.last for one in components])
-    features, values = iter(given.features), iter(given.values)
+    told, values = iter(given.told), iter(given.values)
     for kind in range(3):
         for frequency, blocks, is_second in reader.steps(kind):
             wanted = [reader.features(kind, frequency, block, is_second) for block in blocks]
-            assert next(features).tolist() == wanted
+            found = next(told)
+            assert found.features.tolist() == wanted
+            assert np.flatnonzero(found.shared).tolist() == [frequency, 64 + kind, *[67] * is_second]
             expected = [0 if frequency else reader.expected(kind, block)[0] for block in blocks]
             levels = [reader.level(kind, frequency, block) for block in blocks]
             assert next(values).tolist() == [one - other for one, other in zip(levels, expected, strict=True)]
-    assert next(features, None) is None
+    assert next(told, None) is None
+
+
+@pytest.mark.parametrize("sampling", SAMPLINGS, ids=lambda sampling: sampling.name)
+@pytest.mark.parametrize("size", [(9, 30), (24, 34)], ids=str)
+def test_surroundings_are_those_of_the_format(
+    sampling: Sampling, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    components, given, again = any_components(size, sampling), KeptFeatures(), KeptFeatures()
+    coder.walk(components, given, Surroundings)
+    monkeypatch.setattr("pixelzip.native.INSTRUCTION_SETS", ())
+    coder.walk(components, again, Surroundings)
+    for one, other in zip(given.told, again.told, strict=True):
+        assert np.array_equal(one.features, other.features)
+    plain = [(one.steps.tolist(), one.inner.tolist()) for one in components]
+    reader = SurroundingsReader(plain, [one.last for one in components])
+    for kind in range(3):
+        for frequency, blocks, phase in reader.phases(kind):
+            found, values = given.told.pop(0), given.values.pop(0)
+            assert found.features.tolist() == [reader.told(kind, frequency, block, phase) for block in blocks]
+            assert found.shared.tolist() == reader.shared(kind, frequency, phase)
+            assert found.group == reader.group(kind, frequency)
+            expected = [0 if frequency else reader.expected(kind, block)[0] for block in blocks]
+            assert (values + expected).tolist() == [reader.level(kind, frequency, block) for block in blocks]
+    assert not given.told
+
+
+def test_the_extension_refuses_wrong_components() -> None:
+    known = Surroundings(empty(0, np.ones(NUM_FREQUENCIES, dtype=np.int32), (24, 24), 5), None, None).known
+    numbers, places = frequencies.frequency(1).numbers, np.array([6, 18])
+    written = np.zeros((2, NUM_VALUES_MORE), dtype=np.int8), np.zeros(2, dtype=np.int32)
+    _native.describe(*known, numbers, places, *written)
+    _native.learn(*known, numbers, places)
+    for wrong in (5, 19, -1, 2**62):
+        with pytest.raises(ValueError):
+            _native.learn(*known, numbers, np.array([wrong]))
+    for index in range(len(numbers)):
+        with pytest.raises(ValueError):
+            _native.learn(*known, np.where(np.arange(len(numbers)) == index, 65, numbers).astype(np.int32), places)
+    steps = known.steps.copy()
+    steps[9] = 0
+    for other in ({"width": 2}, {"width": 30}, {"steps": steps}, {"planes": known.planes[1:]}, {"levels": steps}):
+        with pytest.raises(ValueError):
+            _native.learn(*known._replace(**other), numbers, places)
+    for wrong_size in (written[::-1], (written[0][1:], written[1]), (written[0], written[1][1:])):
+        with pytest.raises(ValueError):
+            _native.describe(*known, numbers, places, *wrong_size)
 
 
 def test_bands_of_the_search_meet_where_colours_are_clamped(monkeypatch: pytest.MonkeyPatch) -> None:

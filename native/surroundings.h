@@ -1,0 +1,25 @@
+/* What is known of a component of a JPEG while it is coded. */
+
+#ifndef PIXELZIP_SURROUNDINGS_H
+#define PIXELZIP_SURROUNDINGS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum { SIDE = 8, NUM_FREQUENCIES = 64, NUM_OWN = 11, NUM_NEAR = 8, NUM_VALUES = 62, NUM_PLANES = 83, COMPANDED = 511 };
+
+/* A component: (64, size) levels, (NUM_PLANES, size) planes, 64 steps; COMPANDED companded numbers; where neighbours are;
+   a frequency and those around it, 64 where there is none. */
+typedef struct {
+    const int16_t *levels;
+    const int32_t *planes, *steps;
+    const int8_t *companded;
+    ptrdiff_t size, near[NUM_NEAR];
+    int32_t number, row, column, above, left, own[NUM_OWN];
+} Known;
+
+/* surroundings.c */
+void describe_levels(const Known *known, const int64_t *places, size_t count, int8_t *features, int32_t *expected);
+void learn_levels(const Known *known, const int64_t *places, size_t count, int32_t *planes);
+
+#endif
