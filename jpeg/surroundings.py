@@ -1,5 +1,5 @@
 """What networks of the second kind are told of a coefficient: more of its block than those of the first, eight blocks
-around it, luma at chroma's resolution, and means over the component. Section 12.5 of docs/format.md.
+around it, luma at chroma's resolution, and means over the component. Section 12.6 of docs/format.md.
 """
 
 from __future__ import annotations

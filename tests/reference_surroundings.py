@@ -1,4 +1,4 @@
-"""Section 12.5 of docs/format.md, one number at a time: order and features of networks with surroundings."""
+"""Section 12.6 of docs/format.md, one number at a time: order and features of networks with surroundings."""
 
 from __future__ import annotations
 
