@@ -76,11 +76,7 @@ class _Encoder:
 
     def exchange(self, told: Told, bins: Bins, values: Integers) -> Integers:
         tokens, rest = bins.split(values)
-        weights = self._predictor.weights(told).astype(np.int32)
-        lanes = np.arange(len(values))
-        ends = np.cumsum(weights + 1, axis=1, dtype=np.int32)[lanes, tokens]
-        counts = weights[lanes, tokens] + 1
-        self._put(ends - counts, counts)
+        self._put(*self._predictor.intervals(told, tokens))
         num_bits = bins.bits_left(tokens)
         for bit in range(num_bits.max(initial=0)):
             ones = rest[num_bits > bit] >> bit & 1

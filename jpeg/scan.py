@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from pixelzip import native
+from pixelzip import native, native_jpeg
 from pixelzip.errors import CorruptFile
 from pixelzip.jpeg.scan_reader import ScanReader
 from pixelzip.jpeg.scan_writer import ScanWriter
@@ -38,7 +38,7 @@ def read(data: bytes, frame: Frame, scan: Scan, levels: Levels) -> None:
     """Add what a scan says of the levels; raises CorruptFile."""
     order, places = scan.order(frame)
     if native.INSTRUCTION_SETS:
-        if not native.read_scan(data, _ported(scan, levels, order, places)):
+        if not native_jpeg.read_scan(data, _ported(scan, levels, order, places)):
             raise CorruptFile("the JPEG has a damaged scan")
         return
     units = order.reshape(-1, len(places))
@@ -56,7 +56,7 @@ def read(data: bytes, frame: Frame, scan: Scan, levels: Levels) -> None:
 def write(frame: Frame, scan: Scan, levels: Levels, filling: int) -> bytes:
     """Undo ``read``; the last byte is filled with ones or with zeros. Raises CorruptFile: a code is missing."""
     if native.INSTRUCTION_SETS:
-        written = native.write_scan(_ported(scan, levels, *scan.order(frame)), filling)
+        written = native_jpeg.write_scan(_ported(scan, levels, *scan.order(frame)), filling)
         if written is None:
             raise CorruptFile("the JPEG has no code for a symbol that it needs")
         return written
@@ -72,7 +72,7 @@ def count(frame: Frame, scan: Scan, levels: Levels) -> NDArray[np.int64]:
     """Return how often ``write`` needs each symbol of each table, whatever codes these have, (tables, 256)."""
     scan = replace(scan, tables=(b"",) * len(scan.tables))
     if native.INSTRUCTION_SETS:
-        found = native.count_scan(_ported(scan, levels, *scan.order(frame)))
+        found = native_jpeg.count_scan(_ported(scan, levels, *scan.order(frame)))
         if found is None:
             raise CorruptFile("the JPEG has a level that is impossible")
         return found
@@ -95,6 +95,6 @@ def _written(frame: Frame, scan: Scan, levels: Levels, counts: NDArray[np.int64]
         yield writer
 
 
-def _ported(scan: Scan, levels: Levels, order: NDArray[np.int32], places: NDArray[np.uint8]) -> native.Scan:
+def _ported(scan: Scan, levels: Levels, order: NDArray[np.int32], places: NDArray[np.uint8]) -> native_jpeg.Scan:
     fields = scan.first, scan.last, scan.high, scan.low, scan.restart_interval, scan.longest_run
-    return native.Scan(levels, order, places, list(scan.tables), fields)
+    return native_jpeg.Scan(levels, order, places, list(scan.tables), fields)

@@ -1,88 +1,94 @@
-/* The network for coefficients, called from Python: checks every size, lets other threads run. */
+/* The network for coefficients, called from Python: checks every size and token, lets other threads run. */
 
 #include "module.h"
 
 typedef struct {
-    TokenNetwork network;
-    Py_buffer buffers[3 * MAX_TOKEN_LAYERS];
-    int num_buffers;
+    TokenCall of;
+    Py_buffer bias, features;
 } Call;
 
-/* Take a buffer of so many numbers of four bytes; return NULL with an exception for any other. */
-static const void *take(Call *call, PyObject *object, Py_ssize_t count)
+static void call_close(Call *call)
 {
-    Py_buffer *buffer = &call->buffers[call->num_buffers];
-    if (PyObject_GetBuffer(object, buffer, PyBUF_C_CONTIGUOUS) < 0)
-        return NULL;
-    call->num_buffers++;
-    if (buffer->len == 4 * count)
-        return buffer->buf;
-    PyErr_SetString(PyExc_ValueError, "a layer's numbers do not have its size");
-    return NULL;
+    PyBuffer_Release(&call->bias);
+    PyBuffer_Release(&call->features);
 }
 
-static int take_layer(Call *call, PyObject *item)
+/* Read (network, bias, features, values of each row, tokens). */
+static int call_open(Call *call, PyObject *arguments)
 {
-    TokenLayer *layer = &call->network.layers[call->network.num_layers];
-    PyObject *weight, *bias, *multiplier;
-    if (!PyArg_ParseTuple(item, "iiOOO", &layer->num_inputs, &layer->num_outputs, &weight, &bias, &multiplier))
+    PyObject *capsule;
+    int num_values, num_tokens;
+    if (!PyArg_ParseTuple(arguments, "Oy*y*ii", &capsule, &call->bias, &call->features, &num_values, &num_tokens))
         return 0;
-    const int before = call->network.num_layers ? layer[-1].num_outputs : layer->num_inputs;
-    if (layer->num_inputs < 1 || layer->num_outputs < 1 || layer->num_inputs > 1 << 15 || layer->num_outputs > 1 << 15 ||
-        layer->num_outputs % GROUP || layer->num_inputs != before) {
-        PyErr_SetString(PyExc_ValueError, "a layer's size does not fit");
-        return 0;
+    const Network *network = token_network_of(capsule);
+    if (network) {
+        const Layer *first = network->layers, *head = network->layers + network->num_layers - 1;
+        if (num_values > 0 && num_values <= network->num_inputs && call->features.len % num_values == 0 &&
+            call->bias.len == first->num_outputs * (Py_ssize_t)sizeof(int32_t) && num_tokens > 0 &&
+            num_tokens <= MAX_TOKENS && num_tokens <= head->num_outputs) {
+            call->of = (TokenCall){network, call->bias.buf, call->features.buf, num_values, num_tokens,
+                                   (size_t)(call->features.len / num_values)};
+            return 1;
+        }
+        PyErr_SetString(PyExc_ValueError, "features, bias and tokens do not fit the network");
     }
-    layer->weight = take(call, weight, (Py_ssize_t)layer->num_inputs * layer->num_outputs);
-    layer->bias = layer->weight ? take(call, bias, layer->num_outputs) : NULL;
-    layer->multiplier = layer->bias ? take(call, multiplier, layer->num_outputs) : NULL;
-    call->network.num_layers++;
-    return layer->multiplier != NULL;
-}
-
-static int take_layers(Call *call, PyObject *layers)
-{
-    const Py_ssize_t count = PyList_Size(layers);
-    if (count < 1 || count > MAX_TOKEN_LAYERS) {
-        PyErr_SetString(PyExc_ValueError, "too few or too many layers");
-        return 0;
-    }
-    for (Py_ssize_t i = 0; i < count; i++)
-        if (!take_layer(call, PyList_GetItem(layers, i)))
-            return 0;
-    return 1;
+    call_close(call);
+    return 0;
 }
 
 PyObject *write_token_weights(PyObject *self, PyObject *arguments)
 {
-    Call call = {0};
-    PyObject *layers;
-    Py_buffer exponential, features, weights;
-    if (!PyArg_ParseTuple(arguments, "O!y*y*iw*", &PyList_Type, &layers, &exponential, &features,
-                          &call.network.num_tokens, &weights))
+    Call call;
+    Py_buffer weights;
+    PyObject *given;
+    if (!PyArg_ParseTuple(arguments, "O!w*", &PyTuple_Type, &given, &weights))
         return NULL;
     int is_done = 0;
-    if (take_layers(&call, layers)) {
-        TokenNetwork *network = &call.network;
-        network->exponential = exponential.buf;
-        network->exponential_length = (int)(exponential.len / 4);
-        const Py_ssize_t num_inputs = network->layers[0].num_inputs, num_rows = features.len / num_inputs;
-        const int num_tokens = network->num_tokens, num_outputs = network->layers[network->num_layers - 1].num_outputs;
-        if (num_tokens < 1 || num_tokens > MAX_TOKENS || num_tokens > num_outputs || exponential.len < 4 ||
-            features.len % num_inputs || weights.len != 4 * num_rows * num_tokens)
-            PyErr_SetString(PyExc_ValueError, "features and weights do not fit the network");
-        else {
+    if (call_open(&call, given)) {
+        if ((size_t)weights.len == sizeof(float) * call.of.num_rows * (size_t)call.of.num_tokens) {
             Py_BEGIN_ALLOW_THREADS
-            is_done = token_weights(network, features.buf, (size_t)num_rows, weights.buf);
+            is_done = token_counts(&call.of, weights.buf, NULL, NULL, NULL);
             Py_END_ALLOW_THREADS
             if (!is_done)
                 PyErr_NoMemory();
-        }
+        } else
+            PyErr_SetString(PyExc_ValueError, "the weights do not have the features' size");
+        call_close(&call);
     }
-    while (call.num_buffers)
-        PyBuffer_Release(&call.buffers[--call.num_buffers]);
-    PyBuffer_Release(&exponential);
-    PyBuffer_Release(&features);
     PyBuffer_Release(&weights);
+    return is_done ? Py_NewRef(Py_None) : NULL;
+}
+
+static int are_tokens(const TokenCall *call, const Py_buffer *tokens, const Py_buffer *left, const Py_buffer *counts)
+{
+    const size_t size = sizeof(int32_t) * call->num_rows;
+    int are_there = (size_t)tokens->len == size && (size_t)left->len == size && (size_t)counts->len == size;
+    for (size_t i = 0; are_there && i < call->num_rows; i++)
+        are_there = ((int32_t *)tokens->buf)[i] >= 0 && ((int32_t *)tokens->buf)[i] < call->num_tokens;
+    return are_there;
+}
+
+PyObject *write_token_intervals(PyObject *self, PyObject *arguments)
+{
+    Call call;
+    Py_buffer tokens, left, counts;
+    PyObject *given;
+    if (!PyArg_ParseTuple(arguments, "O!y*w*w*", &PyTuple_Type, &given, &tokens, &left, &counts))
+        return NULL;
+    int is_done = 0;
+    if (call_open(&call, given)) {
+        if (are_tokens(&call.of, &tokens, &left, &counts)) {
+            Py_BEGIN_ALLOW_THREADS
+            is_done = token_counts(&call.of, NULL, tokens.buf, left.buf, counts.buf);
+            Py_END_ALLOW_THREADS
+            if (!is_done)
+                PyErr_NoMemory();
+        } else
+            PyErr_SetString(PyExc_ValueError, "there must be a token for each row of features, one that there is");
+        call_close(&call);
+    }
+    PyBuffer_Release(&tokens);
+    PyBuffer_Release(&left);
+    PyBuffer_Release(&counts);
     return is_done ? Py_NewRef(Py_None) : NULL;
 }

@@ -11,7 +11,9 @@
 
 /* network.c */
 PyObject *make_network(PyObject *self, PyObject *arguments);
+PyObject *make_token_network(PyObject *self, PyObject *arguments);
 Network *network_of(PyObject *capsule); /* NULL with an exception for anything else */
+Network *token_network_of(PyObject *capsule);
 
 /* short_stream.c */
 PyObject *write_short_streams(PyObject *self, PyObject *arguments);
@@ -23,6 +25,7 @@ PyObject *write_scan(PyObject *self, PyObject *arguments);
 
 /* coefficients.c */
 PyObject *write_token_weights(PyObject *self, PyObject *arguments);
+PyObject *write_token_intervals(PyObject *self, PyObject *arguments);
 
 /* descriptions.c */
 PyObject *describe(PyObject *self, PyObject *arguments);

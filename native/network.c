@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char CAPSULE[] = "pixelzip.network";
+static const char CAPSULE[] = "pixelzip.network", TOKEN_CAPSULE[] = "pixelzip.token_network";
 
 static void network_free(Network *network)
 {
@@ -25,7 +25,7 @@ static void network_free(Network *network)
 
 static void release(PyObject *capsule)
 {
-    network_free(PyCapsule_GetPointer(capsule, CAPSULE));
+    network_free(PyCapsule_GetPointer(capsule, PyCapsule_GetName(capsule)));
 }
 
 /* Copy a buffer that must have exactly `size` bytes. */
@@ -83,20 +83,27 @@ static int add_layer(Network *network, int index, PyObject *description)
     return layer->multiplier != NULL && (!has_runs || make_runs(layer));
 }
 
-static int fill_network(Network *network, PyObject *layers, PyObject *tables[3])
+static int fill_layers(Network *network, PyObject *layers, PyObject *exponential)
 {
-    enum { LOGISTIC = 1 << 15, INVERSE_SCALE = 129, EXPONENTIAL = 385 };
-    network->logistic_length = LOGISTIC;
+    enum { EXPONENTIAL = 385 };
     network->exponential_length = EXPONENTIAL;
-    network->logistic = copied(tables[0], LOGISTIC * sizeof(int32_t));
-    network->exponential = network->logistic ? copied(tables[1], EXPONENTIAL * sizeof(int32_t)) : NULL;
-    network->inverse_scale = network->exponential ? copied(tables[2], INVERSE_SCALE * sizeof(int32_t)) : NULL;
-    if (!network->inverse_scale)
+    network->exponential = copied(exponential, EXPONENTIAL * sizeof(int32_t));
+    network->layers = network->exponential ? calloc((size_t)network->num_layers, sizeof *network->layers) : NULL;
+    if (!network->layers)
         return 0;
     for (int i = 0; i < network->num_layers; i++)
         if (!add_layer(network, i, PyList_GetItem(layers, i)))
             return 0;
     return 1;
+}
+
+static int fill_network(Network *network, PyObject *layers, PyObject *tables[3])
+{
+    enum { LOGISTIC = 1 << 15, INVERSE_SCALE = 129 };
+    network->logistic_length = LOGISTIC;
+    network->logistic = copied(tables[0], LOGISTIC * sizeof(int32_t));
+    network->inverse_scale = network->logistic ? copied(tables[2], INVERSE_SCALE * sizeof(int32_t)) : NULL;
+    return network->inverse_scale && fill_layers(network, layers, tables[1]);
 }
 
 /* Neighbouring pixels that are coded side by side must not be of more than two bands. */
@@ -126,11 +133,33 @@ PyObject *make_network(PyObject *self, PyObject *arguments)
         network_free(network);
         return NULL;
     }
-    network->layers = calloc((size_t)network->num_layers, sizeof *network->layers);
-    if (network->layers && fill_network(network, layers, tables))
+    if (fill_network(network, layers, tables))
         return PyCapsule_New(network, CAPSULE, release);
     network_free(network);
     return PyErr_Occurred() ? NULL : PyErr_NoMemory();
+}
+
+PyObject *make_token_network(PyObject *self, PyObject *arguments)
+{
+    PyObject *layers, *exponential;
+    const char *name;
+    Network *network = calloc(1, sizeof *network);
+    if (!network)
+        return PyErr_NoMemory();
+    if (PyArg_ParseTuple(arguments, "O!Ois", &PyList_Type, &layers, &exponential, &network->num_inputs, &name)) {
+        network->num_layers = (int)PyList_Size(layers);
+        if (!choose_instruction_set(name, network) || network->num_layers < 1 || network->num_inputs < 1)
+            PyErr_SetString(PyExc_ValueError, "there are no layers or inputs, or no instruction set of that name");
+        else if (fill_layers(network, layers, exponential))
+            return PyCapsule_New(network, TOKEN_CAPSULE, release);
+    }
+    network_free(network);
+    return PyErr_Occurred() ? NULL : PyErr_NoMemory();
+}
+
+Network *token_network_of(PyObject *capsule)
+{
+    return PyCapsule_GetPointer(capsule, TOKEN_CAPSULE);
 }
 
 Network *network_of(PyObject *capsule)

@@ -36,7 +36,6 @@ enum {
     COUNT_TOTAL = 1 << COUNT_BITS,
     LEVEL_FLOOR = 4,    /* least count of a level */
     MAX_TOKENS = 64,
-    MAX_TOKEN_LAYERS = 8,
 };
 
 typedef struct Layer Layer;
@@ -154,20 +153,17 @@ void predict(Predictor *predictor, int step, Wave *waves, Times *times); /* a wa
 /* ans.c */
 size_t encode(uint64_t *state, const int32_t *left, const int32_t *counts, size_t num_symbols, uint32_t *words);
 
-/* One layer of a network for coefficients: (inputs, outputs) weights, and outputs, a multiple of 16 of them. */
+/* Coefficients whose tokens a network's counts are wanted for. */
 typedef struct {
-    int num_inputs, num_outputs;
-    const float *weight, *bias, *multiplier;
-} TokenLayer;
-
-typedef struct {
-    int num_layers, num_tokens, exponential_length;
-    TokenLayer layers[MAX_TOKEN_LAYERS];
-    const int32_t *exponential;
-} TokenNetwork;
+    const Network *network;
+    const int32_t *bias;    /* of the first layer's outputs */
+    const int8_t *features; /* (num_rows, num_values) */
+    int num_values, num_tokens;
+    size_t num_rows;
+} TokenCall;
 
 /* tokens.c */
-int token_weights(const TokenNetwork *network, const int8_t *features, size_t num_rows, float *weights);
+int token_counts(const TokenCall *call, float *weights, const int32_t *tokens, int32_t *left, int32_t *counts);
 
 /* tile.c, tile_avx2.c */
 TileIntervals tile_intervals, tile_intervals_avx2;

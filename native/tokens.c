@@ -1,6 +1,4 @@
-/* The network for coefficients of JPEGs: features -> counts of tokens. Mirrors pixelzip/jpeg/network.py.
-
-   Sums are whole numbers below 2^24, so float32 holds them exactly, in any order. */
+/* The network for coefficients of JPEGs: features -> counts of tokens. Mirrors pixelzip/jpeg/network.py. */
 
 #include "pixelzip.h"
 
@@ -14,91 +12,112 @@
 #define FOR_WIDER_TOO
 #endif
 
-enum { ROWS = 8, LANES = 16, LOGIT_LIMIT = 32767 };
+enum { ROWS = 80, ZERO = 128 }; /* coefficients whose activations stay in a cache; what stands for 0 in these */
 
-typedef float Lanes __attribute__((vector_size(4 * LANES)));
+/* Activations of ROWS coefficients before and after a layer, and the head's logits. */
+typedef struct {
+    uint8_t *before, *after;
+    int32_t *logits;
+} Buffers;
 
-/* Round half to even: below 2^22 a float32 has no bits for less than a half once this is added. */
-static inline float rounded(float value)
+static int widest(const Network *network)
 {
-    const float shift = 12582912.0f; /* 1.5 * 2^23 */
-    return value + shift - shift;
+    int most = network->num_inputs;
+    for (int i = 0; i < network->num_layers; i++)
+        most = network->layers[i].num_outputs > most ? network->layers[i].num_outputs : most;
+    return most;
 }
 
-static inline float clamped(float value, float limit_low, float limit_high)
+static int buffers_new(Buffers *buffers, const Network *network)
 {
-    return value < limit_low ? limit_low : value > limit_high ? limit_high : value;
+    const size_t size = ROWS * (size_t)widest(network);
+    *buffers = (Buffers){calloc(size, 1), calloc(size, 1), calloc(size, sizeof(int32_t))};
+    return buffers->before && buffers->after && buffers->logits;
 }
 
-/* Multiply ROWS rows of inputs with (inputs, outputs) weights, and requantise. */
-FOR_WIDER_TOO static void multiply(const TokenLayer *layer, const float *inputs, float *outputs, float low, float high)
+static void buffers_free(Buffers *buffers)
 {
-    for (int first = 0; first < layer->num_outputs; first += LANES) {
-        Lanes sums[ROWS], weights;
-        for (int row = 0; row < ROWS; row++)
-            memcpy(&sums[row], layer->bias + first, sizeof *sums);
-        for (int input = 0; input < layer->num_inputs; input++) {
-            memcpy(&weights, layer->weight + (size_t)input * layer->num_outputs + first, sizeof weights);
-            for (int row = 0; row < ROWS; row++)
-                sums[row] += weights * inputs[row * layer->num_inputs + input];
-        }
-        for (int row = 0; row < ROWS; row++) {
-            float *target = outputs + row * layer->num_outputs + first;
-            memcpy(target, &sums[row], sizeof *sums);
-            for (int lane = 0; lane < LANES; lane++)
-                target[lane] = rounded(clamped(target[lane] * layer->multiplier[first + lane], low, high));
-        }
+    free(buffers->before);
+    free(buffers->after);
+    free(buffers->logits);
+}
+
+/* Compute the logits of some coefficients. The first layer's bias is the caller's: it has in it what all of them share. */
+static void compute(const TokenCall *call, size_t first_row, int rows, Buffers *buffers)
+{
+    const Network *network = call->network;
+    const int8_t *features = call->features + first_row * (size_t)call->num_values;
+    for (int row = 0; row < rows; row++)
+        for (int i = 0; i < call->num_values; i++)
+            buffers->before[row * network->num_inputs + i] = (uint8_t)(features[row * call->num_values + i] + ZERO);
+    for (int i = 0; i < network->num_layers; i++) {
+        Layer layer = network->layers[i];
+        const uint8_t *const taps[MAX_TAPS] = {buffers->before};
+        if (i == 0)
+            layer.bias = (int32_t *)call->bias;
+        network->product(&layer, taps, rows, (Target){NULL, layer.is_head ? NULL : buffers->after, buffers->logits});
+        uint8_t *swapped = buffers->before;
+        buffers->before = buffers->after, buffers->after = swapped;
     }
 }
 
-/* Turn logits into counts less one. Quotients are below 2^24 and at least 2^-21 from the next whole number, so that
-   rounding to double cannot reach it. */
-FOR_WIDER_TOO static void distribute(const float *logits, int num_tokens, const int32_t *exponential, int length,
-                                     float *weights)
+/* Sum the exponentials of logits up to each; return the sum of all. */
+FOR_WIDER_TOO static double add_up(const int32_t *logits, int num_tokens, const int32_t *exponential, int length,
+                                   double *sums)
 {
-    float largest = logits[0];
+    int32_t largest = logits[0];
     for (int token = 1; token < num_tokens; token++)
         largest = logits[token] > largest ? logits[token] : largest;
-    double sums[MAX_TOKENS], sum = 0;
+    double sum = 0;
     for (int token = 0; token < num_tokens; token++) {
-        const int below = (int)(largest - logits[token]);
+        const int32_t below = largest - logits[token];
         sum += exponential[below < length ? below : length - 1];
         sums[token] = sum;
     }
+    return sum;
+}
+
+/* Return where a token's interval ends, but for one count of each token. Quotients are below 2^24 and at least 2^-21 from
+   the next whole number, so that rounding to double cannot reach it. */
+static inline int32_t end_of(double sum, double all, int num_tokens)
+{
+    return (int32_t)(sum * ((1 << COUNT_BITS) - num_tokens) / all);
+}
+
+FOR_WIDER_TOO static void distribute(const double *sums, double all, int num_tokens, float *weights)
+{
     int32_t last = 0;
     for (int token = 0; token < num_tokens; token++) {
-        const int32_t end = (int32_t)(sums[token] * ((1 << COUNT_BITS) - num_tokens) / sum);
+        const int32_t end = end_of(sums[token], all, num_tokens);
         weights[token] = (float)(end - last);
         last = end;
     }
 }
 
-/* Write (n, tokens) counts less one of (n, inputs) int8 features; return 0 when there is no memory. */
-int token_weights(const TokenNetwork *network, const int8_t *features, size_t num_rows, float *weights)
+/* Write (n, tokens) counts less one, or the left cumulative and count of one token each; return 0 without memory. */
+int token_counts(const TokenCall *call, float *weights, const int32_t *tokens, int32_t *left, int32_t *counts)
 {
-    const TokenLayer *layers = network->layers, *head = &layers[network->num_layers - 1];
-    int widest = layers[0].num_inputs;
-    for (int i = 0; i < network->num_layers; i++)
-        widest = layers[i].num_outputs > widest ? layers[i].num_outputs : widest;
-    float *buffer = malloc(2 * sizeof(float) * ROWS * (size_t)widest);
-    if (!buffer)
-        return 0;
-    float *inputs = buffer, *outputs = buffer + ROWS * (size_t)widest;
-    for (size_t first = 0; first < num_rows; first += ROWS) {
-        const size_t rows = num_rows - first < ROWS ? num_rows - first : ROWS;
-        memset(inputs, 0, sizeof(float) * ROWS * (size_t)widest);
-        for (size_t i = 0; i < rows * (size_t)layers[0].num_inputs; i++)
-            inputs[i] = features[first * (size_t)layers[0].num_inputs + i];
-        for (int i = 0; i < network->num_layers; i++) {
-            const int is_head = &layers[i] == head;
-            multiply(&layers[i], inputs, outputs, is_head ? -LOGIT_LIMIT : -128, is_head ? LOGIT_LIMIT : 127);
-            float *swapped = inputs;
-            inputs = outputs, outputs = swapped;
+    const Network *network = call->network;
+    const int num_tokens = call->num_tokens, num_logits = network->layers[network->num_layers - 1].num_outputs;
+    Buffers buffers;
+    const int is_there = buffers_new(&buffers, network);
+    for (size_t first = 0; is_there && first < call->num_rows; first += ROWS) {
+        const int rows = call->num_rows - first < ROWS ? (int)(call->num_rows - first) : ROWS;
+        compute(call, first, rows, &buffers);
+        for (int row = 0; row < rows; row++) {
+            double sums[MAX_TOKENS];
+            const double all = add_up(buffers.logits + (ptrdiff_t)row * num_logits, num_tokens, network->exponential,
+                                      network->exponential_length, sums);
+            const size_t place = first + (size_t)row;
+            if (weights) {
+                distribute(sums, all, num_tokens, weights + place * (size_t)num_tokens);
+                continue;
+            }
+            const int32_t token = tokens[place], start = token ? end_of(sums[token - 1], all, num_tokens) : 0;
+            left[place] = start + token;
+            counts[place] = end_of(sums[token], all, num_tokens) - start + 1;
         }
-        for (size_t row = 0; row < rows; row++)
-            distribute(inputs + row * (size_t)head->num_outputs, network->num_tokens, network->exponential,
-                       network->exponential_length, weights + (first + row) * (size_t)network->num_tokens);
     }
-    free(buffer);
-    return 1;
+    buffers_free(&buffers);
+    return is_there;
 }

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pixelzip.models.config import ConeConfig
-from pixelzip.models.integer import IntegerCoefficientNetwork, IntegerLayer, IntegerNetwork
+from pixelzip.models.integer import IntegerLayer, IntegerNetwork
 from pixelzip.models.layers import FEATURES
 
 try:
@@ -31,7 +31,7 @@ _QUAD: Final = 4
 
 _MAX_MIXTURES: Final = 16
 
-_SIGNED: Final = ("neondotprod",)
+SIGNED: Final = ("neondotprod",)
 """Instruction sets that multiply q, not the q + 128 that is stored, so that no bias need make good for the 128; but for
 depthwise layers."""
 
@@ -103,73 +103,6 @@ def short_streams(symbols: Sequence[tuple[Intervals, Intervals, bytes, int]]) ->
     )
 
 
-class TokenLayer(NamedTuple):
-    """A layer of a network for coefficients: weights (inputs, outputs), bias and multiplier (outputs,), all float32."""
-
-    weight: NDArray[np.float32]
-    bias: NDArray[np.float32]
-    multiplier: NDArray[np.float32]
-
-
-@functools.lru_cache(maxsize=256)
-def token_layers(network: IntegerCoefficientNetwork, group: int = 0) -> list[TokenLayer]:
-    """Return the layers of a group of frequencies with as many outputs as the extension computes together.
-
-    Those added are zero.
-    """
-    layers, num_before, config = list[TokenLayer](), network.layers[0].layer.num_inputs, network.config
-    for index, integers in enumerate(network.layers):
-        num_inputs, num_outputs = integers.layer.num_inputs, config.num_outputs(index)
-        first = num_outputs * min(group, config.num_groups(index) - 1)
-        own = slice(first, first + num_outputs)
-        added = _padded(num_outputs) - num_outputs
-        weight = np.pad(integers.weight[own].T, ((0, num_before - num_inputs), (0, added))).astype(np.float32)
-        vectors = (np.pad(one[own], (0, added)).astype(np.float32) for one in (integers.bias, integers.multiplier))
-        layers.append(TokenLayer(np.ascontiguousarray(weight), *vectors))
-        num_before = num_outputs + added
-    return layers
-
-
-def token_weights(
-    layers: Sequence[TokenLayer], exponential: NDArray[np.int32], features: NDArray[np.int8], num_tokens: int
-) -> NDArray[np.float32]:
-    """Return each token's count less one, (n, num_tokens), of (n, inputs) features."""
-    weights = np.empty((len(features), num_tokens), dtype=np.float32)
-    sized = [(*layer.weight.shape, *layer) for layer in layers]
-    _native.token_weights(sized, exponential, np.ascontiguousarray(features), num_tokens, weights)
-    return weights
-
-
-class Scan(NamedTuple):
-    """A scan of a JPEG: what ``pixelzip.jpeg.scan`` reads and writes.
-
-    ``levels`` are (blocks, 64), ``order`` the blocks' numbers, ``places`` whose component's each of a unit's blocks is.
-    ``tables`` are bytes, ``fields`` first and last frequency, high and low bit, restart interval, longest run.
-    """
-
-    levels: NDArray[np.int16]
-    order: NDArray[np.int32]
-    places: NDArray[np.uint8]
-    tables: list[bytes]
-    fields: tuple[int, ...]
-
-
-def read_scan(data: bytes, scan: Scan) -> bool:
-    """Add to the levels what a scan's coded data say of them; return whether these are whole."""
-    return _native.read_scan(data, tuple(scan))
-
-
-def count_scan(scan: Scan) -> NDArray[np.int64] | None:
-    """Return how often each symbol of each table is needed, (tables, 256); None: the levels are impossible."""
-    counts = np.zeros((len(scan.tables), 256), dtype=np.int64)
-    return counts if _native.count_scan(counts, tuple(scan)) else None
-
-
-def write_scan(scan: Scan, filling: int) -> bytes | None:
-    """Write a scan's coded data; None: a code is missing."""
-    return _native.write_scan(filling, tuple(scan))
-
-
 def seconds() -> tuple[float, float, float]:
     """Return what all calls so far have spent on inputs, on layers, and on distributions and coding."""
     inputs, layers, rest = _native.times() if INSTRUCTION_SETS else (0, 0, 0)
@@ -203,19 +136,20 @@ def port(network: IntegerNetwork, instruction_set: str) -> Any:
     config = network.config
     assert isinstance(config, ConeConfig)
     places = {FEATURES: -1} | {integers.layer.name: index for index, integers in enumerate(network.layers)}
-    stored_zero = 0 if instruction_set in _SIGNED else 128
+    stored_zero = 0 if instruction_set in SIGNED else 128
     layers = [
-        _ported_layer(integers, places, 128 if integers.layer.depthwise else stored_zero) for integers in network.layers
+        ported_layer(integers, places, 128 if integers.layer.depthwise else stored_zero) for integers in network.layers
     ]
     tables = [network.tables[name] for name in ("logistic", "exponential", "inverse_scale")]
-    sizes = config.mixtures, config.period, _padded(config.num_features)
+    sizes = config.mixtures, config.period, padded(config.num_features)
     stages = config.adaptive, config.regression, config.regression_rows
     return _native.network(layers, *tables, *sizes, *stages, instruction_set)
 
 
-def _ported_layer(integers: IntegerLayer, places: dict[str, int], stored_zero: int) -> tuple[Any, ...]:
+def ported_layer(integers: IntegerLayer, places: dict[str, int], stored_zero: int) -> tuple[Any, ...]:
+    """Return a layer as the extension takes it; ``places`` are those of all layers before, by name."""
     layer = integers.layer
-    num_taps, num_inputs, num_outputs = len(layer.taps), _padded(layer.in_channels), _padded(layer.out_channels)
+    num_taps, num_inputs, num_outputs = len(layer.taps), padded(layer.in_channels), padded(layer.out_channels)
     bias = np.zeros(num_outputs, dtype=np.int32)
     bias[: layer.out_channels] = integers.bias - stored_zero * integers.weight.sum(axis=1, dtype=np.int32)
     multiplier = np.zeros(num_outputs, dtype=np.float32)
@@ -228,8 +162,8 @@ def _ported_layer(integers: IntegerLayer, places: dict[str, int], stored_zero: i
 def _ported_weight(integers: IntegerLayer) -> NDArray[np.int8]:
     """Return (groups, quads, _GROUP, _QUAD), or for a depthwise layer (taps, outputs); inputs and outputs padded."""
     layer = integers.layer
-    num_taps, num_outputs = len(layer.taps), _padded(layer.out_channels)
-    num_inputs = 1 if layer.depthwise else _padded(layer.in_channels)
+    num_taps, num_outputs = len(layer.taps), padded(layer.out_channels)
+    num_inputs = 1 if layer.depthwise else padded(layer.in_channels)
     weight = np.zeros((num_outputs, num_taps, num_inputs), dtype=np.int8)
     weight[: layer.out_channels, :, : layer.channels_read] = integers.weight.reshape(-1, num_taps, layer.channels_read)
     if layer.depthwise:
@@ -238,5 +172,6 @@ def _ported_weight(integers: IntegerLayer) -> NDArray[np.int8]:
     return np.ascontiguousarray(grouped.transpose(0, 2, 1, 3))
 
 
-def _padded(channels: int) -> int:
+def padded(channels: int) -> int:
+    """Return how many channels the extension has for so many."""
     return -(-channels // _GROUP) * _GROUP

@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 import pixelzip
-from pixelzip import ans, components, container, fallback, lattice, native
+from pixelzip import ans, components, container, fallback, lattice, native, native_jpeg
 from pixelzip import image as images
 from pixelzip.cdf import Distribution
 from pixelzip.jpeg import coder, search
@@ -50,7 +50,8 @@ _STAGES: Final[tuple[tuple[str, Any, str], ...]] = (
     ("lattice", lattice, "to_rgb"),
     ("JPEG: search for levels", search, "find"),
     ("JPEG: contexts", coder, "walk"),
-    ("JPEG: network", native, "token_weights"),
+    ("JPEG: network", native_jpeg, "token_weights"),
+    ("JPEG: network", native_jpeg, "token_intervals"),
     ("PNG and WebP", fallback, "smallest"),
     ("samples and components", images, "read"),
     ("samples and components", components, "prepare"),

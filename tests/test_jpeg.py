@@ -17,14 +17,14 @@ from reference_jpeg import Reader
 from reference_surroundings import SurroundingsReader
 
 import pixelzip
-from pixelzip import _native, cli, container, models, native
+from pixelzip import _native, cli, container, models, native, native_jpeg
 from pixelzip.container import BODY_JPEG, Header
 from pixelzip.errors import CorruptFile, PixelzipError, UnsupportedVersion
 from pixelzip.image import MODES_BY_NAME, read
 from pixelzip.jpeg import body, coder, frequencies, search
 from pixelzip.jpeg.contexts import Known
 from pixelzip.jpeg.levels import Component, empty, to_component
-from pixelzip.jpeg.network import Predictor, Told
+from pixelzip.jpeg.network import Predictor, Told, _layers
 from pixelzip.jpeg.quantisation import QUALITIES, standard
 from pixelzip.jpeg.recording import read_jpeg
 from pixelzip.jpeg.sampling import SAMPLINGS, Sampling
@@ -33,6 +33,8 @@ from pixelzip.jpeg.tokens import ESCAPE_BITS, FINE_MEANS, FINE_WAVES, MEANS, WAV
 from pixelzip.jpeg.transform import ZIGZAG, forward, inverse
 from pixelzip.models.coefficients import NUM_FREQUENCIES, NUM_VALUES_MORE
 from pixelzip.models.integer import IntegerCoefficientNetwork, load_model
+from pixelzip.models.layers import FEATURES
+from pixelzip.native import ported_layer
 from pixelzip.pack import Pack, pack
 
 SUBSAMPLINGS = {"4:4:4": 0, "4:2:2": 1, "4:2:0": 2}
@@ -367,17 +369,51 @@ def test_numpy_gives_what_the_extension_gives(
         assert weights.min() >= 0
 
 
+@pytest.mark.parametrize("name", native.INSTRUCTION_SETS)
+def test_every_instruction_set_gives_the_same(any_network: IntegerCoefficientNetwork, name: str) -> None:
+    generator, config = np.random.default_rng(3), any_network.config
+    for group in (0, 40, 70):
+        layers, exponential = _layers(any_network, group), any_network.tables["exponential"]
+        ported, plain = (native_jpeg.port_tokens(layers, exponential, one) for one in (name, "portable"))
+        bias = layers[0].bias + generator.integers(-(2**15), 2**15, len(layers[0].bias), dtype=np.int32)
+        for rows in (1, 4, 5, 16, 37, 200):
+            values = generator.integers(-128, 128, (rows, config.num_values)).astype(np.int8)
+            tokens = generator.integers(0, config.num_tokens, rows).astype(np.int32)
+            wanted = native_jpeg.token_weights(plain, values, bias, config.num_tokens)
+            assert np.array_equal(native_jpeg.token_weights(ported, values, bias, config.num_tokens), wanted)
+            counts = wanted.astype(np.int32) + 1
+            lanes = np.arange(rows)
+            left, own = native_jpeg.token_intervals(ported, values, bias, config.num_tokens, tokens)
+            assert np.array_equal(own, counts[lanes, tokens])
+            assert np.array_equal(left + own, np.cumsum(counts, axis=1)[lanes, tokens])
+
+
 def test_the_extension_refuses_wrong_sizes(any_network: IntegerCoefficientNetwork) -> None:
-    layers = native.token_layers(any_network)
-    values, table = np.zeros((3, len(layers[0].weight)), dtype=np.int8), any_network.tables["exponential"]
-    num_tokens = any_network.config.num_tokens
-    assert native.token_weights(layers, table, values, num_tokens).shape == (3, num_tokens)
-    for wrong in ([], layers[2:], [layers[0]] * 9, [layers[0], layers[2]], [layers[0]._replace(bias=layers[2].bias)]):
-        with pytest.raises(ValueError):
-            native.token_weights(wrong, table, values, num_tokens)
-    for num_tokens in (0, len(layers[-1].bias) + 1, 65):
-        with pytest.raises(ValueError):
-            native.token_weights(layers, table, values, num_tokens)
+    config, layers, exponential = any_network.config, _layers(any_network, 0), any_network.tables["exponential"]
+    values, tokens = np.zeros((3, config.num_values), dtype=np.int8), np.zeros(3, dtype=np.int32)
+    ported, bias = native_jpeg.port_tokens(layers, exponential, "portable"), layers[0].bias
+    assert native_jpeg.token_weights(ported, values, bias, config.num_tokens).shape == (3, config.num_tokens)
+    places = {FEATURES: -1} | {integers.layer.name: index for index, integers in enumerate(layers)}
+    good = [ported_layer(integers, places, 0) for integers in layers]
+    for wrong in ([], [(-1, *good[1][1:])], [good[0], (0, *good[2][1:])], [good[0], (1, *good[1][1:])]):
+        with pytest.raises(ValueError, match="layer"):
+            _native.token_network(wrong, exponential, 64, "portable")
+    with pytest.raises(ValueError, match="instruction set"):
+        native_jpeg.port_tokens(layers, exponential, "none")
+    with pytest.raises(ValueError, match="bytes"):
+        native_jpeg.port_tokens(layers, exponential[1:], "portable")
+    with pytest.raises(ValueError, match="PyCapsule"):
+        native_jpeg.token_weights(ported._replace(ported=native._ported(models.load("photo"))), values, bias, 3)
+    for num_tokens in (0, 65):
+        with pytest.raises(ValueError, match="do not fit"):
+            native_jpeg.token_weights(ported, values, bias, num_tokens)
+    with pytest.raises(ValueError, match="do not fit"):
+        _native.token_weights((ported.ported, bias[1:], values, values.shape[1], 3), np.empty((3, 3), np.float32))
+    with pytest.raises(ValueError, match="the weights do not have"):
+        _native.token_weights((ported.ported, bias, values, values.shape[1], 3), np.empty((3, 4), np.float32))
+    for token in (-1, config.num_tokens):
+        with pytest.raises(ValueError, match="a token for each row"):
+            native_jpeg.token_intervals(ported, values, bias, config.num_tokens, tokens + np.int32(token))
 
 
 class KeptFeatures:
