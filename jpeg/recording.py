@@ -16,6 +16,7 @@ from torch import Tensor
 
 from pixelzip.jpeg.coder import kind_for, walk
 from pixelzip.jpeg.contexts import Integers
+from pixelzip.jpeg.drawings import drawing
 from pixelzip.jpeg.levels import Component, as_block, to_component
 from pixelzip.jpeg.network import Told
 from pixelzip.jpeg.sampling import SAMPLINGS
@@ -35,6 +36,7 @@ _ROWS: Final = 160
 """A batch has about so many rows of so many coefficients; each row is of one group of frequencies."""
 
 _SCALES: Final = (1.0, 1.0, 1.5, 2.0, 0.75)
+_SHARE_OF_DRAWINGS: Final = 0.25
 _SIDES: Final = (160, 400)
 _QUALITIES: Final = (40, 99)
 _SUBSAMPLINGS: Final = (2, 2, 2, 0, 0, 1)
@@ -97,9 +99,11 @@ def record(components: Sequence[Component], config: CoefficientConfig) -> Sample
 
 
 def _random_file(images: Sequence[NDArray[np.uint8]], generator: np.random.Generator) -> bytes:
-    """Write a part of a photograph, perhaps enlarged or reduced, as a JPEG of some quality."""
-    image = Image.fromarray(images[int(generator.integers(len(images)))])
-    scale = generator.choice(_SCALES)
+    """Write a part of a photograph or drawing, perhaps enlarged or reduced, as a JPEG of some quality."""
+    photograph = images[int(generator.integers(len(images)))]
+    image, scale = Image.fromarray(photograph), generator.choice(_SCALES)
+    if generator.random() < _SHARE_OF_DRAWINGS:
+        image = Image.fromarray(drawing(generator, image.height, image.width, photograph))
     if scale != 1:
         size = round(image.width * scale), round(image.height * scale)
         image = image.resize(size, Image.Resampling.LANCZOS if generator.random() < 0.5 else Image.Resampling.BICUBIC)

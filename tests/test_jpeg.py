@@ -23,6 +23,7 @@ from pixelzip.errors import CorruptFile, PixelzipError, UnsupportedVersion
 from pixelzip.image import MODES_BY_NAME, read
 from pixelzip.jpeg import body, coder, frequencies, search
 from pixelzip.jpeg.contexts import Known
+from pixelzip.jpeg.drawings import drawing
 from pixelzip.jpeg.levels import Component, empty, to_component
 from pixelzip.jpeg.network import Predictor, Told, _layers
 from pixelzip.jpeg.quantisation import QUALITIES, standard
@@ -526,6 +527,14 @@ def test_whatever_comes_out_of_a_jpeg_comes_back(data: st.DataObject) -> None:
     jpeg = as_jpeg(pixels, data.draw(st.integers(1, 100)), data.draw(st.sampled_from(sorted(SUBSAMPLINGS))))
     image = decoded(jpeg)
     assert np.array_equal(pixelzip.decompress_array(pixelzip.compress(image)), image)
+
+
+def test_drawings() -> None:
+    photograph = texture(40, 30)
+    sheet = [drawing(np.random.default_rng(seed), 50, 70, photograph) for seed in range(30)]
+    assert {(one.shape, one.dtype.name) for one in sheet} == {((50, 70, 3), "uint8")}
+    assert np.array_equal(sheet[3], drawing(np.random.default_rng(3), 50, 70, photograph))
+    assert len({one.tobytes() for one in sheet}) == 30
 
 
 def test_train_on_photographs(tmp_path: Path) -> None:
