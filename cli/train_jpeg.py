@@ -36,7 +36,7 @@ def train_jpeg(
     seed: int,
     threads: int,
 ) -> None:
-    """Train a network for the levels of JPEGs, on JPEGs that are made of the images in FOLDERs and of random drawings."""
+    """Train a network for levels of JPEGs, on JPEGs that it makes of the images in FOLDERs and of random drawings."""
     import torch  # seconds to import: not for --help
 
     from pixelzip.jpeg.training import CoefficientTraining, finish, train
