@@ -34,8 +34,8 @@ _SIGNS: Final = np.array([1, -1] * (SIDE // 2), dtype=np.int32)
 _OWN: Final = ((-1, 0), (0, -1), (-1, -1), (-2, 0), (0, -2), (-1, 1), (1, -1))
 """Frequencies around the coded one, as differences of row and column."""
 
-_LARGEST: Final = 255
-_COMPANDED: Final = np.array([((1 + value) ** 16).bit_length() - 1 for value in range(_LARGEST)] + [127], dtype=np.int8)
+LARGEST: Final = 255
+_COMPANDED: Final = np.array([((1 + value) ** 16).bit_length() - 1 for value in range(LARGEST)] + [127], dtype=np.int8)
 """Sixteen times the binary logarithm of one more, rounded down: at most 127."""
 
 SIGNED: Final = np.concatenate((-_COMPANDED[:0:-1], _COMPANDED))
@@ -47,7 +47,7 @@ ORDER: Final = np.argsort(ZIGZAG)
 
 def companded(values: Integers) -> NDArray[np.int8]:
     """Map whole numbers to -127..127, small ones finely."""
-    result: NDArray[np.int8] = SIGNED[values.clip(-_LARGEST, _LARGEST) + _LARGEST]
+    result: NDArray[np.int8] = SIGNED[np.minimum(np.maximum(values, -LARGEST), LARGEST) + LARGEST]
     return result
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pixelzip.jpeg import descriptions
-from pixelzip.jpeg.contexts import ONE_HOT, Integers, Places, companded
+from pixelzip.jpeg.contexts import LARGEST, ONE_HOT, SIGNED, Integers, Places
 from pixelzip.jpeg.descriptions import UNIT, Row
 from pixelzip.jpeg.frequencies import NONE, Weighted, frequency, reduced
 from pixelzip.jpeg.levels import Component
@@ -154,7 +154,7 @@ class Surroundings:
         """Return (NUM_SHARED,) features of all that is coded together."""
         result, steps = np.zeros(NUM_SHARED, dtype=np.int8), self.steps_of
         result[[self.component.kind, 3 + phase]] = ONE_HOT
-        result[7:10] = companded(steps[[number, 0, 5]])
+        result[7:10] = SIGNED[LARGEST + steps[[number, 0, 5]]]  # companded, but steps go no further
         result[10] = ONE_HOT * (self.num_covered - 1) // 3
         if number == 0:
             return result
