@@ -17,7 +17,7 @@ from reference_jpeg import Reader
 from reference_surroundings import SurroundingsReader
 
 import pixelzip
-from pixelzip import _native, cli, container, models, native, native_jpeg
+from pixelzip import cli, container, models, native, native_jpeg
 from pixelzip.container import BODY_JPEG, Header
 from pixelzip.errors import CorruptFile, PixelzipError, UnsupportedVersion
 from pixelzip.image import MODES_BY_NAME, read
@@ -390,6 +390,7 @@ def test_every_instruction_set_gives_the_same(any_network: IntegerCoefficientNet
 
 
 def test_the_extension_refuses_wrong_sizes(any_network: IntegerCoefficientNetwork) -> None:
+    _native = pytest.importorskip("pixelzip._native")
     config, layers, exponential = any_network.config, _layers(any_network, 0), any_network.tables["exponential"]
     values, tokens = np.zeros((3, config.num_values), dtype=np.int8), np.zeros(3, dtype=np.int32)
     ported, bias = native_jpeg.port_tokens(layers, exponential, "portable"), layers[0].bias
@@ -488,6 +489,7 @@ def test_surroundings_are_those_of_the_format(
 
 
 def test_the_extension_refuses_wrong_components() -> None:
+    _native = pytest.importorskip("pixelzip._native")
     known = Surroundings(empty(0, np.ones(NUM_FREQUENCIES, dtype=np.int32), (24, 24), 5), None, None).known
     numbers, places = frequencies.frequency(1).numbers, np.array([6, 18])
     written = np.zeros((2, NUM_VALUES_MORE), dtype=np.int8), np.zeros(2, dtype=np.int32)

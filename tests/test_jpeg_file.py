@@ -20,7 +20,7 @@ from PIL import Image
 from test_jpeg import SUBSAMPLINGS, as_jpeg, decoded, texture
 
 import pixelzip
-from pixelzip import container, models, native
+from pixelzip import container, models, native, native_jpeg
 from pixelzip.container import BODY_JPEG_FILE, Header
 from pixelzip.errors import CorruptFile, PixelzipError, UnsupportedImage, UnsupportedVersion
 from pixelzip.fields import Reader
@@ -491,10 +491,10 @@ def test_the_extension_checks_what_it_is_given() -> None:
         pytest.skip("built without the extension")
     levels, order, places = np.zeros((2, 64), np.int16), np.array([0, 1], np.int32), np.zeros(1, np.uint8)
     table = bytes([0, 1, *bytes(14), 0])
-    good = native.Scan(levels, order, places, [table, table], (0, 63, 0, 0, 0, 1))
-    assert native.write_scan(good, 1) == b"\x00"
-    assert native.read_scan(b"\x00", good)
-    assert not native.read_scan(b"\xff\x00", good)
+    good = native_jpeg.Scan(levels, order, places, [table, table], (0, 63, 0, 0, 0, 1))
+    assert native_jpeg.write_scan(good, 1) == b"\x00"
+    assert native_jpeg.read_scan(b"\x00", good)
+    assert not native_jpeg.read_scan(b"\xff\x00", good)
     for changes in (
         {"order": np.array([0, 2], np.int32)},
         {"order": np.array([0, -1], np.int32)},
@@ -508,9 +508,9 @@ def test_the_extension_checks_what_it_is_given() -> None:
         {"fields": (0, 63, 0, 0, 0, 0)},
     ):
         with pytest.raises(ValueError, match=r"scan|table"):
-            native.write_scan(good._replace(**changes), 1)
+            native_jpeg.write_scan(good._replace(**changes), 1)
         with pytest.raises(ValueError, match=r"scan|table"):
-            native.read_scan(b"\x00", good._replace(**changes))
+            native_jpeg.read_scan(b"\x00", good._replace(**changes))
 
 
 def test_segments_of_a_frame() -> None:
