@@ -14,7 +14,7 @@ from pixelzip import models
 from pixelzip.cli.batch import Decoding, Reporting, Row, num_threads, run_jobs, shared_options
 from pixelzip.cli.files import FileError, Job, check_target, plan_jobs, read_input, write_output
 from pixelzip.cli.pictures import IMAGE_SUFFIXES, JPEG_SUFFIXES, load, open_image
-from pixelzip.cli.verify import holds, holds_image
+from pixelzip.cli.verify import KEEPS_JPEG, holds, holds_image
 from pixelzip.errors import PixelzipError, UnsupportedImage
 from pixelzip.image import Picture
 
@@ -133,9 +133,16 @@ def _is_done(picture: Picture, job: Job, options: Options) -> bool:
     """Whether the output holds the image already; raises FileError when it holds something else and may not go."""
     if job.target is not None and job.target.is_file() and not options.force:
         try:
-            if holds_image(job.target.read_bytes(), picture, options.strip, options.decoding):
+            data = job.target.read_bytes()
+            if holds_image(data, picture, options.strip, options.decoding) and not _would_lose(data, picture, options):
                 return True
         except PixelzipError:
             pass  # a damaged file, or none of ours: refused below as any other that is there
     check_target(job, options.force)
     return False
+
+
+def _would_lose(data: bytes, picture: Picture, options: Options) -> bool:
+    """Whether the input will be removed, is a JPEG file, and the output holds its pixels alone."""
+    is_wanted = options.remove and picture.jpeg is not None and not options.strip
+    return is_wanted and pixelzip.info(data, options.max_pixels).body != KEEPS_JPEG

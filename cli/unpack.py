@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 import click
@@ -15,6 +16,7 @@ from pixelzip.errors import PixelzipError
 from pixelzip.image import Samples
 from pixelzip.pack_container import BLOCK_IMAGES
 from pixelzip.pack_reader import Entry, Pack
+from pixelzip.threads import in_threads
 
 
 @click.command()
@@ -49,7 +51,7 @@ def unpack(
         jobs = _plan(source, output_dir, _chosen(pack, indices, names), pack)
         for start in range(0, len(jobs), BLOCK_IMAGES):
             part = jobs[start : start + BLOCK_IMAGES]
-            for (_, job), result in zip(part, _files(pack, part), strict=True):
+            for (_, job), result in zip(part, _files(pack, part, num_threads(threads)), strict=True):
                 failures += not _written(job, result, force)
     except FAILURES as error:
         click.echo(f"pixelzip: {source}: {reason(error)}", err=True)
@@ -71,14 +73,14 @@ def _chosen(pack: Pack, indices: Sequence[int], names: Sequence[str]) -> list[En
     return list(dict.fromkeys(chosen)) if indices or names else entries
 
 
-def _files(pack: Pack, part: Sequence[tuple[Entry, Job]]) -> list[bytes | Samples | PixelzipError]:
+def _files(pack: Pack, part: Sequence[tuple[Entry, Job]], num_threads: int) -> list[bytes | Samples | PixelzipError]:
     """Return the JPEG file or the samples of each image, or why there are none."""
     are_jpegs = [_keeps_jpeg(pack, entry) for entry, _ in part]
-    places = [entry.index for (entry, _), is_jpeg in zip(part, are_jpegs, strict=True) if not is_jpeg]
-    others = iter(pack.salvage(places))
-    return [
-        _jpeg(pack, entry) if is_jpeg else next(others) for (entry, _), is_jpeg in zip(part, are_jpegs, strict=True)
-    ]
+    kept = [entry for (entry, _), is_jpeg in zip(part, are_jpegs, strict=True) if is_jpeg]
+    jpegs = iter(in_threads(partial(_jpeg, pack), kept, num_threads))
+    others = [entry.index for (entry, _), is_jpeg in zip(part, are_jpegs, strict=True) if not is_jpeg]
+    samples = iter(pack.salvage(others))
+    return [next(jpegs) if is_jpeg else next(samples) for is_jpeg in are_jpegs]
 
 
 def _keeps_jpeg(pack: Pack, entry: Entry) -> bool:

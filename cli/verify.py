@@ -47,13 +47,16 @@ def holds_pixels(data: bytes, picture: Picture, decoding: dict[str, Any]) -> boo
 
 
 def holds_image(data: bytes, picture: Picture, strip: bool, decoding: dict[str, Any]) -> bool:
-    """Compare mode, metadata (those that ``strip`` leaves), palette and every sample; errors as ``holds_pixels``."""
-    if picture.jpeg is not None and not strip:
-        is_kept = pixelzip.info(data, decoding["max_pixels"]).body == KEEPS_JPEG
-        return is_kept and restored_jpeg(data, decoding) == picture.jpeg
+    """Compare the JPEG file if one is kept, else mode, metadata (but what ``strip`` leaves out), palette and samples.
+
+    Raises:
+        PixelzipError: the file cannot be decoded.
+    """
+    held = pixelzip.info(data, decoding["max_pixels"])
+    if held.body == KEEPS_JPEG and not strip:
+        return restored_jpeg(data, decoding) == picture.jpeg
     if not holds_pixels(data, picture, decoding):
         return False
-    held = pixelzip.info(data, decoding["max_pixels"])
     kept = [block for block in picture.blocks if not strip or block[0] not in images.STRIPPABLE]
     if (held.mode, held.metadata) != (picture.mode.name, images.describe(kept)):
         return False

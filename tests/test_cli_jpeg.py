@@ -183,8 +183,13 @@ def test_a_jpeg_beside_a_png_of_its_name(photo: Path) -> None:
     assert sorted(os.listdir(photo.parent)) == ["b.jpg", "photo.jpg", "photo.png"]
 
 
-def test_a_second_run_on_a_cluster_skips_what_is_there(photo: Path) -> None:
+@pytest.mark.parametrize("is_usual", [True, False])
+def test_a_second_run_on_a_cluster_skips_what_is_there(photo: Path, is_usual: bool) -> None:
     pytest.importorskip("dask.distributed")
+    if not is_usual:
+        unusual(photo)
     for skipped in (None, True):
         rows = [json.loads(line) for line in run("compress", photo, "--dask", "local", "--json").stdout.splitlines()]
         assert [row.get("skipped") for row in rows] == [skipped]
+    assert run("compress", photo, "--dask", "local", "--rm").exit_code == (0 if is_usual else 1)
+    assert photo.exists() == (not is_usual)
