@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from pixelzip.errors import CorruptFile
-from pixelzip.fields import Reader, write_varint
+from pixelzip.fields import Reader, inflate, write_varint
 from pixelzip.image import Block
 from pixelzip.jpeg.file import Rest
 from pixelzip.models.coefficients import NUM_FREQUENCIES
@@ -60,11 +60,8 @@ def unpack(data: bytes, blocks: Sequence[Block], usual: bytes) -> Rest:
 
 def _inflated(data: bytes, usual: bytes) -> bytes:
     inflater = zlib.decompressobj(_WINDOW_BITS, zdict=usual)
-    try:
-        inflated = inflater.decompress(data, MAX_BYTES + 1)
-    except zlib.error as error:
-        raise CorruptFile("the rest of the JPEG does not inflate") from error
-    if not inflater.eof or inflater.unused_data or len(inflated) > MAX_BYTES:
+    inflated = inflate(data, MAX_BYTES, "the rest of the JPEG", inflater)
+    if inflater.unused_data or len(inflated) > MAX_BYTES:
         raise CorruptFile("the rest of the JPEG has an impossible length")
     return inflated
 

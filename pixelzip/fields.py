@@ -16,9 +16,9 @@ def write_varint(value: int) -> bytes:
     return bytes([*encoded, value])
 
 
-def inflate(data: bytes, limit: int, field: str) -> bytes:
-    """Inflate a zlib stream to at most ``limit + 1`` bytes; raises CorruptFile, naming the field."""
-    inflater = zlib.decompressobj()
+def inflate(data: bytes, limit: int, field: str, inflater: zlib._Decompress | None = None) -> bytes:
+    """Inflate a zlib stream, or what else an inflater reads, to at most ``limit + 1`` bytes; raises CorruptFile."""
+    inflater = inflater or zlib.decompressobj()
     try:
         inflated = inflater.decompress(data, limit + 1)
     except zlib.error as error:

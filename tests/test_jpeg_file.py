@@ -405,7 +405,7 @@ def test_broken_rests(data: bytes, message: str) -> None:
     packed = deflater.compress(data) + deflater.flush()
     with pytest.raises(CorruptFile, match=message):
         rest.unpack(packed, BLOCKS, b"")
-    with pytest.raises(CorruptFile, match=r"impossible length|does not inflate"):
+    with pytest.raises(CorruptFile, match=r"is cut short|does not inflate"):
         rest.unpack(packed[:-1], BLOCKS, b"")
     with pytest.raises(CorruptFile, match="impossible length"):
         rest.unpack(packed + b"?", BLOCKS, b"")
