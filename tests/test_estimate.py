@@ -65,6 +65,6 @@ def test_only_images_that_may_gain_are_tried(monkeypatch: pytest.MonkeyPatch) ->
 
     monkeypatch.setattr(fallback, "smaller_than", noted)
     packed = Pack(pack(images))
-    assert tried == [4, 5, 6]  # the flat one, and those of which nothing is said
+    assert sorted(tried) == [4, 5, 6]  # the flat one, and those of which nothing is said; threads take turns
     assert all(map(np.array_equal, packed, images))
     assert [entry.num_bytes < 100 for entry in packed.entries()] == [False] * 4 + [True] + [False] * 2
