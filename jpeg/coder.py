@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pixelzip import ans, ans_integer
+from pixelzip import ans
 from pixelzip.errors import CorruptFile
+from pixelzip.jpeg import whole
 from pixelzip.jpeg.contexts import Integers, Known
 from pixelzip.jpeg.levels import Component
 from pixelzip.jpeg.network import Predictor, Told
 from pixelzip.jpeg.surroundings import Surroundings
 from pixelzip.jpeg.tokens import Bins
-from pixelzip.jpeg.transform import COEFFICIENT_LIMIT
+from pixelzip.jpeg.transform import COEFFICIENT_LIMIT, TOO_LARGE
 from pixelzip.models.coefficients import CoefficientConfig
 from pixelzip.models.integer import IntegerCoefficientNetwork
 
@@ -23,31 +25,42 @@ _HALF: Final = ans.COUNT_TOTAL // 2
 
 
 class Coder(Protocol):
-    """What is done with values, in stream order."""
+    """Codes one component after the other."""
 
-    def exchange(self, told: Told, bins: Bins, values: Integers) -> Integers:
-        """Return the values, of which a decoder does not look at those given."""
+    def code(self, one: Any) -> None:
+        """Code the levels of what is known of a component, or fill them in; raises CorruptFile."""
 
 
-def walk(components: Sequence[Component], coder: Coder, kind: type[Known] | type[Surroundings]) -> None:
-    """Code the levels of components in their order, or fill them in; ``kind`` is what the network is told of.
+class StepCoder(ABC):
+    """Codes step by step what ``exchange`` is given."""
 
-    Raises:
-        CorruptFile: a coefficient is impossible.
-    """
-    known: list[Any] = []  # all of one kind
-    for component in components:
-        earlier = next((one for one in known[::-1] if one.component.shape == component.shape), None)
-        one: Any = kind(component, earlier, known[0] if known else None)
+    def code(self, one: Any) -> None:
+        """See ``Coder``.
+
+        Raises:
+            CorruptFile: a coefficient is impossible.
+        """
         for frequency, places, phase in one.steps():
             features, expected = one.describe(frequency, places, phase)
             told, levels = Told(features, one.shared(frequency, phase), one.group(frequency)), one.levels[frequency]
-            values = expected + coder.exchange(told, one.bins(frequency), levels[places] - expected)
-            if (np.abs(values) * component.steps[frequency] > COEFFICIENT_LIMIT).any():
-                raise CorruptFile("a coefficient is larger than any can be")
+            values = expected + self.exchange(told, one.bins(frequency), levels[places] - expected)
+            if (np.abs(values) * one.component.steps[frequency] > COEFFICIENT_LIMIT).any():
+                raise CorruptFile(TOO_LARGE)
             levels[places] = values
             one.learn(frequency, places, expected)
-        known.append(one)
+
+    @abstractmethod
+    def exchange(self, told: Told, bins: Bins, values: Integers) -> Integers:
+        """Return the values of a step, of which a decoder does not look at those given."""
+
+
+def walk(components: Sequence[Component], coder: Coder, kind: type[Known] | type[Surroundings]) -> None:
+    """Code components in their order; ``kind`` is what the network is told of."""
+    known: list[Any] = []  # all of one kind
+    for component in components:
+        earlier = next((one for one in known[::-1] if one.component.shape == component.shape), None)
+        known.append(kind(component, earlier, known[0] if known else None))
+        coder.code(known[-1])
 
 
 def kind_for(config: CoefficientConfig) -> type[Known] | type[Surroundings]:
@@ -57,19 +70,19 @@ def kind_for(config: CoefficientConfig) -> type[Known] | type[Surroundings]:
 
 def encode(network: IntegerCoefficientNetwork, components: Sequence[Component], seal: int) -> bytes:
     """Code levels as a stream that holds a checksum."""
-    encoder = _Encoder(network)
+    encoder = whole.Encoder(network) if whole.runs(network) else _Encoder(network)
     walk(components, encoder, kind_for(network.config))
     return ans.encode(np.concatenate(encoder.left), np.concatenate(encoder.counts), seal)
 
 
 def decode(network: IntegerCoefficientNetwork, components: Sequence[Component], stream: bytes) -> int:
     """Fill in the levels of components; return what is left of the stream, for ``ans_integer.check``."""
-    decoder = _Decoder(network, ans.open_stream(stream))
+    decoder = whole.Decoder(network, stream) if whole.runs(network) else _Decoder(network, stream)
     walk(components, decoder, kind_for(network.config))
-    return decoder.stream.rest()
+    return decoder.rest()
 
 
-class _Encoder:
+class _Encoder(StepCoder):
     def __init__(self, network: IntegerCoefficientNetwork) -> None:
         self._predictor = Predictor(network)
         self.left, self.counts = list[NDArray[np.int32]](), list[NDArray[np.int32]]()
@@ -88,17 +101,18 @@ class _Encoder:
         self.counts.append(counts)
 
 
-class _Decoder:
-    def __init__(self, network: IntegerCoefficientNetwork, stream: ans.Decoder | ans_integer.Decoder) -> None:
+class _Decoder(StepCoder):
+    def __init__(self, network: IntegerCoefficientNetwork, stream: bytes) -> None:
         self._predictor = Predictor(network)
-        self.stream = stream
+        self._stream = ans.open_stream(stream)
+        self.rest = self._stream.rest
 
     def exchange(self, told: Told, bins: Bins, values: Integers) -> Integers:
-        tokens = self.stream.decode(self._predictor.weights(told))
+        tokens = self._stream.decode(self._predictor.weights(told))
         num_bits = bins.bits_left(tokens)
         rest = np.zeros_like(tokens)
         for bit in range(num_bits.max(initial=0)):
             have_more = num_bits > bit
             halves = np.full((np.count_nonzero(have_more), 2), _HALF - 1, dtype=np.float32)
-            rest[have_more] |= self.stream.decode(halves) << bit
+            rest[have_more] |= self._stream.decode(halves) << bit
         return bins.join(tokens, rest)

@@ -1,22 +1,17 @@
-"""Features of coefficients for networks of the second kind, in NumPy. Mirrored by native/surroundings.c."""
+"""Features of coefficients for networks of the second kind. Mirrored by native/surroundings.c."""
 
 from __future__ import annotations
 
-import contextlib
 from enum import IntEnum
 from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pixelzip import native
-from pixelzip.jpeg.contexts import SIGNED, Integers, Places, companded
+from pixelzip.jpeg.contexts import Integers, Places, companded
 from pixelzip.jpeg.frequencies import NONE, frequency
 from pixelzip.jpeg.transform import SIDE
 from pixelzip.models.coefficients import NUM_VALUES_MORE
-
-with contextlib.suppress(ImportError):  # then there are no instruction sets
-    from pixelzip import _native
 
 Features = NDArray[np.int8]
 
@@ -66,19 +61,10 @@ class Levels(NamedTuple):
     levels: NDArray[np.int16]
     planes: Integers
     steps: Integers
-    companded: NDArray[np.int8] = SIGNED
 
 
 def describe(number: int, component: Levels, places: Places) -> tuple[Features, Integers]:
-    """Return (n, NUM_VALUES_MORE) features of a frequency at (n,) places, and the levels that are expected, (n,).
-
-    The extension does it, much faster; without it NumPy.
-    """
-    if native.INSTRUCTION_SETS:
-        features = np.empty((len(places), NUM_VALUES_MORE), dtype=np.int8)
-        expected = np.empty(len(places), dtype=np.int32)
-        _native.describe(*component, frequency(number).numbers, places, features, expected)
-        return features, expected
+    """Return (n, NUM_VALUES_MORE) features of a frequency at (n,) places, and the levels that are expected, (n,)."""
     if number == 0:
         return _of_means(component, places)
     return _of_waves(number, component, places), np.zeros(len(places), dtype=np.int32)
@@ -86,9 +72,6 @@ def describe(number: int, component: Levels, places: Places) -> tuple[Features, 
 
 def learn(number: int, component: Levels, places: Places) -> None:
     """Take note, in a component's planes, of levels that are known now."""
-    if native.INSTRUCTION_SETS:
-        _native.learn(*component, frequency(number).numbers, places)
-        return
     planes, around = component.planes, frequency(number)
     levels = component.levels[number][places].astype(np.int32)
     coefficients = levels * component.steps[number]
@@ -104,7 +87,7 @@ def learn(number: int, component: Levels, places: Places) -> None:
 
 
 def _of_waves(number: int, component: Levels, places: Places) -> Features:
-    width, levels, planes, steps, _ = component
+    width, levels, planes, steps = component
     around, step = frequency(number), steps[number]
     near = np.stack([places + offset for offset in _offsets(width)])  # (8, n)
 

@@ -43,7 +43,7 @@ class Frequency(NamedTuple):
     """One frequency and those around it, by their numbers; NONE where there is none, or where it comes later.
 
     ``own`` is what features name one by one; ``above`` and ``left`` are next to it; ``before`` and ``around`` have the
-    weights of magnitudes; ``numbers`` are all but these, (16,).
+    weights of magnitudes; ``numbers`` are all but these, (16,), for the extension.
     """
 
     number: int
@@ -74,6 +74,18 @@ def frequency(number: int) -> Frequency:
     numbers = np.array([number, row, column, at(-1, 0), at(0, -1), *own], dtype=np.int32)
     before, around = weighted(_BEFORE, number), weighted(_AROUND, NONE)
     return Frequency(number, row, column, own, at(-1, 0), at(0, -1), before, around, numbers)
+
+
+@functools.cache
+def tables() -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Return for the extension all frequencies' numbers, (64, 16), and weights ``before`` and ``around``, (2, 64, 64)."""
+    all_of_them = [frequency(number) for number in range(NUM_FREQUENCIES)]
+    weights = np.zeros((2, NUM_FREQUENCIES, NUM_FREQUENCIES), dtype=np.int32)
+    for one in all_of_them:
+        for which, weighted in enumerate((one.before, one.around)):
+            for other, weight in weighted:
+                weights[which, one.number, other] = weight
+    return np.stack([one.numbers for one in all_of_them]), weights
 
 
 @functools.cache

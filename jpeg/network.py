@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,11 +36,15 @@ class Told(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class _Group:
-    """Layers of one group of frequencies: the first one's weights for what is shared apart from its others."""
+    """Layers of one group of frequencies: the first one's weights for what is shared apart from its others.
+
+    ``ported`` and ``whole`` are what the extension wants of them, for steps and for whole components.
+    """
 
     layers: tuple[IntegerLayer, ...]
     shared_weight: NDArray[np.int32]
     ported: TokenNetwork | None
+    whole: tuple[Any, ...]
 
 
 class Predictor:
@@ -81,6 +85,11 @@ class Predictor:
         return weights
 
 
+def ported_groups(network: IntegerCoefficientNetwork, numbers: Sequence[int]) -> list[tuple[Any, ...]]:
+    """Return the networks of groups for ``native_jpeg.ComponentCall``."""
+    return [_load_group(network, number, native.INSTRUCTION_SETS).whole for number in numbers]
+
+
 def _logits(layers: Sequence[IntegerLayer], inputs: Floats, bias: Counts) -> Floats:
     """Return (n, outputs of the last layer), whole numbers; ``bias`` is the first layer's."""
     for index, layer in enumerate(layers):
@@ -91,11 +100,12 @@ def _logits(layers: Sequence[IntegerLayer], inputs: Floats, bias: Counts) -> Flo
 
 @functools.lru_cache(maxsize=256)
 def _load_group(network: IntegerCoefficientNetwork, number: int, instruction_sets: tuple[str, ...]) -> _Group:
-    layers, own, ported = _layers(network, number), _own(network, 0, number), None
+    layers, own = _layers(network, number), _own(network, 0, number)
     shared_weight = network.layers[0].weight[own, network.config.num_values :].astype(np.int32)
-    if instruction_sets:
-        ported = native_jpeg.port_tokens(layers, network.tables["exponential"], _instruction_set(network))
-    return _Group(layers, shared_weight, ported)
+    if not instruction_sets:
+        return _Group(layers, shared_weight, None, ())
+    ported = native_jpeg.port_tokens(layers, network.tables["exponential"], _instruction_set(network))
+    return _Group(layers, shared_weight, ported, native_jpeg.whole_group(ported, layers[0].bias, shared_weight))
 
 
 def _own(network: IntegerCoefficientNetwork, index: int, number: int) -> slice:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from pixelzip.jpeg.coder import kind_for, walk
+from pixelzip.jpeg.coder import StepCoder, kind_for, walk
 from pixelzip.jpeg.contexts import Integers
 from pixelzip.jpeg.drawings import drawing
 from pixelzip.jpeg.levels import Component, as_block, to_component
@@ -54,7 +54,7 @@ class Samples(NamedTuple):
     num_bits_left: int
 
 
-class _Recorder:
+class _Recorder(StepCoder):
     """A coder that keeps what it is given."""
 
     def __init__(self) -> None:

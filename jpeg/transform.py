@@ -16,6 +16,8 @@ SIDE: Final = 8
 COEFFICIENT_LIMIT: Final = 2**12
 """Coefficients of 8-bit samples do not go beyond it, whatever has been rounded."""
 
+TOO_LARGE: Final = "a coefficient is larger than any can be"
+
 _CONSTANT_BITS: Final = 13
 _FIRST_PASS_BITS: Final = 2
 CENTRE: Final = 128

@@ -1,6 +1,7 @@
 /* The network for coefficients, called from Python: checks every size and token, lets other threads run. */
 
 #include "module.h"
+#include "tokens.h"
 
 typedef struct {
     TokenCall of;
@@ -36,6 +37,21 @@ static int call_open(Call *call, PyObject *arguments)
     return 0;
 }
 
+/* Return 0 with an exception when there is no memory. */
+static int count_tokens(const TokenCall *call, TokenTarget target)
+{
+    TokenBuffers *buffers = token_buffers_new(call->network);
+    if (!buffers) {
+        PyErr_NoMemory();
+        return 0;
+    }
+    Py_BEGIN_ALLOW_THREADS
+    token_counts(call, buffers, &target);
+    Py_END_ALLOW_THREADS
+    token_buffers_free(buffers);
+    return 1;
+}
+
 PyObject *write_token_weights(PyObject *self, PyObject *arguments)
 {
     Call call;
@@ -45,13 +61,9 @@ PyObject *write_token_weights(PyObject *self, PyObject *arguments)
         return NULL;
     int is_done = 0;
     if (call_open(&call, given)) {
-        if ((size_t)weights.len == sizeof(float) * call.of.num_rows * (size_t)call.of.num_tokens) {
-            Py_BEGIN_ALLOW_THREADS
-            is_done = token_counts(&call.of, weights.buf, NULL, NULL, NULL);
-            Py_END_ALLOW_THREADS
-            if (!is_done)
-                PyErr_NoMemory();
-        } else
+        if ((size_t)weights.len == sizeof(float) * call.of.num_rows * (size_t)call.of.num_tokens)
+            is_done = count_tokens(&call.of, (TokenTarget){weights.buf, NULL, NULL, NULL, NULL});
+        else
             PyErr_SetString(PyExc_ValueError, "the weights do not have the features' size");
         call_close(&call);
     }
@@ -77,13 +89,9 @@ PyObject *write_token_intervals(PyObject *self, PyObject *arguments)
         return NULL;
     int is_done = 0;
     if (call_open(&call, given)) {
-        if (are_tokens(&call.of, &tokens, &left, &counts)) {
-            Py_BEGIN_ALLOW_THREADS
-            is_done = token_counts(&call.of, NULL, tokens.buf, left.buf, counts.buf);
-            Py_END_ALLOW_THREADS
-            if (!is_done)
-                PyErr_NoMemory();
-        } else
+        if (are_tokens(&call.of, &tokens, &left, &counts))
+            is_done = count_tokens(&call.of, (TokenTarget){NULL, NULL, tokens.buf, left.buf, counts.buf});
+        else
             PyErr_SetString(PyExc_ValueError, "there must be a token for each row of features, one that there is");
         call_close(&call);
     }

@@ -4,35 +4,13 @@
 #define PIXELZIP_DECODER_H
 
 #include "intervals.h"
+#include "stream.h"
 
 enum {
-    WORD_BITS = 32,
-    WORD_BYTES = 4,
     LAST_BITS = 12,
     LAST_SCALE = (1 << LAST_BITS) - NIBBLE,
     LOW_DISTANCE = 2, /* from the mean to the symbols that are looked at next: the fastest of 1, 2 and 3 */
 };
-
-typedef struct {
-    const uint8_t *bytes;
-    size_t num_words; /* words that are left on the stack */
-    uint64_t state;
-} Decoder;
-
-static uint32_t pop_word(Decoder *decoder)
-{
-    const uint8_t *bytes = decoder->bytes + WORD_BYTES * --decoder->num_words;
-    return (uint32_t)bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16 | (uint32_t)bytes[3] << 24;
-}
-
-static Decoder decoder_open(Stream stream)
-{
-    Decoder decoder = {stream.bytes, stream.num_bytes / WORD_BYTES, 0};
-    decoder.state = pop_word(&decoder);
-    if (decoder.num_words)
-        decoder.state = decoder.state << WORD_BITS | pop_word(&decoder);
-    return decoder;
-}
 
 /* One nibble of neighbouring lanes: the high one, or the low one after certain high ones. */
 typedef struct {
@@ -116,7 +94,7 @@ static void low_nibbles(Nibbles *nibbles)
 /* Start around the mean, halve what is left, and take the nibble off the stream. */
 static Bracket decode_nibble(Decoder *decoder, const Nibbles *nibbles, int lane)
 {
-    const int32_t quantile = (int32_t)(decoder->state & (COUNT_TOTAL - 1));
+    const int32_t quantile = decoder_quantile(decoder);
     Bracket bracket = split(UNKNOWN, nibbles->places[1][lane], nibbles->ends[1][lane], quantile);
     const int side = bracket.symbol ? 2 : 0;
     bracket = split(bracket, nibbles->places[side][lane], nibbles->ends[side][lane], quantile);
@@ -124,10 +102,7 @@ static Bracket decode_nibble(Decoder *decoder, const Nibbles *nibbles, int lane)
         const int place = (bracket.symbol + bracket.beyond) / 2;
         bracket = split(bracket, place, nibble_end(nibbles, lane, place), quantile);
     }
-    decoder->state = (uint64_t)(bracket.last - bracket.first) * (decoder->state >> COUNT_BITS) +
-                     (uint64_t)(quantile - bracket.first);
-    if (decoder->state >> WORD_BITS == 0 && decoder->num_words)
-        decoder->state = decoder->state << WORD_BITS | pop_word(decoder);
+    decoder_take(decoder, bracket.first, bracket.last);
     return bracket;
 }
 

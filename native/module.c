@@ -209,8 +209,8 @@ static PyMethodDef methods[] = {
     {"read_scan", read_scan, METH_VARARGS, "Read levels of a JPEG's scan; return whether its data are whole."},
     {"count_scan", count_scan, METH_VARARGS, "Add how often a JPEG's scan needs each symbol; return whether it can be written."},
     {"write_scan", write_scan, METH_VARARGS, "Write a JPEG's scan; None: a code is missing."},
-    {"describe", describe, METH_VARARGS, "Write features of levels of a JPEG, and what is expected of them."},
-    {"learn", learn, METH_VARARGS, "Take note of levels of a JPEG in a component's planes."},
+    {"encode_levels", encode_levels, METH_VARARGS, "Return left cumulatives and counts of a component's levels, or None."},
+    {"decode_levels", decode_levels, METH_VARARGS, "Fill in a component's levels; return words and state that are left, or None."},
     {"times", times, METH_NOARGS, "Nanoseconds so far: inputs, layers, all else in tiles."},
     {NULL, NULL, 0, NULL},
 };

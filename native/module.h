@@ -27,8 +27,8 @@ PyObject *write_scan(PyObject *self, PyObject *arguments);
 PyObject *write_token_weights(PyObject *self, PyObject *arguments);
 PyObject *write_token_intervals(PyObject *self, PyObject *arguments);
 
-/* descriptions.c */
-PyObject *describe(PyObject *self, PyObject *arguments);
-PyObject *learn(PyObject *self, PyObject *arguments);
+/* levels_module.c */
+PyObject *encode_levels(PyObject *self, PyObject *arguments);
+PyObject *decode_levels(PyObject *self, PyObject *arguments);
 
 #endif

@@ -35,7 +35,6 @@ enum {
     COUNT_BITS = 24,
     COUNT_TOTAL = 1 << COUNT_BITS,
     LEVEL_FLOOR = 4,    /* least count of a level */
-    MAX_TOKENS = 64,
 };
 
 typedef struct Layer Layer;
@@ -152,18 +151,6 @@ void predict(Predictor *predictor, int step, Wave *waves, Times *times); /* a wa
 
 /* ans.c */
 size_t encode(uint64_t *state, const int32_t *left, const int32_t *counts, size_t num_symbols, uint32_t *words);
-
-/* Coefficients whose tokens a network's counts are wanted for. */
-typedef struct {
-    const Network *network;
-    const int32_t *bias;    /* of the first layer's outputs */
-    const int8_t *features; /* (num_rows, num_values) */
-    int num_values, num_tokens;
-    size_t num_rows;
-} TokenCall;
-
-/* tokens.c */
-int token_counts(const TokenCall *call, float *weights, const int32_t *tokens, int32_t *left, int32_t *counts);
 
 /* tile.c, tile_avx2.c */
 TileIntervals tile_intervals, tile_intervals_avx2;

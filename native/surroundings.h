@@ -6,7 +6,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { SIDE = 8, NUM_FREQUENCIES = 64, NUM_OWN = 11, NUM_NEAR = 8, NUM_VALUES = 62, NUM_PLANES = 83, COMPANDED = 511 };
+enum { SIDE = 8, NUM_FREQUENCIES = 64, NUM_OWN = 11, NUM_NUMBERS = 5 + NUM_OWN, NUM_NEAR = 8, NUM_VALUES = 62, COMPANDED = 511,
+       LARGEST = 255, NONE = NUM_FREQUENCIES };
+
+/* Rows of the planes, as in descriptions.py. */
+enum { BUSY, FAR, WINDOW, RECENT, TOTAL, EARLIER, LUMA = 8, ACTIVITY = 11, EARLIER_TOTAL, KNOWN, INSIDE, ERRORS, EARLIER_ERRORS,
+       EARLIER_MEANS, LUMA_MEANS, EDGES, SLOPES = 51, NUM_PLANES = 83 };
 
 /* A component: (64, size) levels, (NUM_PLANES, size) planes, 64 steps; COMPANDED companded numbers; where neighbours are;
    a frequency and those around it, 64 where there is none. */
@@ -17,6 +22,11 @@ typedef struct {
     ptrdiff_t size, near[NUM_NEAR];
     int32_t number, row, column, above, left, own[NUM_OWN];
 } Known;
+
+static inline int64_t floor_divided(int64_t value, int64_t divisor)
+{
+    return value / divisor - (value % divisor < 0);
+}
 
 /* surroundings.c */
 void describe_levels(const Known *known, const int64_t *places, size_t count, int8_t *features, int32_t *expected);

@@ -1,9 +1,8 @@
 /* The network for coefficients of JPEGs: features -> counts of tokens. Mirrors pixelzip/jpeg/network.py. */
 
-#include "pixelzip.h"
+#include "tokens.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 /* Where the C library can choose at start-up, also for wider instructions; everywhere the same numbers. */
 #if defined(__GLIBC__) && defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
@@ -15,10 +14,10 @@
 enum { ROWS = 80, ZERO = 128 }; /* coefficients whose activations stay in a cache; what stands for 0 in these */
 
 /* Activations of ROWS coefficients before and after a layer, and the head's logits. */
-typedef struct {
+struct TokenBuffers {
     uint8_t *before, *after;
     int32_t *logits;
-} Buffers;
+};
 
 static int widest(const Network *network)
 {
@@ -28,22 +27,31 @@ static int widest(const Network *network)
     return most;
 }
 
-static int buffers_new(Buffers *buffers, const Network *network)
+void token_buffers_free(TokenBuffers *buffers)
 {
-    const size_t size = ROWS * (size_t)widest(network);
-    *buffers = (Buffers){calloc(size, 1), calloc(size, 1), calloc(size, sizeof(int32_t))};
-    return buffers->before && buffers->after && buffers->logits;
-}
-
-static void buffers_free(Buffers *buffers)
-{
+    if (!buffers)
+        return;
     free(buffers->before);
     free(buffers->after);
     free(buffers->logits);
+    free(buffers);
+}
+
+TokenBuffers *token_buffers_new(const Network *network)
+{
+    const size_t size = ROWS * (size_t)widest(network);
+    TokenBuffers *buffers = malloc(sizeof *buffers);
+    if (!buffers)
+        return NULL;
+    *buffers = (TokenBuffers){calloc(size, 1), calloc(size, 1), calloc(size, sizeof(int32_t))};
+    if (buffers->before && buffers->after && buffers->logits)
+        return buffers;
+    token_buffers_free(buffers);
+    return NULL;
 }
 
 /* Compute the logits of some coefficients. The first layer's bias is the caller's: it has in it what all of them share. */
-static void compute(const TokenCall *call, size_t first_row, int rows, Buffers *buffers)
+static void compute(const TokenCall *call, size_t first_row, int rows, TokenBuffers *buffers)
 {
     const Network *network = call->network;
     const int8_t *features = call->features + first_row * (size_t)call->num_values;
@@ -62,29 +70,29 @@ static void compute(const TokenCall *call, size_t first_row, int rows, Buffers *
 }
 
 /* Sum the exponentials of logits up to each; return the sum of all. */
-FOR_WIDER_TOO static double add_up(const int32_t *logits, int num_tokens, const int32_t *exponential, int length,
-                                   double *sums)
+FOR_WIDER_TOO static int32_t add_up(const int32_t *logits, int num_tokens, const int32_t *exponential, int length,
+                                    int32_t *sums)
 {
     int32_t largest = logits[0];
     for (int token = 1; token < num_tokens; token++)
         largest = logits[token] > largest ? logits[token] : largest;
-    double sum = 0;
     for (int token = 0; token < num_tokens; token++) {
         const int32_t below = largest - logits[token];
-        sum += exponential[below < length ? below : length - 1];
-        sums[token] = sum;
+        sums[token] = exponential[below < length ? below : length - 1];
     }
-    return sum;
+    for (int token = 1; token < num_tokens; token++)
+        sums[token] += sums[token - 1];
+    return sums[num_tokens - 1];
 }
 
 /* Return where a token's interval ends, but for one count of each token. Quotients are below 2^24 and at least 2^-21 from
    the next whole number, so that rounding to double cannot reach it. */
-static inline int32_t end_of(double sum, double all, int num_tokens)
+static inline int32_t end_of(int32_t sum, int32_t all, int num_tokens)
 {
-    return (int32_t)(sum * ((1 << COUNT_BITS) - num_tokens) / all);
+    return (int32_t)((double)sum * ((1 << COUNT_BITS) - num_tokens) / (double)all);
 }
 
-FOR_WIDER_TOO static void distribute(const double *sums, double all, int num_tokens, float *weights)
+FOR_WIDER_TOO static void distribute(const int32_t *sums, int32_t all, int num_tokens, float *weights)
 {
     int32_t last = 0;
     for (int token = 0; token < num_tokens; token++) {
@@ -94,30 +102,46 @@ FOR_WIDER_TOO static void distribute(const double *sums, double all, int num_tok
     }
 }
 
-/* Write (n, tokens) counts less one, or the left cumulative and count of one token each; return 0 without memory. */
-int token_counts(const TokenCall *call, float *weights, const int32_t *tokens, int32_t *left, int32_t *counts)
+/* Return which token's interval holds a quantile: how many end before it. Products are below 2^53. */
+FOR_WIDER_TOO static int32_t find(const int32_t *sums, int32_t all, int num_tokens, int32_t quantile)
+{
+    int32_t found = 0;
+    for (int token = 0; token < num_tokens - 1; token++)
+        found += (double)sums[token] * ((1 << COUNT_BITS) - num_tokens) < (double)(quantile - token) * (double)all;
+    return found;
+}
+
+/* Where a token's interval begins and ends. */
+typedef struct {
+    int32_t first, last;
+} Ends;
+
+static inline Ends ends_of(const int32_t *sums, int32_t all, int num_tokens, int32_t token)
+{
+    const int32_t first = token ? end_of(sums[token - 1], all, num_tokens) + token : 0;
+    return (Ends){first, end_of(sums[token], all, num_tokens) + token + 1};
+}
+
+void token_counts(const TokenCall *call, TokenBuffers *buffers, const TokenTarget *target)
 {
     const Network *network = call->network;
     const int num_tokens = call->num_tokens, num_logits = network->layers[network->num_layers - 1].num_outputs;
-    Buffers buffers;
-    const int is_there = buffers_new(&buffers, network);
-    for (size_t first = 0; is_there && first < call->num_rows; first += ROWS) {
-        const int rows = call->num_rows - first < ROWS ? (int)(call->num_rows - first) : ROWS;
-        compute(call, first, rows, &buffers);
-        for (int row = 0; row < rows; row++) {
-            double sums[MAX_TOKENS];
-            const double all = add_up(buffers.logits + (ptrdiff_t)row * num_logits, num_tokens, network->exponential,
-                                      network->exponential_length, sums);
-            const size_t place = first + (size_t)row;
-            if (weights) {
-                distribute(sums, all, num_tokens, weights + place * (size_t)num_tokens);
-                continue;
-            }
-            const int32_t token = tokens[place], start = token ? end_of(sums[token - 1], all, num_tokens) : 0;
-            left[place] = start + token;
-            counts[place] = end_of(sums[token], all, num_tokens) - start + 1;
+    for (size_t row = 0; row < call->num_rows; row++) {
+        if (row % ROWS == 0)
+            compute(call, row, call->num_rows - row < ROWS ? (int)(call->num_rows - row) : ROWS, buffers);
+        int32_t sums[MAX_TOKENS];
+        const int32_t all = add_up(buffers->logits + (ptrdiff_t)(row % ROWS) * num_logits, num_tokens, network->exponential,
+                                   network->exponential_length, sums);
+        if (target->weights) {
+            distribute(sums, all, num_tokens, target->weights + row * (size_t)num_tokens);
+            continue;
         }
+        if (target->decoder)
+            target->tokens[row] = find(sums, all, num_tokens, decoder_quantile(target->decoder));
+        const Ends ends = ends_of(sums, all, num_tokens, target->tokens[row]);
+        if (target->decoder)
+            decoder_take(target->decoder, ends.first, ends.last);
+        else
+            target->left[row] = ends.first, target->counts[row] = ends.last - ends.first;
     }
-    buffers_free(&buffers);
-    return is_there;
 }

@@ -1,4 +1,4 @@
-"""What the extension does for JPEGs: counts of coefficients' tokens, and scans."""
+"""What the extension does for JPEGs: counts of coefficients' tokens, levels of components, and scans."""
 
 from __future__ import annotations
 
@@ -63,6 +63,51 @@ def _lengthened(vector: Intervals) -> Intervals:
     result = np.zeros(padded(len(vector)), dtype=np.int32)
     result[: len(vector)] = vector
     return result
+
+
+def whole_group(network: TokenNetwork, bias: Intervals, shared_weight: Intervals) -> tuple[Any, ...]:
+    """Return a network for a ComponentCall, with its first layer's bias and its weights for what steps share."""
+    padding = padded(len(bias)) - len(bias)
+    return network.ported, _lengthened(bias) - network.correction, np.pad(shared_weight, ((0, padding), (0, 0)))
+
+
+class ComponentCall(NamedTuple):
+    """A component whose levels are walked through: see native/levels_module.c for its ``arrays``.
+
+    ``sizes`` are the border's width, the component's kind and last frequency, and how many blocks of luma one covers;
+    ``groups`` are the networks of frequencies, up to the last.
+    """
+
+    sizes: tuple[int, int, int, int]
+    arrays: tuple[NDArray[Any], ...]
+    groups: list[tuple[Any, ...]]
+
+
+def encode_levels(call: ComponentCall) -> tuple[Intervals, Intervals] | None:
+    """Return left cumulatives and counts of a component's symbols; None: a coefficient is impossible."""
+    both = _native.encode_levels(*call)
+    return both and (np.frombuffer(both[0], dtype=np.int32), np.frombuffer(both[1], dtype=np.int32))
+
+
+class Stream:
+    """A stream of words, at least one, as ``pixelzip.ans_integer`` reads it."""
+
+    def __init__(self, words: bytes) -> None:
+        self._words, self._num_words, self._state = words, len(words) // 4, 0
+        for _ in range(min(2, self._num_words)):
+            self._num_words -= 1
+            self._state = self._state << 32 | int.from_bytes(words[4 * self._num_words :][:4], "little")
+
+    def decode_levels(self, call: ComponentCall) -> bool:
+        """Fill in a component's levels; return False where a coefficient is impossible."""
+        left = _native.decode_levels(*call, (self._words, self._num_words, self._state))
+        if left is not None:
+            self._num_words, self._state = left
+        return left is not None
+
+    def rest(self) -> int:
+        """Return the state with all words that are left, as one number."""
+        return self._state << 32 * self._num_words | int.from_bytes(self._words[: 4 * self._num_words], "little")
 
 
 class Scan(NamedTuple):
