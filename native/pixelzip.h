@@ -19,6 +19,13 @@
 #endif
 #endif
 
+/* Where the C library can choose at start-up, also for wider instructions; everywhere the same numbers. */
+#if defined(__GLIBC__) && defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
+#define FOR_WIDER_TOO __attribute__((target_clones("default", "avx2", "avx512f")))
+#else
+#define FOR_WIDER_TOO
+#endif
+
 enum {
     MOST_LANES = 8,     /* pixels of a wavefront that are coded side by side, at most */
     GROUP = 16,         /* outputs that are computed together; channels are padded to multiples of it */

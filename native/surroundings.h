@@ -3,8 +3,7 @@
 #ifndef PIXELZIP_SURROUNDINGS_H
 #define PIXELZIP_SURROUNDINGS_H
 
-#include <stddef.h>
-#include <stdint.h>
+#include "pixelzip.h"
 
 enum { SIDE = 8, NUM_FREQUENCIES = 64, NUM_OWN = 11, NUM_NUMBERS = 5 + NUM_OWN, NUM_NEAR = 8, NUM_VALUES = 62, COMPANDED = 511,
        LARGEST = 255, NONE = NUM_FREQUENCIES };

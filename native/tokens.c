@@ -4,13 +4,6 @@
 
 #include <stdlib.h>
 
-/* Where the C library can choose at start-up, also for wider instructions; everywhere the same numbers. */
-#if defined(__GLIBC__) && defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
-#define FOR_WIDER_TOO __attribute__((target_clones("default", "avx2", "avx512f")))
-#else
-#define FOR_WIDER_TOO
-#endif
-
 enum { ROWS = 80, ZERO = 128 }; /* coefficients whose activations stay in a cache; what stands for 0 in these */
 
 /* Activations of ROWS coefficients before and after a layer, and the head's logits. */
@@ -50,14 +43,19 @@ TokenBuffers *token_buffers_new(const Network *network)
     return NULL;
 }
 
+static void shift(const int8_t *restrict features, int count, uint8_t *restrict inputs)
+{
+    for (int i = 0; i < count; i++)
+        inputs[i] = (uint8_t)(features[i] + ZERO);
+}
+
 /* Compute the logits of some coefficients. The first layer's bias is the caller's: it has in it what all of them share. */
 static void compute(const TokenCall *call, size_t first_row, int rows, TokenBuffers *buffers)
 {
     const Network *network = call->network;
-    const int8_t *features = call->features + first_row * (size_t)call->num_values;
     for (int row = 0; row < rows; row++)
-        for (int i = 0; i < call->num_values; i++)
-            buffers->before[row * network->num_inputs + i] = (uint8_t)(features[row * call->num_values + i] + ZERO);
+        shift(call->features + (first_row + (size_t)row) * (size_t)call->num_values, call->num_values,
+              buffers->before + row * network->num_inputs);
     for (int i = 0; i < network->num_layers; i++) {
         Layer layer = network->layers[i];
         const uint8_t *const taps[MAX_TAPS] = {buffers->before};
@@ -78,11 +76,12 @@ FOR_WIDER_TOO static int32_t add_up(const int32_t *logits, int num_tokens, const
         largest = logits[token] > largest ? logits[token] : largest;
     for (int token = 0; token < num_tokens; token++) {
         const int32_t below = largest - logits[token];
-        sums[token] = exponential[below < length ? below : length - 1];
+        sums[token] = below < length ? below : length - 1; /* so far an entry: vectors do that */
     }
-    for (int token = 1; token < num_tokens; token++)
-        sums[token] += sums[token - 1];
-    return sums[num_tokens - 1];
+    int32_t sum = 0;
+    for (int token = 0; token < num_tokens; token++)
+        sums[token] = sum += exponential[sums[token]];
+    return sum;
 }
 
 /* Return where a token's interval ends, but for one count of each token. Quotients are below 2^24 and at least 2^-21 from
