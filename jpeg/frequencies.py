@@ -78,7 +78,7 @@ def frequency(number: int) -> Frequency:
 
 @functools.cache
 def tables() -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """Return for the extension all frequencies' numbers, (64, 16), and weights ``before`` and ``around``, (2, 64, 64)."""
+    """Return for the extension all ``numbers``, (64, 16), and the weights ``before`` and ``around``, (2, 64, 64)."""
     all_of_them = [frequency(number) for number in range(NUM_FREQUENCIES)]
     weights = np.zeros((2, NUM_FREQUENCIES, NUM_FREQUENCIES), dtype=np.int32)
     for one in all_of_them:

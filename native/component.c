@@ -146,6 +146,24 @@ void component_share(const Component *component, int phase, int8_t *shared)
     shared[16] = mean(total, count);
 }
 
+/* Add a coefficient to what a block has at its edges and, without the mean, to sums of its levels. */
+static void add_level(const Known *known, ptrdiff_t place, int32_t level, int32_t *planes)
+{
+    const ptrdiff_t size = known->size;
+    int32_t *here = planes + place;
+    for (int side = 0; side < 4; side++) {
+        const int along = side < 2 ? known->column : known->row, across = side < 2 ? known->row : known->column;
+        const int32_t coefficient = (side % 2 && across % 2 ? -level : level) * known->steps[known->number];
+        here[(EDGES + SIDE * side + along) * size] += coefficient * edge_of[across];
+        here[(SLOPES + SIDE * side + along) * size] += coefficient * slope_of[across];
+    }
+    if (known->number) {
+        here[TOTAL * size] += abs(level);
+        here[WINDOW * size] += abs(level);
+        here[KNOWN * size] = 1;
+    }
+}
+
 static void relate(const Other *other, ptrdiff_t place, ptrdiff_t theirs_at, int64_t coefficient)
 {
     const int64_t theirs = other->coefficients[theirs_at];
@@ -158,10 +176,10 @@ void component_learn(Component *component, const int64_t *places, size_t count, 
 {
     const Known *known = &component->known;
     const ptrdiff_t first = known->number * known->size;
-    learn_levels(known, places, count, component->planes);
     for (size_t i = 0; i < count; i++) {
         const ptrdiff_t place = (ptrdiff_t)places[i];
         const int32_t level = component->levels[first + place];
+        add_level(known, place, level, component->planes);
         if (known->number == 0) {
             component->planes[ERRORS * known->size + place] = level - expected[i];
             continue;

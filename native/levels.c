@@ -3,6 +3,7 @@
 #include "levels.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 enum { COEFFICIENT_LIMIT = 1 << 12, NUM_PHASES = 4 };
 
@@ -13,7 +14,7 @@ typedef struct {
     int64_t *places;
     int8_t *features;
     int32_t *expected, *values, *bias;
-    size_t count;
+    size_t count, rows; /* so many places each row */
 } Step;
 
 /* Return the first layer's bias with what all share. */
@@ -30,11 +31,23 @@ static const int32_t *biased(const Component *component, int phase, int32_t *bia
     return bias;
 }
 
+static void describe(const Known *known, const Step *step)
+{
+    if (known->number == 0) {
+        describe_means(known, step->places, step->count, step->features, step->expected);
+        return;
+    }
+    const size_t each = step->count / step->rows;
+    for (size_t first = 0; first < step->count; first += each)
+        describe_waves(known, step->places[first], (int)each, step->features + first * NUM_VALUES);
+    memset(step->expected, 0, step->count * sizeof *step->expected);
+}
+
 static WalkResult code(Component *component, const Step *step, int phase, LevelCoder *coder)
 {
     const Known *known = &component->known;
     int16_t *levels = component->levels + known->number * known->size;
-    describe_levels(known, step->places, step->count, step->features, step->expected);
+    describe(known, step);
     for (size_t i = 0; i < step->count; i++)
         step->values[i] = levels[step->places[i]] - step->expected[i];
     const TokenCall call = {component->groups[known->number].network, biased(component, phase, step->bias), step->features,
@@ -62,8 +75,8 @@ static void find_wave(const Component *component, int number, Step *step)
 
 static void find_phase(const Component *component, int phase, Step *step)
 {
-    step->count = 0;
-    for (int row = phases[phase][0]; row < component->rows; row += 2)
+    step->count = step->rows = 0;
+    for (int row = phases[phase][0]; row < component->rows; row += 2, step->rows++)
         for (int column = phases[phase][1]; column < component->columns; column += 2)
             step->places[step->count++] = (row + 1) * (int64_t)(component->columns + 2) + column + 1;
 }
@@ -93,7 +106,7 @@ WalkResult walk_levels(Component *component, LevelCoder *coder)
     const Network *network = component->groups[0].network;
     const size_t most = (size_t)component->rows * (size_t)component->columns, outputs = (size_t)network->layers[0].num_outputs;
     Step step = {malloc(most * sizeof *step.places), malloc(most * NUM_VALUES), malloc(most * sizeof *step.expected),
-                 malloc(most * sizeof *step.values), malloc(outputs * sizeof *step.bias), 0};
+                 malloc(most * sizeof *step.values), malloc(outputs * sizeof *step.bias), 0, 0};
     WalkResult result = WALK_NO_MEMORY;
     if (step.places && step.features && step.expected && step.values && step.bias && level_coder_open(coder, network, most))
         result = walk(component, &step, coder);

@@ -6,7 +6,7 @@
 #include "pixelzip.h"
 
 enum { SIDE = 8, NUM_FREQUENCIES = 64, NUM_OWN = 11, NUM_NUMBERS = 5 + NUM_OWN, NUM_NEAR = 8, NUM_VALUES = 62, COMPANDED = 511,
-       LARGEST = 255, NONE = NUM_FREQUENCIES };
+       LARGEST = 255, NONE = NUM_FREQUENCIES, UNIT = 4 };
 
 /* Rows of the planes, as in descriptions.py. */
 enum { BUSY, FAR, WINDOW, RECENT, TOTAL, EARLIER, LUMA = 8, ACTIVITY = 11, EARLIER_TOTAL, KNOWN, INSIDE, ERRORS, EARLIER_ERRORS,
@@ -22,13 +22,25 @@ typedef struct {
     int32_t number, row, column, above, left, own[NUM_OWN];
 } Known;
 
+/* The cosines at the edge of a block, times 128, relative to the mean, and what they change by to the next sample, times 181. */
+static const int32_t edge_of[SIDE] = {128, 181, 181, 181, 181, 181, 181, 181};
+static const int32_t slope_of[SIDE] = {0, 27, 98, 186, 256, 278, 236, 136};
+
 static inline int64_t floor_divided(int64_t value, int64_t divisor)
 {
     return value / divisor - (value % divisor < 0);
 }
 
-/* surroundings.c */
-void describe_levels(const Known *known, const int64_t *places, size_t count, int8_t *features, int32_t *expected);
-void learn_levels(const Known *known, const int64_t *places, size_t count, int32_t *planes);
+/* Round a quotient down: a half more than a whole number is so far from all multiples that rounding does not matter. */
+static inline int32_t quotient(int32_t value, double inverse)
+{
+    return (int32_t)((value + 0.5) * inverse) - (value < 0);
+}
+
+/* means.c */
+void describe_means(const Known *known, const int64_t *places, size_t count, int8_t *features, int32_t *expected);
+
+/* waves.c: of every second block of a row, from a place on */
+void describe_waves(const Known *known, int64_t place, int count, int8_t *features);
 
 #endif

@@ -13,29 +13,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
-from reference_jpeg import Reader
-from reference_surroundings import SurroundingsReader
 
 import pixelzip
-from pixelzip import cli, container, models, native, native_jpeg
+from pixelzip import cli, container, models
 from pixelzip.container import BODY_JPEG, Header
 from pixelzip.errors import CorruptFile, PixelzipError, UnsupportedVersion
 from pixelzip.image import MODES_BY_NAME, read
-from pixelzip.jpeg import body, coder, frequencies, search
-from pixelzip.jpeg.contexts import Known
+from pixelzip.jpeg import body, search
 from pixelzip.jpeg.drawings import drawing
-from pixelzip.jpeg.levels import Component, empty, to_component
-from pixelzip.jpeg.network import Predictor, Told, _layers
 from pixelzip.jpeg.quantisation import QUALITIES, standard
 from pixelzip.jpeg.recording import read_jpeg
 from pixelzip.jpeg.sampling import SAMPLINGS, Sampling
-from pixelzip.jpeg.surroundings import Surroundings
 from pixelzip.jpeg.tokens import ESCAPE_BITS, FINE_MEANS, FINE_WAVES, MEANS, WAVES, Bins
 from pixelzip.jpeg.transform import ZIGZAG, forward, inverse
-from pixelzip.models.coefficients import NUM_FREQUENCIES, NUM_VALUES_MORE
 from pixelzip.models.integer import IntegerCoefficientNetwork, load_model
-from pixelzip.models.layers import FEATURES
-from pixelzip.native import ported_layer
 from pixelzip.pack import Pack, pack
 
 SUBSAMPLINGS = {"4:4:4": 0, "4:2:2": 1, "4:2:0": 2}
@@ -45,13 +36,6 @@ SUBSAMPLINGS = {"4:4:4": 0, "4:2:2": 1, "4:2:0": 2}
 @pytest.fixture(scope="module")
 def network() -> IntegerCoefficientNetwork:
     return models.load_coefficients(models.find("photo-jpeg").identifier)
-
-
-@pytest.fixture(scope="module", params=["photo-jpeg-1", "photo-jpeg-2"])
-def any_network(request: pytest.FixtureRequest) -> IntegerCoefficientNetwork:
-    """One of each kind."""
-    name = f"{request.param}.safetensors"
-    return models.load_coefficients(next(one.identifier for one in models.MODELS if one.file_name == name))
 
 
 def texture(height: int, width: int, seed: int = 0) -> NDArray[np.uint8]:
@@ -126,26 +110,6 @@ def test_tokens(bins: Bins, values: list[int]) -> None:
     assert ((tokens >= 0) & (tokens < 2 * len(bins.num_bits) - 1)).all()
     assert ((rest >= 0) & (rest < 1 << bins.bits_left(tokens))).all()
     assert np.array_equal(bins.join(tokens, rest), numbers)
-
-
-@settings(deadline=None)
-@given(st.data())
-def test_any_levels_come_back(any_network: IntegerCoefficientNetwork, data: st.DataObject) -> None:
-    generator = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
-    sampling = data.draw(st.sampled_from(SAMPLINGS))
-    height, width = data.draw(st.integers(1, 40)), data.draw(st.integers(1, 40))
-    components = []
-    for kind in range(data.draw(st.sampled_from((1, 3)))):
-        steps = generator.integers(1, 256, NUM_FREQUENCIES).astype(np.int32)
-        shape = [-(-length // 8) for length in (sampling if kind else SAMPLINGS[0]).size(height, width)]
-        spread = data.draw(st.sampled_from((0.0, 0.5, 30.0, 2000.0)))
-        values = generator.normal(0, 1, (*shape, 8, 8)) * spread / steps[0]
-        components.append(to_component(kind, steps, values.clip(-16, 16).astype(np.int64)))
-    stream = coder.encode(any_network, components, 7)
-    others = [Component(one.kind, one.steps, np.zeros_like(one.levels), one.last) for one in components]
-    assert coder.decode(any_network, others, stream) == 1 << 32 | 7
-    for one, other in zip(components, others, strict=True):
-        assert np.array_equal(one.levels, other.levels)
 
 
 @pytest.mark.parametrize("size", [(96, 112), (93, 101)], ids=str)
@@ -330,17 +294,6 @@ def test_modes_without_jpeg_are_refused(network: IntegerCoefficientNetwork) -> N
         pixelzip.decompress(container.write(header, [b"\0"]))
 
 
-def test_impossible_coefficients_are_refused(any_network: IntegerCoefficientNetwork) -> None:
-    component = empty(0, np.full(NUM_FREQUENCIES, 255, dtype=np.int32), (8, 8), 0)
-    component.levels[0, 1, 1] = 16
-    stream = coder.encode(any_network, [component], 0)
-    larger = empty(0, np.full(NUM_FREQUENCIES, 255, dtype=np.int32), (8, 8), 0)
-    assert coder.decode(any_network, [larger], stream) == 1 << 32
-    component.levels[0, 1, 1] = 17
-    with pytest.raises(CorruptFile, match="larger than any"):
-        coder.encode(any_network, [component], 0)
-
-
 def test_every_byte_matters() -> None:
     data = pixelzip.compress(decoded(as_jpeg(texture(64, 64))))
     assert pixelzip.info(data).body == "jpeg"
@@ -352,163 +305,6 @@ def test_every_byte_matters() -> None:
     for length in range(12, len(data), 37):
         with pytest.raises(PixelzipError):
             pixelzip.decompress(data[:length])
-
-
-def test_numpy_gives_what_the_extension_gives(
-    any_network: IntegerCoefficientNetwork, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    generator, config = np.random.default_rng(0), any_network.config
-    values = generator.integers(-127, 128, (1003, config.num_values), dtype=np.int8)
-    shared = generator.integers(-127, 128, config.num_features - config.num_values, dtype=np.int8)
-    predictor = Predictor(any_network)
-    all_told = [Told(values, shared, group) for group in (0, 1, 37, 63)]
-    one = [predictor.weights(told) for told in all_told]
-    monkeypatch.setattr("pixelzip.native.INSTRUCTION_SETS", ())
-    for told, weights in zip(all_told, one, strict=True):
-        assert np.array_equal(predictor.weights(told), weights)
-        assert ((weights.astype(np.int64) + 1).sum(axis=1) == 2**24).all()
-        assert weights.min() >= 0
-
-
-@pytest.mark.parametrize("name", native.INSTRUCTION_SETS)
-def test_every_instruction_set_gives_the_same(any_network: IntegerCoefficientNetwork, name: str) -> None:
-    generator, config = np.random.default_rng(3), any_network.config
-    for group in (0, 40, 70):
-        layers, exponential = _layers(any_network, group), any_network.tables["exponential"]
-        ported, plain = (native_jpeg.port_tokens(layers, exponential, one) for one in (name, "portable"))
-        bias = layers[0].bias + generator.integers(-(2**15), 2**15, len(layers[0].bias), dtype=np.int32)
-        for rows in (1, 4, 5, 16, 37, 200):
-            values = generator.integers(-128, 128, (rows, config.num_values)).astype(np.int8)
-            tokens = generator.integers(0, config.num_tokens, rows).astype(np.int32)
-            wanted = native_jpeg.token_weights(plain, values, bias, config.num_tokens)
-            assert np.array_equal(native_jpeg.token_weights(ported, values, bias, config.num_tokens), wanted)
-            counts = wanted.astype(np.int32) + 1
-            lanes = np.arange(rows)
-            left, own = native_jpeg.token_intervals(ported, values, bias, config.num_tokens, tokens)
-            assert np.array_equal(own, counts[lanes, tokens])
-            assert np.array_equal(left + own, np.cumsum(counts, axis=1)[lanes, tokens])
-
-
-def test_the_extension_refuses_wrong_sizes(any_network: IntegerCoefficientNetwork) -> None:
-    _native = pytest.importorskip("pixelzip._native")
-    config, layers, exponential = any_network.config, _layers(any_network, 0), any_network.tables["exponential"]
-    values, tokens = np.zeros((3, config.num_values), dtype=np.int8), np.zeros(3, dtype=np.int32)
-    ported, bias = native_jpeg.port_tokens(layers, exponential, "portable"), layers[0].bias
-    assert native_jpeg.token_weights(ported, values, bias, config.num_tokens).shape == (3, config.num_tokens)
-    places = {FEATURES: -1} | {integers.layer.name: index for index, integers in enumerate(layers)}
-    good = [ported_layer(integers, places, 0) for integers in layers]
-    for wrong in ([], [(-1, *good[1][1:])], [good[0], (0, *good[2][1:])], [good[0], (1, *good[1][1:])]):
-        with pytest.raises(ValueError, match="layer"):
-            _native.token_network(wrong, exponential, 64, "portable")
-    with pytest.raises(ValueError, match="instruction set"):
-        native_jpeg.port_tokens(layers, exponential, "none")
-    with pytest.raises(ValueError, match="bytes"):
-        native_jpeg.port_tokens(layers, exponential[1:], "portable")
-    with pytest.raises(ValueError, match="PyCapsule"):
-        native_jpeg.token_weights(ported._replace(ported=native._ported(models.load("photo"))), values, bias, 3)
-    for num_tokens in (0, 65):
-        with pytest.raises(ValueError, match="do not fit"):
-            native_jpeg.token_weights(ported, values, bias, num_tokens)
-    with pytest.raises(ValueError, match="do not fit"):
-        _native.token_weights((ported.ported, bias[1:], values, values.shape[1], 3), np.empty((3, 3), np.float32))
-    with pytest.raises(ValueError, match="the weights do not have"):
-        _native.token_weights((ported.ported, bias, values, values.shape[1], 3), np.empty((3, 4), np.float32))
-    for token in (-1, config.num_tokens):
-        with pytest.raises(ValueError, match="a token for each row"):
-            native_jpeg.token_intervals(ported, values, bias, config.num_tokens, tokens + np.int32(token))
-
-
-class KeptFeatures:
-    """A coder that keeps what the network is told."""
-
-    def __init__(self) -> None:
-        self.told: list[Told] = []
-        self.values: list[NDArray[np.int32]] = []
-
-    def exchange(self, told: Told, bins: Bins, values: NDArray[np.int32]) -> NDArray[np.int32]:
-        self.told.append(told)
-        self.values.append(values)
-        return values
-
-
-def any_components(size: tuple[int, int], sampling: Sampling) -> list[Component]:
-    """Return components of a JPEG of (height, width)."""
-    generator = np.random.default_rng(sum(size))
-    components = []
-    for kind in range(3):
-        shape = [-(-length // 8) for length in (sampling if kind else SAMPLINGS[0]).size(*size)]
-        levels = generator.laplace(0, 6, (*shape, 8, 8)) / (1 + np.add.outer(np.arange(8), np.arange(8)))
-        steps = generator.integers(1, 40, NUM_FREQUENCIES).astype(np.int32)
-        levels[..., 6:, :] = 0
-        components.append(to_component(kind, steps, np.rint(levels).astype(np.int64)))
-    return components
-
-
-@pytest.mark.parametrize("sampling", SAMPLINGS, ids=lambda sampling: sampling.name)
-@pytest.mark.parametrize("size", [(9, 30), (40, 24), (24, 41)], ids=str)
-def test_features_are_those_of_the_format(sampling: Sampling, size: tuple[int, int]) -> None:
-    components, given = any_components(size, sampling), KeptFeatures()
-    coder.walk(components, given, Known)
-    plain = [(one.steps.tolist(), one.inner.tolist()) for one in components]
-    reader = Reader(plain, [one.last for one in components])
-    told, values = iter(given.told), iter(given.values)
-    for kind in range(3):
-        for frequency, blocks, is_second in reader.steps(kind):
-            wanted = [reader.features(kind, frequency, block, is_second) for block in blocks]
-            found = next(told)
-            assert found.features.tolist() == wanted
-            assert np.flatnonzero(found.shared).tolist() == [frequency, 64 + kind, *[67] * is_second]
-            expected = [0 if frequency else reader.expected(kind, block)[0] for block in blocks]
-            levels = [reader.level(kind, frequency, block) for block in blocks]
-            assert next(values).tolist() == [one - other for one, other in zip(levels, expected, strict=True)]
-    assert next(told, None) is None
-
-
-@pytest.mark.parametrize("sampling", SAMPLINGS, ids=lambda sampling: sampling.name)
-@pytest.mark.parametrize("size", [(9, 30), (24, 34)], ids=str)
-def test_surroundings_are_those_of_the_format(
-    sampling: Sampling, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    components, given, again = any_components(size, sampling), KeptFeatures(), KeptFeatures()
-    coder.walk(components, given, Surroundings)
-    monkeypatch.setattr("pixelzip.native.INSTRUCTION_SETS", ())
-    coder.walk(components, again, Surroundings)
-    for one, other in zip(given.told, again.told, strict=True):
-        assert np.array_equal(one.features, other.features)
-    plain = [(one.steps.tolist(), one.inner.tolist()) for one in components]
-    reader = SurroundingsReader(plain, [one.last for one in components])
-    for kind in range(3):
-        for frequency, blocks, phase in reader.phases(kind):
-            found, values = given.told.pop(0), given.values.pop(0)
-            assert found.features.tolist() == [reader.told(kind, frequency, block, phase) for block in blocks]
-            assert found.shared.tolist() == reader.shared(kind, frequency, phase)
-            assert found.group == reader.group(kind, frequency)
-            expected = [0 if frequency else reader.expected(kind, block)[0] for block in blocks]
-            assert (values + expected).tolist() == [reader.level(kind, frequency, block) for block in blocks]
-    assert not given.told
-
-
-def test_the_extension_refuses_wrong_components() -> None:
-    _native = pytest.importorskip("pixelzip._native")
-    known = Surroundings(empty(0, np.ones(NUM_FREQUENCIES, dtype=np.int32), (24, 24), 5), None, None).known
-    numbers, places = frequencies.frequency(1).numbers, np.array([6, 18])
-    written = np.zeros((2, NUM_VALUES_MORE), dtype=np.int8), np.zeros(2, dtype=np.int32)
-    _native.describe(*known, numbers, places, *written)
-    _native.learn(*known, numbers, places)
-    for wrong in (5, 19, -1, 2**62):
-        with pytest.raises(ValueError):
-            _native.learn(*known, numbers, np.array([wrong]))
-    for index in range(len(numbers)):
-        with pytest.raises(ValueError):
-            _native.learn(*known, np.where(np.arange(len(numbers)) == index, 65, numbers).astype(np.int32), places)
-    steps = known.steps.copy()
-    steps[9] = 0
-    for other in ({"width": 2}, {"width": 30}, {"steps": steps}, {"planes": known.planes[1:]}, {"levels": steps}):
-        with pytest.raises(ValueError):
-            _native.learn(*known._replace(**other), numbers, places)
-    for wrong_size in (written[::-1], (written[0][1:], written[1]), (written[0], written[1][1:])):
-        with pytest.raises(ValueError):
-            _native.describe(*known, numbers, places, *wrong_size)
 
 
 def test_bands_of_the_search_meet_where_colours_are_clamped(monkeypatch: pytest.MonkeyPatch) -> None:
