@@ -14,7 +14,7 @@ from pixelzip.cli.progress import Bars
 from pixelzip.errors import PixelzipError
 
 if TYPE_CHECKING:
-    from pixelzip.imageset import ImageSet
+    from pixelzip.imageset import ImageSet, JpegSet
 
 POSITIVE = click.IntRange(min=1)
 
@@ -65,7 +65,7 @@ def bench(
     """Compress, restore and compare images with pixelzip and other codecs: bits, speed and what they depend on.
 
     cifar10 is the test split of CIFAR-10, kodak the 24 photographs; PATH is a folder of images or one image, read as
-    8-bit RGB.
+    8-bit RGB, or of JPEG files alone, which are kept byte for byte.
     """
     if as_json + as_markdown + profile > 1:
         raise click.UsageError("--json, --markdown and --profile exclude each other")
@@ -74,16 +74,22 @@ def bench(
         require("matplotlib", "plot")
     from pixelzip import bench as benchmark
     from pixelzip.cli import render
+    from pixelzip.imageset import JpegSet
 
     show = render.render_json if as_json else render.render_markdown if as_markdown else render.render_table
     try:
         with Bars(quiet=quiet) as bars:
             image_set = _read(images, data, limit, held_out, quality, bars)
             names = _named(model_names) or (_default_model(images),)
-            if profile:
+            if isinstance(image_set, JpegSet):
+                if profile:
+                    raise click.UsageError("--profile is for images, not for JPEG files")
+                report = benchmark.run_on_jpegs(image_set, names, num_threads(threads), bars)
+            elif profile:
                 click.echo(_profiled(image_set, names[0], device))
                 return
-            report = benchmark.run(image_set, names, efforts, device, num_threads(threads), bars)
+            else:
+                report = benchmark.run(image_set, names, efforts, device, num_threads(threads), bars)
         click.echo(show(report))
         if plot is not None:
             render.draw_plot(report, plot)
@@ -101,7 +107,7 @@ def _profiled(image_set: ImageSet, model: str, device: str) -> str:
 
 def _read(
     images: str, data: Path | None, limit: int | None, held_out: int | None, quality: int | None, bars: Bars
-) -> ImageSet:
+) -> ImageSet | JpegSet:
     from pixelzip import imageset
 
     if images in imageset.NAMES:
@@ -116,7 +122,10 @@ def _read(
         raise click.UsageError(f"--data goes with {' or '.join(imageset.NAMES)}, not with a PATH")
     if not Path(images).exists():
         raise click.UsageError(f"{images} is neither {' nor '.join(imageset.NAMES)} nor a path that exists")
-    return imageset.read_path(Path(images), limit, held_out, quality)
+    jpegs = imageset.read_jpegs(Path(images), limit)
+    if jpegs and (held_out is not None or quality is not None):
+        raise click.UsageError("--held-out and --jpeg are for images, not for JPEG files")
+    return jpegs or imageset.read_path(Path(images), limit, held_out, quality)
 
 
 def _fetch(name: str, url: str, sha256: str | None, bars: Bars) -> Path:

@@ -91,7 +91,8 @@ def _head(report: Report) -> list[str]:
     notes = "; ".join((report.image_set, counts, *report.notes))
     versions = ", ".join(f"{name} {version}" for name, version in report.versions.items())
     machine = f"{report.processor}, device {report.device}, {_count(report.num_threads, 'thread')}"
-    files = "bits/sub-pixel of files count every byte; every image was decoded and compared"
+    subject = "file was restored" if report.are_jpegs else "image was decoded"
+    files = f"bits/sub-pixel of files count every byte; every {subject} and compared"
     return [notes, machine, versions, files]
 
 
@@ -101,6 +102,18 @@ def _count(number: int, noun: str) -> str:
 
 def _measured(report: Report) -> Table:
     rows = [row for row in report.rows if row.kind != "published"]
+    if report.are_jpegs:
+        return _with_shares(_speeds(rows, report), [row.num_bytes or 0 for row in rows])
+    return _speeds(rows, report)
+
+
+def _with_shares(table: Table, num_bytes: Sequence[int]) -> Table:
+    """Add a column after the first numbers: bytes as shares of the first row's."""
+    column = ["of the bytes", *(f"{number / num_bytes[0]:.1%}" for number in num_bytes)]
+    return [[*row[:2], share, *row[2:]] for row, share in zip(table, column, strict=True)]
+
+
+def _speeds(rows: Sequence[Row], report: Report) -> Table:
     units = ["kpixel/s", "images/s"] if report.are_small else ["kpixel/s"]
     header = ["codec", "bits/sub-pixel", *(f"{way} {unit}" for unit in units for way in ("encode", "decode"))]
     return [header, *(_cells(row, report.are_small) for row in rows)]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import operator
 import platform
 import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import imagecodecs
 import numpy as np
@@ -19,9 +20,9 @@ import pixelzip
 from pixelzip import components
 from pixelzip import image as images
 from pixelzip.errors import PixelzipError
-from pixelzip.imageset import CIFAR10, ImageSet
+from pixelzip.imageset import CIFAR10, ImageSet, JpegSet
 from pixelzip.networks import find_networks
-from pixelzip.peers import Codec, own_codecs, peers
+from pixelzip.peers import Codec, jpeg_codecs, own_codecs, peers
 
 Pixels = NDArray[np.uint8]
 Progress = Callable[[str, int, int], None]
@@ -31,8 +32,6 @@ Kind = Literal["files", "likelihood", "published"]
 
 SMALL_IMAGES_PER_CALL: Final = 512
 """Enough to fill several batches of pixelzip, few enough that progress is seen."""
-
-_WARM_UP_SIDE: Final = 64
 
 
 class NotLossless(PixelzipError):
@@ -70,6 +69,7 @@ class Report:
     num_images: int
     num_pixels: int
     are_small: bool
+    are_jpegs: bool
     device: str
     num_threads: int
     processor: str
@@ -114,23 +114,50 @@ def run(
     codecs += [codec for model in models for codec in own_codecs(model, device, num_threads, image_set.are_small)]
     rows = [measure(codec, image_set, progress) for codec in codecs]
     rows += [measure_likelihood(model, image_set, device, num_threads, progress) for model in models]
+    rows += PUBLISHED if image_set.name == CIFAR10 else ()
+    return _report(image_set, codecs, rows, device, num_threads)
+
+
+def run_on_jpegs(files: JpegSet, models: Sequence[str], num_threads: int, progress: Progress) -> Report:
+    """Measure what keeps JPEG files with every model, and JPEG XL; of files that are left as they are names tell.
+
+    Raises:
+        NotLossless: a codec changed a file.
+        UnknownModel: there is no such model.
+    """
+    codecs = jpeg_codecs(models, num_threads)
+    bits = tuple(8 * len(file) / file.size for file in files.images)
+    as_they_are = Row("JPEG, as it is", statistics.mean(bits), "files", bits, num_bytes=sum(map(len, files.images)))
+    others = (_with_number_left(measure(codec, files, progress), bits) for codec in codecs)
+    return _report(files, codecs, [as_they_are, *others], "cpu", num_threads)
+
+
+def _with_number_left(row: Row, bits_as_they_are: Sequence[float]) -> Row:
+    num_left = sum(map(operator.eq, row.bits_by_image, bits_as_they_are))
+    return replace(row, codec=f"{row.codec}, {num_left} left as they are") if num_left else row
+
+
+def _report(
+    measured: ImageSet | JpegSet, codecs: Sequence[Codec], rows: list[Row], device: str, threads: int
+) -> Report:
     return Report(
-        image_set=image_set.name,
-        notes=image_set.notes,
-        num_images=len(image_set.images),
-        num_pixels=image_set.num_pixels,
-        are_small=image_set.are_small,
+        image_set=measured.name,
+        notes=measured.notes,
+        num_images=len(measured.images),
+        num_pixels=measured.num_pixels,
+        are_small=measured.are_small,
+        are_jpegs=isinstance(measured, JpegSet),
         device=_device_name(device),
-        num_threads=num_threads,
+        num_threads=threads,
         processor=_processor_name(),
         versions=_versions(codecs),
-        rows=(*rows, *(PUBLISHED if image_set.name == CIFAR10 else ())),
+        rows=tuple(rows),
     )
 
 
-def measure(codec: Codec, image_set: ImageSet, progress: Progress) -> Row:
+def measure(codec: Codec, image_set: ImageSet | JpegSet, progress: Progress) -> Row:
     """Compress, decompress and compare every image, after one call that is not timed; raises NotLossless."""
-    codec.decode(codec.encode([image_set.images[0][:_WARM_UP_SIDE, :_WARM_UP_SIDE].copy()]))
+    codec.decode(codec.encode([image_set.sample()]))
     calls = list[_Call]()
     progress(codec.name, 0, len(image_set.images))
     for group in _groups(image_set, codec.takes_all):
@@ -180,13 +207,13 @@ class _Call:
     decode_seconds: float
 
 
-def _call(codec: Codec, group: Sequence[Pixels]) -> _Call:
+def _call(codec: Codec, group: Sequence[Any]) -> _Call:
     started = time.perf_counter()
     files = codec.encode(group)
     encoded = time.perf_counter()
     decoded = codec.decode(files)
     finished = time.perf_counter()
-    if not all(np.array_equal(one, other) for one, other in zip(decoded, group, strict=True)):
+    if not all(map(_are_same, decoded, group)) or len(decoded) != len(group):
         raise NotLossless(f"{codec.name}: a decoded image differs from the original")
     num_bytes, num_subpixels = sum(map(len, files)), sum(image.size for image in group)
     each = (8 * len(file) / image.size for file, image in zip(files, group, strict=not codec.takes_all))
@@ -194,7 +221,11 @@ def _call(codec: Codec, group: Sequence[Pixels]) -> _Call:
     return _Call(len(group), num_subpixels / 3e3, num_bytes, bits, encoded - started, finished - encoded)
 
 
-def _groups(image_set: ImageSet, takes_all: bool) -> list[Sequence[Pixels]]:
+def _are_same(one: NDArray[Any] | bytes, other: NDArray[Any] | bytes) -> bool:
+    return one == other if isinstance(one, bytes) else np.array_equal(one, other)
+
+
+def _groups(image_set: ImageSet | JpegSet, takes_all: bool) -> list[Sequence[Any]]:
     """Cut a set into what goes into one call."""
     num_images = len(image_set.images)
     step = num_images if takes_all else SMALL_IMAGES_PER_CALL if image_set.are_small else 1
@@ -208,15 +239,12 @@ def _versions(codecs: Sequence[Codec]) -> dict[str, str]:
 
 
 def _device_name(device: str) -> str:
-    is_cuda = torch.device(device).type == "cuda"
-    return f"{device} ({torch.cuda.get_device_name(device)})" if is_cuda else device
+    return f"{device} ({torch.cuda.get_device_name(device)})" if torch.device(device).type == "cuda" else device
 
 
 def _processor_name() -> str:
     """Return what the processor calls itself."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        lines = []
+    information = Path("/proc/cpuinfo")
+    lines = information.read_text().splitlines() if information.is_file() else []
     names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     return next(names, platform.processor() or platform.machine())

@@ -1,4 +1,4 @@
-"""Which images are measured: a set with a name, or a path -> arrays (H, W, 3) uint8, and what must be said of them."""
+"""Which images are measured: a named set or a path -> arrays (H, W, 3) uint8 or JPEG files, and notes on them."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from pixelzip import kodak
 from pixelzip.models.cifar10 import read_cifar10
 from pixelzip.models.conversion import JFIF
-from pixelzip.models.data import find_images, load_rgb, split_held_out
+from pixelzip.models.data import SUFFIXES, find_images, load_rgb, split_held_out
 from pixelzip.models.planes import CHROMA_HALVED, jpeg_planes
 
 Pixels = NDArray[np.uint8]
@@ -28,11 +29,49 @@ CIFAR10_SHA256: Final = "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe
 KODAK_URL: Final = "https://r0k.us/graphics/kodak/kodak"
 
 _SMALL_PIXELS: Final = 64 * 64
+_SAMPLE_SIDE: Final = 64
+_JPEG_SUFFIXES: Final = frozenset({".jpg", ".jpeg"})
 _NOTES: Final = {
     "batches": "the test batch of CIFAR-10",
     "sheets": "our own random split of CIFAR-10, not the official test set",
     "images": "a folder of images, not known to be the official test set of CIFAR-10",
 }
+
+
+class JpegFile(bytes):
+    """A JPEG file that a codec must give back byte for byte."""
+
+    size: int
+
+    @classmethod
+    def read(cls, path: Path) -> JpegFile:
+        """Read a file; raises ValueError, with the file's name, when it is none."""
+        file = cls(path.read_bytes())
+        try:
+            with Image.open(path, formats=["JPEG"]) as image:
+                file.size = image.width * image.height * len(image.getbands())
+        except (OSError, SyntaxError) as error:
+            raise ValueError(f"{path}: {error}") from error
+        return file
+
+
+@dataclass(frozen=True, eq=False)
+class JpegSet:
+    """JPEG files under a name; see ``ImageSet``."""
+
+    name: str
+    images: tuple[JpegFile, ...]
+    notes: tuple[str, ...] = ()
+    are_small: bool = False
+
+    @property
+    def num_pixels(self) -> int:
+        """Sub-pixels of all files together, over three."""
+        return sum(file.size for file in self.images) // 3
+
+    def sample(self) -> JpegFile:
+        """Return what codecs may warm up with."""
+        return self.images[0]
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +81,10 @@ class ImageSet:
     name: str
     images: tuple[Pixels, ...]
     notes: tuple[str, ...] = ()
+
+    def sample(self) -> Pixels:
+        """Return what codecs may warm up with."""
+        return self.images[0][:_SAMPLE_SIDE, :_SAMPLE_SIDE].copy()
 
     @property
     def are_small(self) -> bool:
@@ -93,6 +136,19 @@ def read_path(path: Path, limit: int | None, num_held_out: int | None, quality: 
         images = [JFIF.to_rgb(jpeg_planes(image, quality, CHROMA_HALVED)) for image in images]
     through = () if quality is None else (f"each through a JPEG file of quality {quality}, 4:2:0, first",)
     return ImageSet(str(path), tuple(images), (*held_out, *through, *_first(limit, len(files))))
+
+
+def read_jpegs(path: Path, limit: int | None) -> JpegSet | None:
+    """Read the first ``limit`` JPEG files of a folder without other images, or one file; None: that is not what it is.
+
+    Raises:
+        ValueError: a file is damaged; the message names it.
+    """
+    candidates = sorted(path.rglob("*")) if path.is_dir() else [path]
+    found = [file for file in candidates if file.suffix.lower() in _JPEG_SUFFIXES]
+    if not found or any(file.suffix.lower() in SUFFIXES for file in candidates):
+        return None
+    return JpegSet(str(path), tuple(map(JpegFile.read, found[:limit])), _first(limit, len(found)))
 
 
 def _fetched(name: str, fetch: Fetch) -> Pixels:

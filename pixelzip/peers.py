@@ -1,13 +1,13 @@
 """The codecs that are measured, pixelzip among them: name -> functions from images to files and back.
 
-Every codec takes images (H, W, 3) uint8 and gives them back as they were.
+Every codec takes images (H, W, 3) uint8, or JPEG files, and gives them back as they were.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import imagecodecs
 import numpy as np
@@ -15,10 +15,14 @@ from numpy.typing import NDArray
 
 import pixelzip
 from pixelzip import models
+from pixelzip.errors import PixelzipError
 from pixelzip.pack import Pack, pack
 
 Pixels = NDArray[np.uint8]
 Options = dict[str, Any]
+
+_START_OF_IMAGE: Final = b"\xff\xd8\xff"
+"""How JPEG files begin, and no file of pixelzip or JPEG XL."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,8 +35,8 @@ class Codec:
 
     name: str
     library: str
-    encode: Callable[[Sequence[Pixels]], list[bytes]]
-    decode: Callable[[list[bytes]], Sequence[NDArray[Any]]]
+    encode: Callable[[Sequence[Any]], list[bytes]]
+    decode: Callable[[list[bytes]], Sequence[NDArray[Any] | bytes]]
     takes_all: bool = False
 
 
@@ -67,6 +71,41 @@ def peers(efforts: Sequence[int], num_threads: int) -> list[Codec]:
         ),
     ]
     return [_peer(*row) for row in rows if getattr(imagecodecs, row[1].upper()).available]
+
+
+def jpeg_codecs(models: Sequence[str], num_threads: int) -> list[Codec]:
+    """Return what keeps JPEG files byte for byte; a file that a codec cannot keep stays as it is."""
+
+    def own(model: str) -> Codec:
+        return _keeping(
+            f"pixelzip {model}",
+            f"pixelzip {pixelzip.__version__}",
+            lambda file: pixelzip.compress(bytes(file), model, num_threads=num_threads),
+            lambda data: pixelzip.decompress_jpeg(data, num_threads=num_threads),
+        )
+
+    peer = _keeping(
+        "JPEG XL of the file",
+        imagecodecs.jpegxl_version(),
+        lambda file: bytes(imagecodecs.jpegxl_encode_jpeg(file, numthreads=num_threads)),
+        lambda data: bytes(imagecodecs.jpegxl_decode_jpeg(data, numthreads=num_threads)),
+    )
+    return [*([peer] if imagecodecs.JPEGXL.available else []), *map(own, models)]
+
+
+def _keeping(name: str, library: str, encode: Callable[[bytes], bytes], decode: Callable[[bytes], bytes]) -> Codec:
+    def encode_if_possible(file: bytes) -> bytes:
+        try:
+            return min(bytes(file), encode(file), key=len)
+        except (PixelzipError, imagecodecs.JpegxlError):
+            return bytes(file)
+
+    return Codec(
+        name,
+        library,
+        lambda files: [encode_if_possible(file) for file in files],
+        lambda files: [file if file.startswith(_START_OF_IMAGE) else decode(file) for file in files],
+    )
 
 
 def _own(name: str, model: str, device: str, num_threads: int) -> Codec:

@@ -223,6 +223,64 @@ def test_a_folder_as_json_markdown_and_chart(tmp_path: Path, model_path: str) ->
     assert lines[-1].endswith(" | - | - |")
 
 
+def write_jpegs(folder: Path) -> list[int]:
+    """Write three JPEG files, of which the last cannot be kept; return their sizes."""
+    image = Image.fromarray(smooth_image(70, 66))
+    image.save(folder / "a.jpg", quality=80)
+    image.convert("L").save(folder / "b.JPEG", quality=90, progressive=True)
+    image.convert("CMYK").save(folder / "c.jpg", quality=90)
+    return [(folder / name).stat().st_size for name in ("a.jpg", "b.JPEG", "c.jpg")]
+
+
+def test_jpeg_files_are_kept_as_they_are(tmp_path: Path) -> None:
+    sizes = write_jpegs(tmp_path)
+    report = json.loads(run(tmp_path, "--json", "-q").stdout)
+    as_they_are, peer, own = report["rows"]
+    assert (report["num_images"], report["num_pixels"], report["are_jpegs"]) == (3, 70 * 66 * (3 + 1 + 4) // 3, True)
+    assert [as_they_are["codec"], own["codec"]] == ["JPEG, as it is", "pixelzip photo, 1 left as they are"]
+    assert peer["codec"].startswith("JPEG XL of the file")
+    assert as_they_are["num_bytes"] == sum(sizes)
+    assert as_they_are["encode_kpixels_per_second"] is None
+    bits = [8 * size / (70 * 66 * count) for size, count in zip(sizes, (3, 1, 4), strict=True)]
+    assert as_they_are["bits_by_image"] == bits
+    first, second, third = own["bits_by_image"]
+    assert first == 8 * len(pixelzip.compress((tmp_path / "a.jpg").read_bytes())) / (70 * 66 * 3)
+    assert second < bits[1]
+    assert third == bits[2]
+
+
+def test_jpeg_files_as_a_table(tmp_path: Path) -> None:
+    write_jpegs(tmp_path)
+    lines = run(tmp_path / "a.jpg", "--markdown", "--limit", "1").stdout.splitlines()
+    assert lines[0] == f"- {tmp_path / 'a.jpg'}; 1 image, 4,620 pixels"
+    assert lines[3] == "- bits/sub-pixel of files count every byte; every file was restored and compared"
+    assert lines[5] == "| codec | bits/sub-pixel | of the bytes | encode kpixel/s | decode kpixel/s |"
+    assert lines[7].split(" | ")[2:] == ["100.0%", "-", "- |"]
+    (tmp_path / "a.jpg").write_bytes(b"nothing")
+    result = run(tmp_path)
+    assert result.exit_code == 1
+    assert result.stderr.startswith(f"Error: {tmp_path / 'a.jpg'}: cannot identify image file")
+    Image.fromarray(smooth_image(70, 66)).save(tmp_path / "a.png")
+    assert "1 image, 4,620 pixels" in run(tmp_path, "--effort", "1").stdout, "only the PNG"
+
+
+def test_a_changed_file_ends_the_benchmark(tmp_path: Path) -> None:
+    write_jpegs(tmp_path)
+    files = imageset.read_jpegs(tmp_path, None)
+    assert files is not None
+    codec = Codec("lossy", "none 1", lambda files: [b""] * len(files), lambda files: [b"other"] * len(files))
+    with pytest.raises(bench.NotLossless, match=r"^lossy: a decoded image differs from the original$"):
+        bench.measure(codec, files, no_progress)
+
+
+@pytest.mark.parametrize("option", [("--profile",), ("--jpeg", "90"), ("--held-out", "1")], ids=str)
+def test_some_options_are_not_for_jpeg_files(tmp_path: Path, option: tuple[str, ...]) -> None:
+    write_jpegs(tmp_path)
+    result = run(tmp_path, *option)
+    assert result.exit_code == 2
+    assert "not for JPEG files" in result.stderr
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
