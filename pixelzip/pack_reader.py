@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from pixelzip.image import Samples
 from pixelzip.networks import find_network
 from pixelzip.pack_container import BLOCK_IMAGES, FILE, STREAM
 from pixelzip.streams import CodedTile, salvage_tiles
+from pixelzip.threads import in_threads
 
 
 @dataclass(frozen=True)
@@ -192,8 +194,13 @@ class Pack:
         by_coding: dict[int, list[int]] = {STREAM: [], FILE: []}
         for place in places:
             by_coding[self._contents.shapes[place].coding].append(place)
-        results = {place: self._decode_file(place) for place in by_coding[FILE]}
-        return results | self._decode_streams(by_coding[STREAM])
+        return self._decode_files(by_coding[FILE]) | self._decode_streams(by_coding[STREAM])
+
+    def _decode_files(self, places: Sequence[int]) -> dict[int, Samples | PixelzipError]:
+        """Decode several in a thread each, one in many; a GPU takes one after the other."""
+        are_apart = len(places) > 1 and self._device == "cpu"
+        decode = functools.partial(self._decode_file, 1 if are_apart else self._num_threads)
+        return dict(zip(places, in_threads(decode, places, self._num_threads if are_apart else 1), strict=True))
 
     def _decode_streams(self, places: Sequence[int]) -> dict[int, Samples | PixelzipError]:
         if not places:
@@ -215,7 +222,7 @@ class Pack:
                 results[place] = result[..., 0] if result.shape[2] == 1 else result
         return results
 
-    def _decode_file(self, place: int) -> Samples | PixelzipError:
+    def _decode_file(self, num_threads: int | None, place: int) -> Samples | PixelzipError:
         shape = self._contents.shapes[place]
         try:
             file = self._contents.payload(place)
@@ -223,7 +230,7 @@ class Pack:
             if (header.mode, header.width, header.height) != (shape.mode, shape.width, shape.height):
                 raise CorruptFile("the file has another mode or size than the index says")
             return codec.decompress_array(
-                file, model=self._model, device=self._device, num_threads=self._num_threads, max_pixels=self._max_pixels
+                file, model=self._model, device=self._device, num_threads=num_threads, max_pixels=self._max_pixels
             )
         except PixelzipError as error:
             return type(error)(f"{self._title(place)}: {error}")
