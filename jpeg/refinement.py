@@ -111,7 +111,8 @@ def _wrong_around(
     is_wrong = (sampling.up(inverse(levels * block), *wanted.shape) != wanted) & is_known
     rows, columns = SIDE * sampling.rows, SIDE * sampling.columns
     padded = np.pad(is_wrong, ((0, -wanted.shape[0] % rows), (0, -wanted.shape[1] % columns)))
-    num_wrong: NDArray[np.intp] = padded.reshape(len(levels), rows, -1, columns).sum(axis=(1, 3))
+    in_columns = padded.reshape(len(levels), rows, -1).sum(axis=1, dtype=np.uint8)  # (R, W): whole rows are added fast
+    num_wrong: NDArray[np.intp] = in_columns.reshape(len(levels), -1, columns).sum(axis=2, dtype=np.intp)
     return num_wrong
 
 

@@ -8,6 +8,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from pixelzip import native, native_jpeg
+
 Pixels = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 
@@ -35,12 +37,15 @@ class Sampling:
     def up(self, samples: Pixels, height: int, width: int) -> Pixels:
         """Interpolate samples of any size that covers (height, width) pixels; others are not looked at. jdsample.c."""
         num_rows, num_columns = self.size(height, width)
-        values = samples[:num_rows, :num_columns].astype(np.int16)
+        if self.rows == self.columns == 1:
+            return samples[:height, :width]
         if self.is_plain:
             return samples[:num_rows, :num_columns].repeat(self.rows, 0).repeat(self.columns, 1)[:height, :width]
+        if native.INSTRUCTION_SETS:
+            return native_jpeg.upsample(samples, (self.rows, self.columns), (height, width))
+        values = samples[:num_rows, :num_columns].astype(np.int16)
         if self.rows == 1:
-            wide = values if self.columns == 1 else _interleaved(values, 2, (1, 2))[:, :width]
-            return wide.astype(np.uint8)
+            return _interleaved(values, 2, (1, 2))[:, :width].astype(np.uint8)
         if self.columns == 1:
             return _interleaved(values.T, 2, (1, 2)).T[:height].astype(np.uint8)
         vertical = _interleaved(values.T, 0, (0, 0)).T  # in quarters
@@ -62,8 +67,12 @@ class Sampling:
 
     def _means(self, plane: Floats) -> Floats:
         """Average the pixels of every sample."""
-        height = len(plane)
-        means: Floats = plane.reshape(height // self.rows, self.rows, -1, self.columns).mean(axis=(1, 3))
+        parts = [
+            plane[row :: self.rows, column :: self.columns]
+            for row in range(self.rows)
+            for column in range(self.columns)
+        ]
+        means: Floats = sum(parts[1:], parts[0]) / np.float32(len(parts))
         return means
 
 

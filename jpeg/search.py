@@ -174,7 +174,8 @@ def _solve(pixels: Pixels, planes: Pixels, tables: Tables) -> list[Integers]:
 
 def _num_wrong(planes: Pixels, pixels: Pixels) -> int:
     """Return how many pixels (H, W, 3) are not what planes give."""
-    return int((_to_pixels(planes) != pixels).any(axis=2).sum())
+    red, green, blue = (_to_pixels(planes) != pixels).transpose(2, 0, 1)
+    return int(np.count_nonzero(red | green | blue))
 
 
 def _round(

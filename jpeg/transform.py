@@ -8,6 +8,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from pixelzip import native, native_jpeg
+
 Integers = NDArray[np.int64]
 Floats = NDArray[np.float32]
 
@@ -88,6 +90,8 @@ def inverse(coefficients: Integers) -> NDArray[np.uint8]:
 
     Loeffler, Ligtenberg, Moschytz, "Practical fast 1-D DCT algorithms with 11 multiplications" (1989); jidctint.c.
     """
+    if native.INSTRUCTION_SETS and coefficients.size:
+        return native_jpeg.inverse(coefficients)
     columns = _inverse_of_columns(coefficients, _CONSTANT_BITS - _FIRST_PASS_BITS)
     rows = _inverse_of_columns(columns.swapaxes(2, 3), _CONSTANT_BITS + _FIRST_PASS_BITS + 3).swapaxes(2, 3)
     samples = (rows + CENTRE).clip(0, 255).astype(np.uint8)  # (R, C, 8, 8)

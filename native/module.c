@@ -211,6 +211,8 @@ static PyMethodDef methods[] = {
     {"write_scan", write_scan, METH_VARARGS, "Write a JPEG's scan; None: a code is missing."},
     {"encode_levels", encode_levels, METH_VARARGS, "Return left cumulatives and counts of a component's levels, or None."},
     {"decode_levels", decode_levels, METH_VARARGS, "Fill in a component's levels; return words and state that are left, or None."},
+    {"write_samples", write_samples, METH_VARARGS, "Write the samples that a JPEG's coefficients give."},
+    {"write_upsampled", write_upsampled, METH_VARARGS, "Write samples of every pixel, interpolated."},
     {"times", times, METH_NOARGS, "Nanoseconds so far: inputs, layers, all else in tiles."},
     {NULL, NULL, 0, NULL},
 };

@@ -27,6 +27,10 @@ PyObject *write_scan(PyObject *self, PyObject *arguments);
 PyObject *write_token_weights(PyObject *self, PyObject *arguments);
 PyObject *write_token_intervals(PyObject *self, PyObject *arguments);
 
+/* planes_module.c */
+PyObject *write_samples(PyObject *self, PyObject *arguments);
+PyObject *write_upsampled(PyObject *self, PyObject *arguments);
+
 /* levels_module.c */
 PyObject *encode_levels(PyObject *self, PyObject *arguments);
 PyObject *decode_levels(PyObject *self, PyObject *arguments);

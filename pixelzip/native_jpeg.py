@@ -1,4 +1,4 @@
-"""What the extension does for JPEGs: counts of coefficients' tokens, levels of components, and scans."""
+"""What the extension does for JPEGs: counts of coefficients' tokens, levels of components, planes, and scans."""
 
 from __future__ import annotations
 
@@ -138,3 +138,18 @@ def count_scan(scan: Scan) -> NDArray[np.int64] | None:
 def write_scan(scan: Scan, filling: int) -> bytes | None:
     """Write a scan's coded data; None: a code is missing."""
     return _native.write_scan(filling, tuple(scan))
+
+
+def inverse(coefficients: NDArray[np.int64]) -> NDArray[np.uint8]:
+    """Return the (8 R, 8 C) samples of coefficients (R, C, 8, 8)."""
+    num_rows, num_columns = coefficients.shape[:2]
+    samples = np.empty((8 * num_rows, 8 * num_columns), dtype=np.uint8)
+    _native.write_samples(np.ascontiguousarray(coefficients), num_rows, num_columns, samples)
+    return samples
+
+
+def upsample(samples: NDArray[np.uint8], sampling: tuple[int, int], size: tuple[int, int]) -> NDArray[np.uint8]:
+    """Interpolate samples that cover ``size`` pixels, each some rows and columns of these, which are 1 or 2."""
+    pixels = np.empty(size, dtype=np.uint8)
+    _native.write_upsampled(np.ascontiguousarray(samples), samples.shape[1], sampling, size, pixels)
+    return pixels

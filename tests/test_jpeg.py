@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import pixelzip
-from pixelzip import cli, container, models
+from pixelzip import cli, container, models, native, native_jpeg
 from pixelzip.container import BODY_JPEG, Header
 from pixelzip.errors import CorruptFile, PixelzipError, UnsupportedVersion
 from pixelzip.image import MODES_BY_NAME, read
@@ -36,6 +36,9 @@ SUBSAMPLINGS = {"4:4:4": 0, "4:2:2": 1, "4:2:0": 2}
 @pytest.fixture(scope="module")
 def network() -> IntegerCoefficientNetwork:
     return models.load_coefficients(models.find("photo-jpeg").identifier)
+
+
+needs_extension = pytest.mark.skipif(not native.INSTRUCTION_SETS, reason="the extension is not built")
 
 
 def texture(height: int, width: int, seed: int = 0) -> NDArray[np.uint8]:
@@ -100,6 +103,50 @@ def test_chroma_comes_down_again(seed: int, height: int, width: int, sampling: S
     assert again.shape == samples.shape
     inside = slice(0, -3), slice(0, -3)
     assert np.abs(again[inside] - samples[inside]).max(initial=0) <= 2
+
+
+@needs_extension
+@given(st.integers(0, 2**32 - 1), st.integers(1, 4), st.integers(1, 4), st.sampled_from((3, 300, 4096, 2**40)))
+def test_numpy_transforms_as_the_extension(seed: int, num_rows: int, num_columns: int, largest: int) -> None:
+    generator = np.random.default_rng(seed)
+    coefficients = generator.integers(-largest, largest + 1, (num_rows, num_columns, 8, 8))
+    coefficients[generator.random(coefficients.shape) < 0.5] = 0
+    given = inverse(coefficients)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pixelzip.native.INSTRUCTION_SETS", ())
+        assert np.array_equal(inverse(coefficients), given)
+
+
+@needs_extension
+@given(st.integers(0, 2**32 - 1), st.integers(1, 33), st.integers(1, 33), st.sampled_from(SAMPLINGS))
+def test_numpy_interpolates_as_the_extension(seed: int, height: int, width: int, sampling: Sampling) -> None:
+    size = [length + more for length, more in zip(sampling.size(height, width), (3, 5), strict=True)]
+    samples = np.random.default_rng(seed).integers(0, 256, size).astype(np.uint8)
+    given = sampling.up(samples, height, width)
+    assert given.shape == (height, width)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pixelzip.native.INSTRUCTION_SETS", ())
+        assert np.array_equal(sampling.up(samples, height, width), given)
+
+
+@needs_extension
+def test_the_extension_refuses_wrong_planes() -> None:
+    coefficients, samples = np.zeros((2, 3, 8, 8), dtype=np.int64), np.zeros((16, 24), dtype=np.uint8)
+    native_jpeg._native.write_samples(coefficients, 2, 3, samples)
+    for rows, columns in ((1, 3), (0, 3), (2, -3), (2**62, 3)):
+        with pytest.raises(ValueError, match="size of the coefficients"):
+            native_jpeg._native.write_samples(coefficients, rows, columns, samples)
+    with pytest.raises(ValueError, match="size of the coefficients"):
+        native_jpeg._native.write_samples(coefficients[:1], 2, 3, samples)
+    for stride, sampling, size in (
+        (24, (1, 1), (16, 24)),
+        (24, (2, 3), (16, 24)),
+        (11, (2, 2), (16, 24)),
+        (24, (1, 2), (17, 24)),
+        (0, (2, 2), (16, 24)),
+    ):
+        with pytest.raises(ValueError, match="do not cover"):
+            native_jpeg._native.write_upsampled(samples, stride, sampling, size, np.zeros(16 * 24, dtype=np.uint8))
 
 
 @pytest.mark.parametrize("bins", [MEANS, WAVES, FINE_MEANS, FINE_WAVES])
