@@ -1,4 +1,4 @@
-"""Features of coefficients for networks of the second kind. Mirrored by native/surroundings.c."""
+"""Features of coefficients for networks of the second kind. Mirrored by native/waves.c, means.c and component.c."""
 
 from __future__ import annotations
 

@@ -101,12 +101,14 @@ INLINE void halve(Blocks *blocks, int feature, int one, int other)
 INLINE void put(Blocks *blocks, int8_t *features)
 {
     const int8_t *companded = blocks->known->companded + LARGEST;
-    int32_t *all = blocks->values[0];
-    for (int i = 0; i < NUM_VALUES * BLOCKS; i++)
-        all[i] = all[i] < -LARGEST ? -LARGEST : all[i] > LARGEST ? LARGEST : all[i];
+    for (int feature = 0; feature < NUM_VALUES; feature++)
+        for (int i = 0; i < BLOCKS; i++) {
+            const int32_t value = blocks->values[feature][i];
+            blocks->values[feature][i] = value < -LARGEST ? -LARGEST : value > LARGEST ? LARGEST : value;
+        }
     for (ptrdiff_t i = 0; i < blocks->count; i++)
         for (ptrdiff_t feature = 0; feature < NUM_VALUES; feature++)
-            features[NUM_VALUES * i + feature] = companded[all[BLOCKS * feature + i]];
+            features[NUM_VALUES * i + feature] = companded[blocks->values[feature][i]];
 }
 
 INLINE void describe_run(Blocks *blocks, const Inverses *inverses)
