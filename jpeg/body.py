@@ -59,7 +59,7 @@ def compress(picture: Picture, network: IntegerCoefficientNetwork, num_threads: 
     planes = _find_planes(samples)
     if planes is None or not lattice.has_blocks(planes[..., 0]):
         return None
-    found = search.find(np.broadcast_to(samples, (*samples.shape[:2], 3)), planes)
+    found = search.find(np.broadcast_to(samples, (*samples.shape[:2], 3)), planes, num_threads)
     if found is None:
         return None
     header = Header(picture.mode, *picture.size, BODY_JPEG, picture.blocks, network.identifier)

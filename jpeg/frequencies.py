@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pixelzip.jpeg.contexts import ORDER
-from pixelzip.jpeg.transform import SIDE, ZIGZAG, cosines
+from pixelzip.jpeg.transform import SIDE, ZIGZAG, cosines, times
 from pixelzip.models.coefficients import NUM_FREQUENCIES
 
 NONE: Final = NUM_FREQUENCIES
@@ -112,7 +112,7 @@ def reduced(coefficients: NDArray[np.int32], shape: tuple[int, int]) -> NDArray[
         matrices = _halving() if count == 2 else _HALVING_STEPS * np.eye(SIDE)[None]
         first, second, length, width = blocks.shape
         parts = blocks.reshape(first, second, length // count, count, width).transpose(3, 0, 1, 4, 2)
-        product = np.hstack(list(matrices)) @ parts.reshape(count * SIDE, -1)
+        product = times(parts.reshape(count * SIDE, -1).T, np.hstack(list(matrices)).T).T
         blocks = product.reshape(first, second, width, length // count).swapaxes(0, 1)
     flat = blocks.reshape(NUM_FREQUENCIES, *shape)[ZIGZAG]
     return np.floor(flat / _HALVING_STEPS**2 + 0.5).astype(np.int32)

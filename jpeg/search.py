@@ -7,6 +7,7 @@ levels found so far, and the levels again from them.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -21,6 +22,7 @@ from pixelzip.jpeg.sampling import SAMPLINGS, Sampling
 from pixelzip.jpeg.transform import SIDE, ZIGZAG, forward, inverse, padded, to_blocks
 from pixelzip.models.coefficients import NUM_FREQUENCIES
 from pixelzip.models.conversion import JFIF
+from pixelzip.threads import in_threads
 
 Pixels = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
@@ -81,17 +83,18 @@ class _Solved:
     samples: Pixels
 
 
-def find(pixels: Pixels, planes: Pixels) -> tuple[Sampling, list[Component]] | None:
+def find(pixels: Pixels, planes: Pixels, num_threads: int | None = None) -> tuple[Sampling, list[Component]] | None:
     """Find the JPEG that (H, W, 3) pixels came from: its sampling and its components.
 
     ``planes`` are (H, W, 3) or, of a grey image, (H, W, 1); where no channel of a pixel is 0 or 255 they must be those
     that were decoded. Some pixels may come out wrong.
     """
-    tables = _find_tables(pixels, planes)
+    tables = _find_tables(pixels, planes, num_threads)
     if tables is None:
         return None
     num_rows = max(_PERIOD, _BAND_PIXELS // pixels.shape[1] // _PERIOD * _PERIOD)
-    bands = [_solve_band(pixels, planes, tables, top, num_rows) for top in range(0, len(pixels), num_rows)]
+    solve = functools.partial(_solve_band, pixels, planes, tables, num_rows)
+    bands = in_threads(solve, range(0, len(pixels), num_rows), num_threads)
     components = [
         to_component(kind, tables.steps[min(kind, 1)], np.concatenate([levels[kind] for levels in bands]))
         for kind in range(planes.shape[2])
@@ -99,14 +102,14 @@ def find(pixels: Pixels, planes: Pixels) -> tuple[Sampling, list[Component]] | N
     return tables.sampling, components
 
 
-def _find_tables(pixels: Pixels, planes: Pixels) -> Tables | None:
+def _find_tables(pixels: Pixels, planes: Pixels, num_threads: int | None) -> Tables | None:
     rows, columns = (slice(start, start + _REGION) for start in map(_middle, planes.shape[:2]))
     some, is_known = planes[rows, columns], _are_known(pixels[rows, columns])
-    luma = _best(SAMPLINGS[:1], some[..., :1], is_known)
-    if luma is None or planes.shape[2] == 1:
+    parts = [(SAMPLINGS[:1], some[..., :1]), (_SEARCHED, some[..., 1:])][: planes.shape[2]]
+    luma, *chroma = in_threads(lambda part: _best(*part, is_known), parts, num_threads)
+    if luma is None or not chroma:
         return luma
-    chroma = _best(_SEARCHED, some[..., 1:], is_known)
-    return None if chroma is None else Tables(chroma.sampling, luma.steps + chroma.steps)
+    return chroma[0] and Tables(chroma[0].sampling, luma.steps + chroma[0].steps)
 
 
 def _middle(length: int) -> int:
@@ -143,7 +146,7 @@ def _floats(planes: Pixels) -> Floats:
     return planes.transpose(2, 0, 1).astype(np.float32)
 
 
-def _solve_band(pixels: Pixels, planes: Pixels, tables: Tables, top: int, num_rows: int) -> list[NDArray[np.int16]]:
+def _solve_band(pixels: Pixels, planes: Pixels, tables: Tables, num_rows: int, top: int) -> list[NDArray[np.int16]]:
     """Return the levels of a band of rows, (R, C, 8, 8) for each component."""
     start = max(0, top - _MARGIN)
     rows = slice(start, top + num_rows + _MARGIN)

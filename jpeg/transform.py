@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ from pixelzip import native, native_jpeg
 
 Integers = NDArray[np.int64]
 Floats = NDArray[np.float32]
+Real = TypeVar("Real", NDArray[np.float32], NDArray[np.float64])
 
 SIDE: Final = 8
 
@@ -19,6 +20,9 @@ COEFFICIENT_LIMIT: Final = 2**12
 """Coefficients of 8-bit samples do not go beyond it, whatever has been rounded."""
 
 TOO_LARGE: Final = "a coefficient is larger than any can be"
+
+_SMALL_PRODUCT: Final = 2**17
+"""Multiplications: OpenBLAS uses one thread below 2^18."""
 
 _CONSTANT_BITS: Final = 13
 _FIRST_PASS_BITS: Final = 2
@@ -56,12 +60,21 @@ def to_blocks(plane: NDArray[Any]) -> NDArray[Any]:
     return plane.reshape(height // SIDE, SIDE, width // SIDE, SIDE).swapaxes(1, 2)
 
 
+def times(rows: Real, matrix: Real) -> Real:
+    """Return ``rows @ matrix``, in parts so small that the library behind NumPy starts no threads beside ours."""
+    step = _SMALL_PRODUCT // matrix.size
+    result = np.empty((len(rows), matrix.shape[1]), dtype=rows.dtype)
+    for start in range(0, len(rows), step):
+        np.matmul(rows[start : start + step], matrix, out=result[start : start + step])
+    return result
+
+
 def forward(plane: Floats) -> Floats:
     """Return the coefficients of (8 R, 8 C) samples, (R, C, 8, 8), not rounded."""
     height, width = plane.shape
-    rows = (plane.reshape(-1, SIDE) - np.float32(CENTRE)) @ cosines().T
+    rows = times(plane.reshape(-1, SIDE) - np.float32(CENTRE), cosines().T)
     rows = rows.reshape(height // SIDE, SIDE, width // SIDE, SIDE).transpose(0, 2, 3, 1)  # (R, C, column, row)
-    columns = rows.reshape(-1, SIDE) @ cosines().T
+    columns = times(rows.reshape(-1, SIDE), cosines().T)
     return columns.reshape(rows.shape).swapaxes(2, 3).astype(np.float32, copy=False)
 
 
