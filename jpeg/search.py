@@ -21,7 +21,7 @@ from pixelzip.jpeg.refinement import improve_doubtful, improve_edges, improve_in
 from pixelzip.jpeg.sampling import SAMPLINGS, Sampling
 from pixelzip.jpeg.transform import SIDE, ZIGZAG, forward, inverse, padded, to_blocks
 from pixelzip.models.coefficients import NUM_FREQUENCIES
-from pixelzip.models.conversion import JFIF
+from pixelzip.models.conversion import JFIF, differ
 from pixelzip.threads import in_threads
 
 Pixels = NDArray[np.uint8]
@@ -177,8 +177,7 @@ def _solve(pixels: Pixels, planes: Pixels, tables: Tables) -> list[Integers]:
 
 def _num_wrong(planes: Pixels, pixels: Pixels) -> int:
     """Return how many pixels (H, W, 3) are not what planes give."""
-    red, green, blue = (_to_pixels(planes) != pixels).transpose(2, 0, 1)
-    return int(np.count_nonzero(red | green | blue))
+    return int(np.count_nonzero(differ(_to_pixels(planes), pixels)))
 
 
 def _round(

@@ -65,7 +65,7 @@ class Conversion:
         colours = pixels.reshape(-1, 3)
         starts = range(0, len(colours), _CHUNK)
         planes = np.concatenate([self._nearest(colours[start : start + _CHUNK]) for start in starts])
-        missing = np.flatnonzero(_differ(self.to_rgb(planes), colours))
+        missing = np.flatnonzero(differ(self.to_rgb(planes), colours))
         missing = missing[~self._try(colours, planes, missing, 0, _NEIGHBOURS[1:])]
         is_clamped = ((colours[missing] == 0) | (colours[missing] == 255)).any(axis=1)
         elsewhere, clamped = missing[~is_clamped], missing[is_clamped]
@@ -85,7 +85,7 @@ class Conversion:
     def _have_preimages(self, colours: Pixels) -> NDArray[np.bool_]:
         centre = self.estimate(colours.astype(np.float32)).round()
         candidates = _rounded(centre + np.array(_NEIGHBOURS[:_NEAREST])[:, None])  # (27, n, 3)
-        found: NDArray[np.bool_] = ~np.logical_and.reduce(_differ(self.formula(candidates), colours))
+        found: NDArray[np.bool_] = ~np.logical_and.reduce(differ(self.formula(candidates), colours))
         return found
 
     def _try(
@@ -101,14 +101,14 @@ class Conversion:
         found, left = np.zeros(len(places), dtype=np.bool_), np.arange(len(places))
         for offset in neighbours:
             candidates = _rounded(centre[left] + offset)
-            fits = ~_differ(self.formula(candidates), wanted[left])
+            fits = ~differ(self.formula(candidates), wanted[left])
             planes[places[left[fits]]] = candidates[fits]
             found[left[fits]] = True
             left = left[~fits]
         return found
 
 
-def _differ(some: Pixels, others: Pixels) -> NDArray[np.bool_]:
+def differ(some: Pixels, others: Pixels) -> NDArray[np.bool_]:
     """Return which of (..., 3) colours are not the same: several times as fast as ``any`` over the last axis."""
     difference = some != others
     result: NDArray[np.bool_] = difference[..., 0] | difference[..., 1] | difference[..., 2]

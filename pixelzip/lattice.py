@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from pixelzip.errors import CorruptFile
 from pixelzip.models.config import PLANES_PERIOD
-from pixelzip.models.conversion import CONVERSIONS, JFIF, Conversion
+from pixelzip.models.conversion import CONVERSIONS, JFIF, Conversion, differ
 from pixelzip.tiles import Box
 
 Pixels = NDArray[np.uint8]
@@ -94,7 +94,7 @@ def find(pixels: Pixels, conversions: Sequence[Conversion] = CONVERSIONS) -> tup
 
 def corrections(conversion: Conversion, pixels: Pixels, planes: Pixels) -> bytes | None:
     """Return what turns the RGB of (H, W, 3) planes into the pixels; None: too many of them would have to be named."""
-    places = np.flatnonzero((conversion.to_rgb(planes) != pixels).any(axis=2))
+    places = np.flatnonzero(differ(conversion.to_rgb(planes), pixels))
     if len(places) * _MOST_CORRECTED > pixels.shape[0] * pixels.shape[1]:
         return None
     return _write_corrections(conversion, pixels, planes, places)
