@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import settings
 from numpy.typing import NDArray
 
 from pixelzip import components, native
@@ -22,6 +23,9 @@ from pixelzip.tiles import Tiling
 
 if not torch.cuda.is_available():
     os.environ["TRITON_INTERPRET"] = "1"  # before anything imports Triton's kernels
+
+settings.register_profile("any machine", deadline=None)  # other work may run beside the tests
+settings.load_profile("any machine")
 
 CONFIGS = (
     ConeConfig(channels=16, blocks=(2,), mixtures=3),

@@ -24,7 +24,7 @@ def random_tables(seed: int, num_symbols: int) -> tuple[np.ndarray, np.ndarray]:
     return counts, symbols
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(seed=st.integers(0, 10**6), num_symbols=st.integers(1, 60), seal=st.integers(0, 2**32 - 1))
 def test_round_trip_and_oracle(seed: int, num_symbols: int, seal: int) -> None:
     counts, symbols = random_tables(seed, num_symbols)

@@ -72,7 +72,7 @@ def test_round_trip(mode: str, kind: str, size: tuple[int, int], model_path: str
     assert_same(pixelzip.decompress(pixelzip.compress(image, model_path), model=model_path), image)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     height=st.integers(1, 40),
     width=st.integers(1, 40),

@@ -126,7 +126,7 @@ def test_ctrl_c(tmp_path: Path) -> None:
         text=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # background jobs are started deaf to it
     )
-    time.sleep(2)
+    time.sleep(3)  # it has begun by then, and is not done
     process.send_signal(signal.SIGINT)
     _, message = process.communicate()
     assert (process.returncode, message) == (130, "pixelzip: interrupted\n")

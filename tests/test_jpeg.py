@@ -363,7 +363,7 @@ def test_bands_of_the_search_meet_where_colours_are_clamped(monkeypatch: pytest.
     assert np.array_equal(pixelzip.decompress_array(data), pixels)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.data())
 def test_whatever_comes_out_of_a_jpeg_comes_back(data: st.DataObject) -> None:
     height, width = data.draw(st.integers(17, 150)), data.draw(st.integers(17, 150))

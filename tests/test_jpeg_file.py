@@ -68,7 +68,7 @@ def segment(jpeg: bytes, marker: int) -> int:
     return jpeg.index(bytes([0xFF, marker])) + 2
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.data())
 def test_there_and_back(data: st.DataObject) -> None:
     size = data.draw(st.integers(1, 70)), data.draw(st.integers(1, 70))
@@ -92,7 +92,7 @@ def test_without_the_extension_all_is_the_same(options: str, channels: int) -> N
     assert described(slow) == described(fast)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.data())
 def test_damaged_scans_are_the_same_with_and_without_the_extension(data: st.DataObject) -> None:
     name = data.draw(st.sampled_from(sorted(OPTIONS)))
@@ -447,7 +447,7 @@ def test_the_rest_of_another_image_is_refused() -> None:
         file.write(Rest(found.rest.data[:place] + found.rest.data[place:-2] * 65, 1), found.components)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.sampled_from(sorted(OPTIONS)), st.integers(0, 2**32 - 1))
 def test_hostile_rests_are_refused_or_written(options: str, seed: int) -> None:
     found = file.read(as_jpeg(texture(24, 40), 60, "4:2:0", **OPTIONS[options]))

@@ -59,7 +59,6 @@ def any_components(size: tuple[int, int], sampling: Sampling) -> list[Component]
     return components
 
 
-@settings(deadline=None)
 @given(st.data())
 def test_any_levels_come_back(any_network: IntegerCoefficientNetwork, data: st.DataObject) -> None:
     generator = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
@@ -110,7 +109,7 @@ def test_whole_components_have_the_streams_of_steps(
 
 
 @needs_extension
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.binary(min_size=1, max_size=600), st.integers(0, 2))
 def test_damaged_streams_are_read_alike(network: IntegerCoefficientNetwork, noise: bytes, which: int) -> None:
     components = any_components((17, 30), SAMPLINGS[which])

@@ -85,7 +85,7 @@ def test_streams_equal_those_of_torch_and_are_read_by_both(
             assert np.array_equal(pixels, tile.pixels)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(data=st.data())
 @pytest.mark.parametrize("is_short", [False, True])
 def test_damaged_streams_are_read_as_torch_reads_them(

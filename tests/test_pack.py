@@ -39,7 +39,7 @@ def arrays(draw: st.DrawFn) -> np.ndarray:
     return generator.integers(0, high, (height, width, channels) if channels else (height, width)).astype(dtype)
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(images=st.lists(arrays(), max_size=8), described=st.booleans(), order=st.randoms())
 def test_round_trip(images: list[np.ndarray], described: bool, order: object, model_path: str) -> None:
     names = [f"folder/{index}.png" for index in range(len(images))] if described else None

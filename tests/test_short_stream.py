@@ -33,7 +33,7 @@ def decoded(stream: bytes, counts: np.ndarray, checksum: int) -> list[int]:
     return symbols
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(seed=st.integers(0, 10**6), num_symbols=st.integers(LAST, 60), checksum=st.integers(0, 2**32 - 1))
 def test_round_trip_in_both_coders(seed: int, num_symbols: int, checksum: int) -> None:
     counts, symbols = random_tables(seed, num_symbols)

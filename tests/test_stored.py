@@ -6,14 +6,13 @@ import zlib
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pixelzip import stored
 from pixelzip.errors import CorruptFile
 
 
-@settings(deadline=None)
 @given(num_bits=st.integers(0, 8), height=st.integers(1, 9), width=st.integers(1, 9), channels=st.sampled_from([1, 3]))
 def test_round_trip(num_bits: int, height: int, width: int, channels: int) -> None:
     pixels = np.random.default_rng(height).integers(0, 2**num_bits, (height, width, channels)).astype(np.uint8)
