@@ -16,21 +16,43 @@
 
 enum { SMALLER_MAGNITUDE = 2 /* with the sign of the first, in _mm512_range_ps */ };
 
-FINISH void finish(const Layer *layer, __m512i sums, int group, ptrdiff_t place, Target target)
+/* Multiply and round 16 sums; what is far from 0 comes nearer, but stays beyond what can be stored. */
+FINISH __m512i rounded(const Layer *layer, __m512i sums, int output, float far)
 {
-    const __m512i biased = _mm512_add_epi32(sums, _mm512_loadu_si512(layer->bias + group));
-    const __m512 product = _mm512_mul_ps(_mm512_cvtepi32_ps(biased), _mm512_loadu_ps(layer->multiplier + group));
-    const __m512 limit = _mm512_set1_ps(target.activations ? FAR : LARGEST_PARAMETER);
-    const __m512 bounded = _mm512_range_ps(product, limit, SMALLER_MAGNITUDE);
-    const __m512i rounded = _mm512_cvt_roundps_epi32(bounded, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+    const __m512i biased = _mm512_add_epi32(sums, _mm512_loadu_si512(layer->bias + output));
+    const __m512 product = _mm512_mul_ps(_mm512_cvtepi32_ps(biased), _mm512_loadu_ps(layer->multiplier + output));
+    const __m512 bounded = _mm512_range_ps(product, _mm512_set1_ps(far), SMALLER_MAGNITUDE);
+    return _mm512_cvt_roundps_epi32(bounded, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+
+FINISH void finish(const Layer *layer, __m512i sums, int output, ptrdiff_t place, Target target)
+{
     if (target.activations) {
         const __m512i zero = target.residual
                                  ? _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(target.residual + place)))
                                  : _mm512_set1_epi32(128);
-        const __m512i stored = _mm512_max_epi32(_mm512_add_epi32(rounded, zero), _mm512_setzero_si512());
-        _mm_storeu_si128((__m128i *)(target.activations + place), _mm512_cvtusepi32_epi8(stored));
+        const __m512i stored = _mm512_add_epi32(rounded(layer, sums, output, FAR), zero);
+        _mm_storeu_si128((__m128i *)(target.activations + place),
+                         _mm512_cvtusepi32_epi8(_mm512_max_epi32(stored, _mm512_setzero_si512())));
     } else
-        _mm512_storeu_si512(target.parameters + place, rounded);
+        _mm512_storeu_si512(target.parameters + place, rounded(layer, sums, output, LARGEST_PARAMETER));
+}
+
+/* Finish four groups of a pixel's activations: packed in quarters of a register, whose numbers are then put in order. */
+FINISH void finish_four(const Layer *layer, const __m512i sums[4], int output, ptrdiff_t place, Target target)
+{
+    const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    __m512i numbers[4], low = _mm512_set1_epi16(128), high = low;
+    for (int group = 0; group < 4; group++)
+        numbers[group] = rounded(layer, sums[group], output + group * GROUP, FAR);
+    if (target.residual) {
+        const __m512i residual = _mm512_permutexvar_epi32(order, _mm512_loadu_si512(target.residual + place));
+        low = _mm512_unpacklo_epi8(residual, _mm512_setzero_si512());
+        high = _mm512_unpackhi_epi8(residual, _mm512_setzero_si512());
+    }
+    low = _mm512_adds_epi16(low, _mm512_packs_epi32(numbers[0], numbers[1]));
+    high = _mm512_adds_epi16(high, _mm512_packs_epi32(numbers[2], numbers[3]));
+    _mm512_storeu_si512(target.activations + place, _mm512_permutexvar_epi32(order, _mm512_packus_epi16(low, high)));
 }
 
 #endif

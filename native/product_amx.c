@@ -60,12 +60,17 @@ typedef struct {
 
 INLINE void finish_block(const Layer *layer, const Block *block, Target target)
 {
-    for (int group = 0; group < block->groups; group++)
-        for (int lane = 0; lane < block->lanes; lane++) {
-            const int output = (block->first_group + group) * GROUP;
-            const ptrdiff_t place = (ptrdiff_t)(block->first_lane + lane) * layer->num_outputs + output;
-            finish(layer, _mm512_load_si512(block->sums[group][lane]), output, place, target);
-        }
+    const int output = block->first_group * GROUP, are_four = block->groups == GROUPS && target.activations;
+    for (int lane = 0; lane < block->lanes; lane++) {
+        const ptrdiff_t place = (ptrdiff_t)(block->first_lane + lane) * layer->num_outputs + output;
+        __m512i sums[GROUPS];
+        for (int group = 0; group < block->groups; group++)
+            sums[group] = _mm512_load_si512(block->sums[group][lane]);
+        if (are_four)
+            finish_four(layer, sums, output, place, target);
+        for (int group = 0; !are_four && group < block->groups; group++)
+            finish(layer, sums[group], output + group * GROUP, place + group * GROUP, target);
+    }
 }
 
 /* Tiles have numbers that are known when this is compiled. */
@@ -113,7 +118,7 @@ __attribute__((target(TARGET))) void product_amxint8(const Layer *layer, const u
     }
     const int num_groups = layer->num_outputs / GROUP, whole = lanes - lanes % LANES;
     Block blocks[2];
-    blocks[1].groups = 0;
+    blocks[1].lanes = 0;
     int turn = 0;
     for (int first = 0, end; first < lanes; first = end) { /* whole blocks of lanes, then the rest */
         const int in_block = first < whole ? LANES : lanes - first;

@@ -49,12 +49,16 @@ INLINE void block(const Layer *layer, const uint8_t *const taps[], int first_lan
         }
     }
 #pragma GCC unroll 5
-    for (int lane = 0; lane < lanes; lane++)
+    for (int lane = 0; lane < lanes; lane++) {
+        const int output = first_group * GROUP, are_four = groups >= 4 && target.activations;
+        const ptrdiff_t place = (ptrdiff_t)(first_lane + lane) * layer->num_outputs + output;
+        if (are_four)
+            finish_four(layer, sums[lane], output, place, target);
 #pragma GCC unroll 5
-        for (int group = 0; group < groups; group++) {
-            const int output = (first_group + group) * GROUP;
-            finish(layer, sums[lane][group], output, (ptrdiff_t)(first_lane + lane) * layer->num_outputs + output, target);
-        }
+        for (int group = 0; group < groups; group++)
+            if (!are_four || group >= 4)
+                finish(layer, sums[lane][group], output + group * GROUP, place + group * GROUP, target);
+    }
 }
 
 INLINE void block_of_lanes(const Layer *layer, const uint8_t *const taps[], int lane, int group, Target target,
