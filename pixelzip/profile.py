@@ -52,6 +52,8 @@ _STAGES: Final[tuple[tuple[str, Any, str], ...]] = (
     ("JPEG: contexts", coder, "walk"),
     ("JPEG: network", native_jpeg, "token_weights"),
     ("JPEG: network", native_jpeg, "token_intervals"),
+    ("JPEG: contexts, network, ANS", native_jpeg, "encode_levels"),
+    ("JPEG: contexts, network, ANS", native_jpeg.Stream, "decode_levels"),
     ("PNG and WebP", fallback, "smallest"),
     ("samples and components", images, "read"),
     ("samples and components", components, "prepare"),

@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner
 from conftest import smooth_image
 from PIL import Image
+from test_jpeg import as_jpeg, decoded, texture
 
 from pixelzip import ans, cli, native, profile
 from pixelzip.product import Product
@@ -44,6 +45,12 @@ def test_every_stage_is_found_and_left_as_it_was(model_path: str, engine: str) -
     assert list(compress.seconds_by_stage.values()) == sorted(compress.seconds_by_stage.values(), reverse=True)
     assert compress.num_pixels == 2000
     assert compress.giga_products_per_second > 0
+
+
+@pytest.mark.skipif(not native.INSTRUCTION_SETS, reason="the extension is not built")
+def test_levels_of_jpegs_are_a_stage() -> None:
+    for direction in profile.run([decoded(as_jpeg(texture(64, 64)))], "photo", "cpu"):
+        assert "JPEG: contexts, network, ANS" in direction.seconds_by_stage
 
 
 def test_command(tmp_path: object, model_path: str) -> None:
