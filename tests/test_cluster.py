@@ -143,7 +143,7 @@ def test_a_killed_worker_loses_nothing(
     assert sorted(row["input"] for row in rows) == sorted(wanted)
     assert not contents(folder)
     after = identities(out)
-    assert before.items() <= after.items()
+    assert all(after[name][0] == before[name][0] for name in before)  # its time may not have been set yet
     assert len(after) == NUM_IMAGES
     restored = tmp_path / "back"
     assert run("decompress", "-r", out, "--output-dir", restored, "--model", model_path).exit_code == 0
