@@ -13,10 +13,11 @@ import pixelzip
 from pixelzip import models
 from pixelzip.cli.batch import Decoding, Reporting, Row, num_threads, run_jobs, shared_options
 from pixelzip.cli.files import FileError, Job, check_target, plan_jobs, read_input, write_output
-from pixelzip.cli.pictures import IMAGE_SUFFIXES, JPEG_SUFFIXES, load, open_image
+from pixelzip.cli.pictures import IMAGE_SUFFIXES, load, open_image
 from pixelzip.cli.verify import KEEPS_JPEG, holds, holds_image
 from pixelzip.errors import PixelzipError, UnsupportedImage
 from pixelzip.image import Picture
+from pixelzip.jpeg.file import JPEG_SUFFIXES
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,10 @@ import pixelzip
 from pixelzip import models
 from pixelzip.cli.batch import Decoding, Reporting, Row, num_threads, run_jobs, shared_options
 from pixelzip.cli.files import FileError, Job, check_target, plan_jobs, read_input, write_output
-from pixelzip.cli.pictures import JPEG_SUFFIXES, save_image
+from pixelzip.cli.pictures import save_image
 from pixelzip.cli.verify import KEEPS_JPEG, check, restored_jpeg
 from pixelzip.image import Samples, describe
+from pixelzip.jpeg.file import JPEG_SUFFIXES
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,9 @@ import numpy as np
 from pixelzip import models
 from pixelzip.cli.batch import FAILURES, num_threads
 from pixelzip.cli.files import STANDARD, FileError, Job, check_target, expand, read_input, reason, write_output
-from pixelzip.cli.pictures import IMAGE_SUFFIXES, JPEG_SUFFIXES, load, open_image
+from pixelzip.cli.pictures import IMAGE_SUFFIXES, load, open_image
 from pixelzip.image import Picture, to_array
+from pixelzip.jpeg.file import JPEG_SUFFIXES
 from pixelzip.pack_container import BLOCK_IMAGES
 from pixelzip.threads import in_threads
 

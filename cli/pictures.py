@@ -23,9 +23,6 @@ from pixelzip.errors import ImageTooLarge
 IMAGE_SUFFIXES: Final = frozenset({".png", ".webp", ".tif", ".tiff", ".bmp", ".ppm", ".pgm", ".npy"})
 """What -r looks for: formats without loss."""
 
-JPEG_SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".jpe", ".jfif"})
-"""What is written where a JPEG file has been kept, and read with -r, too, where it can be."""
-
 OUTPUT_SUFFIXES: Final = (".png", ".tif", ".tiff", ".npy")
 """Formats that hold every mode."""
 

@@ -20,6 +20,9 @@ from pixelzip.jpeg.usual import USUAL
 
 Levels = NDArray[np.int16]
 
+JPEG_SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".jpe", ".jfif"})
+"""What names of such files end in."""
+
 _MOST_BLOCKS_PER_BYTE: Final = 8
 """At least one bit is coded of every block."""
 

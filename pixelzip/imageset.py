@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pixelzip import kodak
+from pixelzip.jpeg.file import JPEG_SUFFIXES
 from pixelzip.models.cifar10 import read_cifar10
 from pixelzip.models.conversion import JFIF
 from pixelzip.models.data import SUFFIXES, find_images, load_rgb, split_held_out
@@ -30,7 +31,6 @@ KODAK_URL: Final = "https://r0k.us/graphics/kodak/kodak"
 
 _SMALL_PIXELS: Final = 64 * 64
 _SAMPLE_SIDE: Final = 64
-_JPEG_SUFFIXES: Final = frozenset({".jpg", ".jpeg"})
 _NOTES: Final = {
     "batches": "the test batch of CIFAR-10",
     "sheets": "our own random split of CIFAR-10, not the official test set",
@@ -38,18 +38,20 @@ _NOTES: Final = {
 }
 
 
-class JpegFile(bytes):
-    """A JPEG file that a codec must give back byte for byte."""
+class JpegBytes(bytes):
+    """A JPEG file that a codec must give back byte for byte; ``size`` is its number of sub-pixels, as an array's."""
 
+    num_pixels: int
     size: int
 
     @classmethod
-    def read(cls, path: Path) -> JpegFile:
+    def read(cls, path: Path) -> JpegBytes:
         """Read a file; raises ValueError, with the file's name, when it is none."""
         file = cls(path.read_bytes())
         try:
             with Image.open(path, formats=["JPEG"]) as image:
-                file.size = image.width * image.height * len(image.getbands())
+                file.num_pixels = image.width * image.height
+                file.size = file.num_pixels * len(image.getbands())
         except (OSError, SyntaxError) as error:
             raise ValueError(f"{path}: {error}") from error
         return file
@@ -60,16 +62,16 @@ class JpegSet:
     """JPEG files under a name; see ``ImageSet``."""
 
     name: str
-    images: tuple[JpegFile, ...]
+    images: tuple[JpegBytes, ...]
     notes: tuple[str, ...] = ()
     are_small: bool = False
 
     @property
     def num_pixels(self) -> int:
-        """Sub-pixels of all files together, over three."""
-        return sum(file.size for file in self.images) // 3
+        """Pixels of all files together."""
+        return sum(file.num_pixels for file in self.images)
 
-    def sample(self) -> JpegFile:
+    def sample(self) -> JpegBytes:
         """Return what codecs may warm up with."""
         return self.images[0]
 
@@ -145,10 +147,10 @@ def read_jpegs(path: Path, limit: int | None) -> JpegSet | None:
         ValueError: a file is damaged; the message names it.
     """
     candidates = sorted(path.rglob("*")) if path.is_dir() else [path]
-    found = [file for file in candidates if file.suffix.lower() in _JPEG_SUFFIXES]
+    found = [file for file in candidates if file.suffix.lower() in JPEG_SUFFIXES]
     if not found or any(file.suffix.lower() in SUFFIXES for file in candidates):
         return None
-    return JpegSet(str(path), tuple(map(JpegFile.read, found[:limit])), _first(limit, len(found)))
+    return JpegSet(str(path), tuple(map(JpegBytes.read, found[:limit])), _first(limit, len(found)))
 
 
 def _fetched(name: str, fetch: Fetch) -> Pixels:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import imagecodecs
 import numpy as np
@@ -16,13 +16,11 @@ from numpy.typing import NDArray
 import pixelzip
 from pixelzip import models
 from pixelzip.errors import PixelzipError
+from pixelzip.jpeg import segments
 from pixelzip.pack import Pack, pack
 
 Pixels = NDArray[np.uint8]
 Options = dict[str, Any]
-
-_START_OF_IMAGE: Final = b"\xff\xd8\xff"
-"""How JPEG files begin, and no file of pixelzip or JPEG XL."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,7 +102,7 @@ def _keeping(name: str, library: str, encode: Callable[[bytes], bytes], decode: 
         name,
         library,
         lambda files: [encode_if_possible(file) for file in files],
-        lambda files: [file if file.startswith(_START_OF_IMAGE) else decode(file) for file in files],
+        lambda files: [file if file.startswith(segments.START) else decode(file) for file in files],
     )
 
 
