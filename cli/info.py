@@ -46,7 +46,8 @@ def _described(description: pixelzip.Info) -> dict[str, Any]:
 def _line(row: dict[str, Any]) -> str:
     coded_by = f"model {row['model']}" if row["model"] else f"embedded {row['body'].upper()}"
     coded_by += f" on the {row['lattice']} lattice" if row["lattice"] else ""
-    coded_by += {"jpeg": ", levels of a JPEG", "jpeg-file": ", a JPEG file"}.get(row["body"], "")
+    kinds = {"jpeg": ", levels of a JPEG", "jpeg-file": ", a JPEG file", "mixed": ", in parts of different kinds"}
+    coded_by += kinds.get(row["body"], "")
     metadata = ", ".join(printable(f"{key}: {value}") for key, value in row["metadata"].items())
     text = (
         f"{row['file']}: {row['width']}x{row['height']} {row['mode']}, {row['num_bytes']} bytes, "

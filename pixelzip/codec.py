@@ -14,17 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from pixelzip import components, container, fallback, models
+from pixelzip import choice, components, container, fallback, mixed, models
 from pixelzip import image as images
-from pixelzip.components import Networks
-from pixelzip.container import BODY_JPEG, BODY_JPEG_FILE, BODY_MODEL, Header
+from pixelzip.components import CodedFile
+from pixelzip.container import BODY_JPEG, BODY_JPEG_FILE, BODY_MIXED, BODY_MODEL, Header
 from pixelzip.errors import UnsupportedImage
 from pixelzip.image import Picture, Samples
 from pixelzip.jpeg import body as jpeg
-from pixelzip.models.integer import IntegerCoefficientNetwork
-from pixelzip.networks import find_coefficients, find_network, find_networks
+from pixelzip.networks import find_coefficients, find_network
 from pixelzip.samples import join
-from pixelzip.threads import in_threads
 from pixelzip.tiles import Box, from_crop
 
 ImageOrArray = Image.Image | NDArray[Any] | bytes | Picture  # the last: what has been read already
@@ -72,48 +70,7 @@ def compress(
     if isinstance(image, Image.Image | bytes | Picture) or (isinstance(image, np.ndarray) and image.ndim < 4):
         return compress([image], model, device=device, num_threads=num_threads, strip=strip)[0]
     pictures = [_stripped(images.read(item), strip) for item in image]
-    return compress_pictures(pictures, model, device, num_threads, strip, or_pixels=strip)
-
-
-def compress_pictures(
-    pictures: Sequence[Picture], model: str, device: str, num_threads: int | None, strip: bool, or_pixels: bool
-) -> list[bytes]:
-    """Compress as ``compress`` does; of a JPEG that cannot be kept its pixels are, if those will do: ``or_pixels``."""
-    networks, each = find_networks(model), 1 if len(pictures) > 1 else num_threads
-    keep = functools.partial(_keep_jpeg, networks.coefficients, strip, or_pixels, each)
-    kept = in_threads(keep, pictures, num_threads)
-    others = [picture for picture, file in zip(pictures, kept, strict=True) if file is None]
-    files = iter(_compress_pixels(networks, others, device, num_threads))
-    return [file or next(files) for file in kept]
-
-
-def _compress_pixels(
-    networks: Networks, pictures: Sequence[Picture], device: str, num_threads: int | None
-) -> list[bytes]:
-    each = 1 if len(pictures) > 1 else num_threads
-    found = in_threads(functools.partial(_from_jpeg, networks.coefficients, each), pictures, num_threads)
-    coded = [one.file if one else None for one in found]
-    left = [index for index, one in enumerate(found) if one is None or not one.is_sure]
-    files = components.compress(networks, [pictures[index] for index in left], device, num_threads)
-    for index, file in zip(left, files, strict=True):
-        coded[index] = min(filter(None, (coded[index], file)), key=len, default=None)
-    return in_threads(lambda both: fallback.smallest(*both, each), list(zip(pictures, coded, strict=True)), num_threads)
-
-
-def _keep_jpeg(
-    network: IntegerCoefficientNetwork | None, strip: bool, or_pixels: bool, num_threads: int | None, picture: Picture
-) -> bytes | None:
-    """Return the file of a picture that was read from a JPEG; None: it was not, or it cannot be kept."""
-    if picture.jpeg is None:
-        return None
-    try:
-        if network is None:
-            raise UnsupportedImage("the JPEG file cannot be kept: the model has none for coefficients beside it")
-        return jpeg.keep(picture, picture.jpeg, network, strip, num_threads)
-    except UnsupportedImage:
-        if or_pixels:
-            return None
-        raise
+    return choice.compress_pictures(pictures, model, device, num_threads, strip, or_pixels=strip)
 
 
 def decompress(
@@ -214,28 +171,39 @@ def _decompress(
 ) -> list[Picture]:
     parsed = [container.read(data, max_pixels) for data in files]
     regions = [from_crop(crop, header.width, header.height) if crop else header.box for header, _ in parsed]
+    return decode(parsed, model, device, num_threads, regions)
+
+
+def decode(
+    parsed: Sequence[CodedFile],
+    model: str | None,
+    device: str,
+    num_threads: int | None,
+    regions: Sequence[Box] | None = None,
+) -> list[Picture]:
+    """Decode a region of each file, or all of it; errors as for ``decompress``."""
+    regions = regions or [header.box for header, _ in parsed]
     identifiers = dict.fromkeys(header.model for header, _ in parsed if header.body == BODY_MODEL)  # in their order
     networks = [find_network(identifier, model) for identifier in identifiers]
     decoded = components.decode(networks, parsed, regions, device, num_threads)
+    decode_parts = functools.partial(decode, model=model, device=device, num_threads=num_threads)
     return [
-        _cut(read_whole(header, streams, num_threads), region)
+        _cut(_read_whole(header, streams, decode_parts, num_threads), region)
         if parts is None
         else Picture(header.mode, join(header.mode, parts, header.significant_bits), header.blocks)
         for (header, streams), region, parts in zip(parsed, regions, decoded, strict=True)
     ]
 
 
-def read_whole(header: Header, streams: Sequence[bytes], num_threads: int | None) -> Picture:
-    """Decode a file that has no tiles; errors as for ``decompress``."""
+def _read_whole(
+    header: Header, streams: Sequence[bytes], decode_parts: mixed.Decode, num_threads: int | None
+) -> Picture:
+    """Decode a file that has no tiles."""
+    if header.body == BODY_MIXED:
+        return mixed.decompress(header, streams[0], decode_parts)
     if header.body in (BODY_JPEG, BODY_JPEG_FILE):
         return jpeg.decompress(header, streams[0], find_coefficients(header.model), num_threads)
     return fallback.read_embedded(header, streams[0], streams[1])
-
-
-def _from_jpeg(
-    network: IntegerCoefficientNetwork | None, num_threads: int | None, picture: Picture
-) -> jpeg.Coded | None:
-    return None if network is None else jpeg.compress(picture, network, num_threads)
 
 
 def _cut(picture: Picture, region: Box) -> Picture:

@@ -156,7 +156,7 @@ def decode(
     """
     decoded: list[list[Pixels] | None] = [None] * len(files)
     for network in networks:
-        chosen = [index for index, (header, _) in enumerate(files) if header.model == network.identifier]
+        chosen = [n for n, (one, _) in enumerate(files) if (one.body, one.model) == (BODY_MODEL, network.identifier)]
         parts = [places_to_decode(*files[index], regions[index]) for index in chosen]
         places = [place for _, part in parts for place in part]
         tiles = decode_tiles(network, [place.tile for place in places], device, num_threads)

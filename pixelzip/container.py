@@ -22,9 +22,9 @@ SIGNATURE: Final = b"\x89PZ\r\n"
 PACK_SIGNATURE: Final = b"\x89PZP\r\n"
 DEFAULT_MAX_PIXELS: Final = 2**28
 
-BODY_MODEL, BODY_PNG, BODY_WEBP, _BODY_CHANGED, BODY_JPEG, BODY_JPEG_FILE = range(6)
-"""_BODY_CHANGED stands in files for the last two, and for BODY_MODEL with a lattice, turned tiles or few bits."""
-BODY_NAMES: Final = ("model", "png", "webp", "", "jpeg", "jpeg-file")
+BODY_MODEL, BODY_PNG, BODY_WEBP, _BODY_CHANGED, BODY_JPEG, BODY_JPEG_FILE, BODY_MIXED = range(7)
+"""_BODY_CHANGED stands in files for the last three, and for BODY_MODEL with a lattice, turned tiles or few bits."""
+BODY_NAMES: Final = ("model", "png", "webp", "", "jpeg", "jpeg-file", "mixed")
 LATTICE_MODES: Final = frozenset({"RGB", "RGBA"})
 
 CODED, CONSTANT, STORED = range(3)
@@ -40,8 +40,8 @@ _BODY_SHIFT: Final = 4
 _TURNED: Final = 255
 _FEW_BITS: Final = 254
 _FEW_BITS_AND_TURNED: Final = 253
-_LEVELS: Final = {252: BODY_JPEG, 251: BODY_JPEG_FILE}
-"""What stands for a lattice's conversion where there is none; the last for bodies of levels of a JPEG."""
+_OTHERS: Final = {252: BODY_JPEG, 251: BODY_JPEG_FILE, 250: BODY_MIXED}
+"""What stands for a lattice's conversion where there is none; the last for bodies that are not the network's."""
 _METADATA_BIT: Final = 0x40
 _NEWER_VERSION_BIT: Final = 0x80
 
@@ -122,12 +122,12 @@ class Header:
 def write(header: Header, streams: Sequence[bytes]) -> bytes:
     """Assemble a file. But for BODY_MODEL ``streams`` are what follows one after another: see ``read``."""
     change = _conversion_fields(header)
-    body = _BODY_CHANGED if change and header.body in (BODY_MODEL, *_LEVELS.values()) else header.body
+    body = _BODY_CHANGED if change and header.body in (BODY_MODEL, *_OTHERS.values()) else header.body
     first = header.mode.identifier | body << _BODY_SHIFT | (_METADATA_BIT if header.blocks else 0)
     parts = [SIGNATURE, bytes([first]), write_varint(header.width), write_varint(header.height)]
     if header.blocks:
         parts.append(metadata.write(header.blocks))
-    if header.body in _LEVELS.values():
+    if header.body in _OTHERS.values():
         parts += [header.model, change]
     if header.body == BODY_MODEL:
         parts += [_model_fields(header), *(write_varint(len(stream)) for stream in streams[:-1])]
@@ -137,7 +137,7 @@ def write(header: Header, streams: Sequence[bytes]) -> bytes:
 def read(data: bytes, max_pixels: int = DEFAULT_MAX_PIXELS, *, is_damaged: bool = False) -> tuple[Header, list[bytes]]:
     """Take a file apart, checking every length against the bytes that exist.
 
-    After the header come the streams of BODY_MODEL, all that is left with levels of a JPEG, or checksum and file.
+    After the header come the streams of BODY_MODEL, checksum and file of PNG and WebP, or all that is left.
     Of a file that ``is_damaged`` metadata that are not intact are left out, and streams that are cut off may be empty.
 
     Raises:
@@ -165,8 +165,8 @@ def read(data: bytes, max_pixels: int = DEFAULT_MAX_PIXELS, *, is_damaged: bool 
         return Header(mode, width, height, body, blocks), [reader.take(4, "checksum"), reader.rest()]
     model = reader.take(2, "model identifier")
     change = reader.take(1, "conversion")[0] if body == _BODY_CHANGED else None
-    if change in _LEVELS:
-        return Header(mode, width, height, _LEVELS[change], blocks, model), [reader.rest()]
+    if change in _OTHERS:
+        return Header(mode, width, height, _OTHERS[change], blocks, model), [reader.rest()]
     lattice = None if change is None or change >= _FEW_BITS_AND_TURNED else _read_lattice(reader, mode, change)
     num_bits = _read_bits(reader, mode) if change in (_FEW_BITS, _FEW_BITS_AND_TURNED) else SIGNIFICANT_BITS[-1]
     tiling, components = _read_tiling(reader, width, height), _read_components(reader, mode)
@@ -239,8 +239,8 @@ def _model_fields(header: Header) -> bytes:
 
 def _conversion_fields(header: Header) -> bytes:
     lattice = header.lattice
-    if header.body in _LEVELS.values():
-        return bytes(code for code, body in _LEVELS.items() if body == header.body)
+    if header.body in _OTHERS.values():
+        return bytes(code for code, body in _OTHERS.items() if body == header.body)
     if lattice is None and header.has_few_bits:
         return bytes([_FEW_BITS_AND_TURNED if header.orientations else _FEW_BITS, header.significant_bits])
     if lattice is None:

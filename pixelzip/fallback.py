@@ -50,9 +50,9 @@ def smallest(picture: Picture, coded: bytes | None, num_threads: int | None = 1)
     """Return the smallest of the network's file (None: there is none) and the files with embedded PNG and WebP.
 
     Full effort is spent only where PNG or WebP may win: images of up to 64x64 pixels (256x256 where WebP cannot hold
-    them), images in which a quarter of the pixels repeat their left neighbour, and images for which WebP's fastest
-    setting, in strips of 4 megapixels, comes within a tenth and 64 bytes. That is not tried where a sample of the
-    rows says that it will not come within a fifth.
+    them), and others of which a fiftieth of it comes within three tenths. That is tried where a quarter of the pixels
+    repeat their left neighbour, and where WebP's fastest setting, in strips of 4 megapixels, comes within a tenth and
+    64 bytes, which is not tried where a sample of the rows says that it will not come within a fifth.
     """
     candidates = [] if coded is None else [coded]
     if coded is not None and not _may_lose(picture, coded, num_threads):
@@ -64,14 +64,13 @@ def smallest(picture: Picture, coded: bytes | None, num_threads: int | None = 1)
     return min(candidates, key=len)
 
 
-def smaller_than(picture: Picture, num_bytes: int) -> bytes | None:
+def smaller_than(picture: Picture, num_bytes: int, near: float = _NEAR) -> bytes | None:
     """Return a file with an embedded PNG or WebP if it may be had in fewer bytes than that.
 
-    Full effort is spent where ``smallest`` says, but only if a fiftieth of it comes within three tenths.
+    Full effort is spent where ``smallest`` says, on small images, too; a fiftieth of it must come within ``near`` times
+    as many bytes.
     """
-    if not _is_close(picture, num_bytes):
-        return None
-    if _fits_webp(picture) and len(_write_webp(picture, _SOME_EFFORT)) > _NEAR * num_bytes:
+    if not _is_close(picture, num_bytes) or not _is_near(picture, near * num_bytes):
         return None
     file = smallest(picture, None)
     return file if len(file) < num_bytes else None
@@ -111,7 +110,8 @@ def read_embedded(header: Header, checksum: bytes, file: bytes) -> Picture:
 def _may_lose(picture: Picture, coded: bytes, num_threads: int | None) -> bool:
     height, width = picture.samples.shape[:2]
     few = _SMALL_PIXELS if _fits_webp(picture) else SINGLE_TILE_PIXELS
-    return height * width <= few or _is_close(picture, len(coded) + _CLOSE_BYTES, num_threads)
+    limit = len(coded) + _CLOSE_BYTES
+    return height * width <= few or (_is_close(picture, limit, num_threads) and _is_near(picture, _NEAR * limit))
 
 
 def _is_close(picture: Picture, num_bytes: int, num_threads: int | None = 1) -> bool:
@@ -121,6 +121,11 @@ def _is_close(picture: Picture, num_bytes: int, num_threads: int | None = 1) -> 
     if not _fits_webp(picture):
         return False
     return _sampled_bytes(picture, num_threads) < _CLOSE * limit and _quick_bytes(picture) < limit
+
+
+def _is_near(picture: Picture, num_bytes: float) -> bool:
+    """Return whether WebP with some effort takes no more than that, or cannot be tried."""
+    return not _fits_webp(picture) or len(_write_webp(picture, _SOME_EFFORT)) <= num_bytes
 
 
 def _share_of_repeats(samples: Samples, num_threads: int | None) -> float:

@@ -7,18 +7,18 @@ from typing import Any
 
 from pixelzip import container, models
 from pixelzip import image as images
-from pixelzip.container import BODY_JPEG, BODY_JPEG_FILE, BODY_MODEL
+from pixelzip.container import BODY_JPEG, BODY_JPEG_FILE, BODY_MIXED, BODY_MODEL
 
-_WITH_MODEL = (BODY_MODEL, BODY_JPEG, BODY_JPEG_FILE)
+_WITH_MODEL = (BODY_MODEL, BODY_JPEG, BODY_JPEG_FILE, BODY_MIXED)
 
 
 @dataclass(frozen=True)
 class Info:
     """What a header holds.
 
-    ``body`` is "model", "png", "webp", "jpeg" (levels of one) or "jpeg-file" (the file itself). ``lattice`` is the name
-    of the conversion that the pixels came out of, None when a "model" makes no use of one. ``metadata`` has the keys of
-    Pillow's ``info``.
+    ``body`` is "model", "png", "webp", "jpeg" (levels of one), "jpeg-file" (the file itself) or "mixed" (photographs
+    among something else). ``lattice`` is the name of the conversion that the pixels came out of, None when a "model"
+    makes no use of one. ``metadata`` has the keys of Pillow's ``info``.
     """
 
     mode: str

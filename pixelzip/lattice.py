@@ -57,6 +57,9 @@ _LEAST_CHROMA: Final = 8
 _LEAST_SHARE: Final = 0.9
 """Share of the colours tried that must have a preimage; a quarter has one by chance."""
 
+_SAMPLE_STEP: Final = 8
+"""Rows and columns between pixels that are looked at before all are."""
+
 _LEAST_SHARE_OF_FEW: Final = 0.6
 """The same among 64 to 127 of the colours, which tell without the rest that a conversion is none."""
 
@@ -85,6 +88,9 @@ def find(pixels: Pixels, conversions: Sequence[Conversion] = CONVERSIONS) -> tup
     if max(shares, default=0) < _LEAST_SHARE:
         return None
     conversion = plausible[shares.index(max(shares))]
+    some = pixels[::_SAMPLE_STEP, ::_SAMPLE_STEP]
+    if len(conversion.find_planes(some)[1]) * _MOST_CORRECTED > 2 * some.shape[0] * some.shape[1]:
+        return None  # planes of all pixels take long where there are none
     planes, missing = conversion.find_planes(pixels)
     if len(missing) * _MOST_CORRECTED > pixels.shape[0] * pixels.shape[1]:
         return None

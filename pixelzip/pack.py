@@ -12,7 +12,7 @@ from typing import Final
 
 import numpy as np
 
-from pixelzip import codec, estimate, fallback, models, pack_container
+from pixelzip import choice, estimate, fallback, models, pack_container
 from pixelzip.codec import ImageOrArray
 from pixelzip.container import Header
 from pixelzip.errors import UnsupportedImage
@@ -70,7 +70,7 @@ def pack(
     network = find_networks(model).pixels
     streams = _streams(network, pictures, device, num_threads)
     others = [picture for index, picture in enumerate(pictures) if index not in streams]
-    files = iter(codec.compress_pictures(others, model, device, num_threads, strip=False, or_pixels=True))
+    files = iter(choice.compress_pictures(others, model, device, num_threads, strip=False, or_pixels=True))
     smaller = _smaller_files(pictures, streams, num_threads)
     shapes, payloads = [], []
     for index, picture in enumerate(pictures):

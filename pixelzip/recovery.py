@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from PIL import Image
 
-from pixelzip import codec, components, container
+from pixelzip import codec, components, container, mixed
 from pixelzip import image as images
 from pixelzip.codec import Crop
 from pixelzip.components import Pixels
-from pixelzip.container import BODY_MODEL, Header
+from pixelzip.container import BODY_MIXED, BODY_MODEL, Header
 from pixelzip.errors import CorruptFile
 from pixelzip.image import Mode, Picture, Samples
 from pixelzip.models.integer import IntegerNetwork
 from pixelzip.networks import find_network
 from pixelzip.samples import join
 from pixelzip.streams import salvage_tiles
+from pixelzip.tiles import Box
 
 _GREY, _OPAQUE, _LOW = 128, 255, 0
 
@@ -78,12 +81,48 @@ def salvage(
     except CorruptFile as error:
         header, streams = container.read(data, max_pixels, is_damaged=True)
         notes = (str(error),)
+    if header.body == BODY_MIXED:
+        again = functools.partial(
+            salvage, model=model, device=device, num_threads=num_threads, max_pixels=header.width * header.height
+        )
+        return _salvage_parts(header, streams[0], notes, again)
     if header.body != BODY_MODEL:
-        return Salvage(codec.read_whole(header, streams, num_threads), 1, (), notes)
+        return Salvage(codec.decode([(header, streams)], model, device, num_threads)[0], 1, (), notes)
     parts, tiles = _decoded(header, streams, find_network(header.model, model), device, num_threads)
     assert header.tiling is not None
     samples = join(header.mode, parts, header.significant_bits)
     return Salvage(Picture(header.mode, samples, header.blocks), header.tiling.num_tiles, tiles, notes)
+
+
+def _salvage_parts(header: Header, body: bytes, notes: tuple[str, ...], again: Callable[[bytes], Salvage]) -> Salvage:
+    """Salvage each part by itself; tiles have its number."""
+    checksum, parts = mixed.take_apart(header, body, is_damaged=True)
+    samples, tiles = list[Samples](), list[DamagedTile]()
+    num_lost = 0
+    for number, (box, file) in enumerate(parts):
+        try:
+            mixed.read_part(header, box, file, is_damaged=True)
+            found = again(file)
+            samples.append(found.picture.samples)
+            tiles += (_moved(tile, number, box) for tile in found.tiles)
+        except CorruptFile:
+            num_lost += 1
+            fill = [_fill(header.mode, component)[1] for component in range(len(header.mode.component_channels))]
+            channels = np.repeat(np.array(fill, dtype=np.uint8), header.mode.component_channels)
+            samples.append(np.full((box.height, box.width, len(channels)), channels))
+            tiles.append(DamagedTile(number, box.corners, _fill(header.mode, 0)[0]))
+    if num_lost == len(parts):
+        raise CorruptFile("nothing can be salvaged: no tile matches its checksum")
+    picture = Picture(header.mode, mixed.joined([box for box, _ in parts], samples), header.blocks)
+    if not tiles and mixed.checksum_of(header, picture.samples) != checksum:
+        notes += (mixed.WRONG_CHECKSUM,)
+    return Salvage(picture, len(parts), tuple(tiles), notes)
+
+
+def _moved(tile: DamagedTile, number: int, box: Box) -> DamagedTile:
+    left, top, right, bottom = tile.box
+    place = left + box.left, top + box.top, right + box.left, bottom + box.top
+    return DamagedTile(number, place, tile.part)
 
 
 def _decoded(

@@ -51,6 +51,12 @@ class Box:
         width = min(self.left + self.width, other.left + other.width) - left
         return Box(top, left, height, width) if height > 0 and width > 0 else None
 
+    def join(self, other: Box) -> Box:
+        """Return the smallest rectangle that holds both."""
+        top, left = min(self.top, other.top), min(self.left, other.left)
+        bottom = max(self.top + self.height, other.top + other.height)
+        return Box(top, left, bottom - top, max(self.left + self.width, other.left + other.width) - left)
+
     def seen_from(self, other: Box) -> Box:
         """Return the same rectangle, counted from the first pixel of another; ``top`` and ``left`` may be negative."""
         return Box(self.top - other.top, self.left - other.left, self.height, self.width)

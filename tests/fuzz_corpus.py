@@ -13,11 +13,12 @@ from unittest import mock
 
 import numpy as np
 from conftest import make_network, smooth_image
+from golden_parts import in_parts
 from numpy.typing import NDArray
 from PIL import Image
 
 import pixelzip
-from pixelzip import components, fallback, image
+from pixelzip import components, fallback, image, layout
 from pixelzip.components import Networks, Prepared
 from pixelzip.container import PACK_SIGNATURE
 from pixelzip.lattice import Lattice
@@ -26,6 +27,7 @@ from pixelzip.models.conversion import CONVERSIONS, JFIF
 from pixelzip.models.export import export_network
 from pixelzip.networks import find_networks
 from pixelzip.pack import Pack, pack
+from pixelzip.tiles import Box
 
 TESTS = Path(__file__).parent
 TINY_MAX_PIXELS = 24
@@ -64,7 +66,7 @@ def make(folder: Path, with_golden: bool) -> tuple[list[Seed], list[Seed]]:
     tiny, golden = list(_tiny(folder)), list(_golden()) if with_golden else []
     for seed in [*tiny, *golden]:
         KNOWN.update(map(fingerprint, _decoded(seed)))
-    slow = ("jpeg", "blocks", "lattice", "mixed", "RGBA", "RGB16", "RGB-2x2")
+    slow = ("jpeg", "blocks", "lattice", "mixed", "RGBA", "RGB16", "RGB-2x2", "parts")
     return [seed for seed in tiny for _ in range(1 if seed.name.startswith(slow) else 6)], golden
 
 
@@ -90,7 +92,10 @@ def _tiny(folder: Path) -> Iterator[Seed]:
     export_network(make_network(ConeConfig(channels=8, blocks=(1,), mixtures=1)), model, {})
     for name, picture in _pictures():
         if not name.startswith(("1", "P")):
-            with mock.patch.object(fallback, "_may_lose", return_value=False):
+            with (
+                mock.patch.object(fallback, "_may_lose", return_value=False),
+                mock.patch.object(layout, "find", return_value=[]),
+            ):
                 yield Seed(f"{name}.pxz", pixelzip.compress(picture, str(model)), str(model))
         if not name.startswith(("RGB16", "RGBA16")):
             yield Seed(f"{name}-fallback.pxz", fallback.smallest(image.read(picture), None), str(model))
@@ -98,6 +103,7 @@ def _tiny(folder: Path) -> Iterator[Seed]:
         yield Seed(f"jpeg-file-{name}.pxz", pixelzip.compress(jpeg))
     yield from _lattices(folder, str(model))
     yield from _turned(str(model))
+    yield Seed("parts.pxz", in_parts(smooth_image(4, 5), [Box(0, 1, 2, 2), Box(2, 0, 2, 3)], str(model)), str(model))
     yield from _packs(str(model))
 
 

@@ -18,7 +18,7 @@ from test_jpeg_file import chroma_halved_downwards, with_other_blocks_outside
 from test_lattice import photograph
 
 import pixelzip
-from pixelzip import components, container, fallback, image, models, pack_container
+from pixelzip import components, container, fallback, image, layout, models, pack_container
 from pixelzip.container import BODY_PNG, BODY_WEBP, Component
 from pixelzip.fields import Reader
 from pixelzip.image import MODES_BY_NAME
@@ -256,7 +256,10 @@ def _pictures() -> dict[str, Any]:
 
 def _coded(picture: Any, model: str = models.DEFAULT_MODEL) -> bytes:
     """Compress with the network even where PNG or WebP would be smaller."""
-    with mock.patch.object(fallback, "_may_lose", return_value=False):
+    with (
+        mock.patch.object(fallback, "_may_lose", return_value=False),
+        mock.patch.object(layout, "find", return_value=[]),
+    ):
         data: bytes = pixelzip.compress(picture, model)
     return data
 

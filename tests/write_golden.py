@@ -17,6 +17,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent))
 import golden_files
+import golden_parts
 from conftest import smooth_image
 from golden_files import GOLDEN, other_models
 from test_codec import MODES, make_image
@@ -140,6 +141,7 @@ def main() -> None:
     made |= golden_files.files_of_features(default, names["photo-planes"], names["photo-max"])
     made |= golden_files.files_of_jpegs(names["photo-jpeg"])
     made |= golden_files.files_of_jpeg_files(names["photo-jpeg"])
+    made |= golden_parts.files_of_parts(default)
     for name, data in made.items():
         if not (GOLDEN / name).exists():
             (GOLDEN / name).write_bytes(data)
@@ -148,6 +150,7 @@ def main() -> None:
     image, packed = f"{default}-RGB-smooth.pxz", f"{default}-pack-mixed.pxzp"
     broken = {f"{key}.pxz": data for key, data in broken_files((GOLDEN / image).read_bytes()).items()}
     broken |= {f"{key}.pxzp": data for key, data in broken_packs((GOLDEN / packed).read_bytes()).items()}
+    broken |= golden_parts.broken_parts(default, names["photo-jpeg"])
     broken |= golden_files.broken_features(default, names["photo-planes"])
     broken |= golden_files.broken_jpegs(names["photo-jpeg"])
     broken |= golden_files.broken_jpeg_files(names["photo-jpeg"])

@@ -1,0 +1,126 @@
+"""Pictures -> files, each with the body that makes the smallest: levels of a JPEG, a network's tiles, PNG or WebP, or
+parts of different kinds.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from pixelzip import components, fallback, layout, mixed
+from pixelzip.components import Networks
+from pixelzip.errors import UnsupportedImage
+from pixelzip.image import Picture
+from pixelzip.jpeg import body as jpeg
+from pixelzip.models.integer import IntegerCoefficientNetwork
+from pixelzip.networks import find_networks
+from pixelzip.threads import in_threads
+from pixelzip.tiles import Box
+
+_NEAR_A_MIXTURE: Final = 1.0
+"""WebP with some effort must take no more than this times as much as the parts, which it has been tried on already,"""
+
+_NEAR_A_PART: Final = 1.15
+"""or as a part: photographs differ by less, drawings by more."""
+
+
+def compress_pictures(
+    pictures: Sequence[Picture], model: str, device: str, num_threads: int | None, strip: bool, or_pixels: bool
+) -> list[bytes]:
+    """Compress as ``codec.compress`` does; with ``or_pixels`` the pixels of a JPEG that cannot be kept will do."""
+    networks, each = find_networks(model), 1 if len(pictures) > 1 else num_threads
+    keep = functools.partial(_keep_jpeg, networks.coefficients, strip, or_pixels, each)
+    kept = in_threads(keep, pictures, num_threads)
+    others = [picture for picture, file in zip(pictures, kept, strict=True) if file is None]
+    files = iter(_compress_pixels(networks, others, device, num_threads))
+    return [file or next(files) for file in kept]
+
+
+def _keep_jpeg(
+    network: IntegerCoefficientNetwork | None, strip: bool, or_pixels: bool, num_threads: int | None, picture: Picture
+) -> bytes | None:
+    """Return the file of a picture that was read from a JPEG; None: it was not, or it cannot be kept."""
+    if picture.jpeg is None:
+        return None
+    try:
+        if network is None:
+            raise UnsupportedImage("the JPEG file cannot be kept: the model has none for coefficients beside it")
+        return jpeg.keep(picture, picture.jpeg, network, strip, num_threads)
+    except UnsupportedImage:
+        if or_pixels:
+            return None
+        raise
+
+
+@dataclass(frozen=True, eq=False)
+class _Coded:
+    """A picture, and its file by a network, None if none codes such pictures; whether that holds levels of a JPEG."""
+
+    picture: Picture
+    file: bytes | None
+    is_jpeg: bool
+
+
+def _compress_pixels(
+    networks: Networks, pictures: Sequence[Picture], device: str, num_threads: int | None
+) -> list[bytes]:
+    """Compress each picture as a whole, and in parts where it has photographs among something else."""
+    levels = _find_levels(networks, pictures, num_threads)
+    boxes = in_threads(_find_parts, list(zip(pictures, levels, strict=True)), num_threads)
+    parts = [mixed.split(picture, found) if found else [] for picture, found in zip(pictures, boxes, strict=True)]
+    inner = [part for some in parts for part in some]
+    all_levels = [*levels, *_find_levels(networks, inner, num_threads)]
+    coded = _code(networks, [*pictures, *inner], all_levels, device, num_threads)
+    files = iter(in_threads(_smallest_part, coded[len(pictures) :], num_threads))
+    mixtures = [
+        mixed.write(picture, found, [next(files) for _ in some], networks.pixels.identifier) if found else None
+        for picture, found, some in zip(pictures, boxes, parts, strict=True)
+    ]
+    each = 1 if len(pictures) > 1 else num_threads
+    choices = list(zip(coded[: len(pictures)], mixtures, strict=True))
+    return in_threads(lambda choice: _smallest(*choice, each), choices, num_threads)
+
+
+def _find_levels(networks: Networks, pictures: Sequence[Picture], num_threads: int | None) -> list[jpeg.Coded | None]:
+    network, each = networks.coefficients, 1 if len(pictures) > 1 else num_threads
+    if network is None:
+        return [None] * len(pictures)
+    return in_threads(lambda picture: jpeg.compress(picture, network, each), pictures, num_threads)
+
+
+def _find_parts(both: tuple[Picture, jpeg.Coded | None]) -> list[Box]:
+    picture, levels = both
+    return [] if levels or picture.mode.name not in mixed.MODES else layout.find(picture.samples)
+
+
+def _code(
+    networks: Networks,
+    pictures: Sequence[Picture],
+    levels: Sequence[jpeg.Coded | None],
+    device: str,
+    num_threads: int | None,
+) -> list[_Coded]:
+    """Code all pictures but those that are sure to take less as levels of a JPEG, in one batch."""
+    coded = [one.file if one else None for one in levels]
+    left = [index for index, one in enumerate(levels) if one is None or not one.is_sure]
+    files = components.compress(networks, [pictures[index] for index in left], device, num_threads)
+    for index, file in zip(left, files, strict=True):
+        coded[index] = min(filter(None, (coded[index], file)), key=len, default=None)
+    return [_Coded(*one) for one in zip(pictures, coded, (found is not None for found in levels), strict=True)]
+
+
+def _smallest(coded: _Coded, mixture: bytes | None = None, num_threads: int | None = 1) -> bytes:
+    """Return the smallest of a picture's files and those with an embedded PNG or WebP, where these may be that."""
+    if mixture is not None:
+        best = min(filter(None, (coded.file, mixture)), key=len)
+        return fallback.smaller_than(coded.picture, len(best), _NEAR_A_MIXTURE) or best
+    if coded.is_jpeg and coded.file:
+        return fallback.smaller_than(coded.picture, len(coded.file)) or coded.file
+    return fallback.smallest(coded.picture, coded.file, num_threads)
+
+
+def _smallest_part(coded: _Coded) -> bytes:
+    assert coded.file is not None  # networks code all of mixed.MODES
+    return fallback.smaller_than(coded.picture, len(coded.file), _NEAR_A_PART) or coded.file
