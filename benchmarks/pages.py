@@ -151,7 +151,7 @@ def main(folder: Path) -> None:
     photographs = [Image.open(path).convert("RGB") for path in sorted(folder.glob("*.png"))]
     random = np.random.default_rng(0)
     pixelzip.compress(np.zeros((64, 64, 3), dtype=np.uint8))
-    print("| kilobytes; seconds | " + " | ".join(CODECS) + " | out |\n|---" * (len(CODECS) + 2) + "|")
+    print("| kilobytes; seconds | " + " | ".join([*CODECS, "out"]) + " |\n" + "|---" * (len(CODECS) + 2) + "|")
     for name, draw in {"resized": resized, "decoded JPEGs": decoded, "window": window}.items():
         chosen = (random.choice(len(photographs), 2, replace=False) for _ in range(NUM_PAGES))
         images = [np.asarray(draw([photographs[index] for index in some], random)) for some in chosen]
