@@ -19,6 +19,9 @@ from pixelzip.networks import find_networks
 from pixelzip.threads import in_threads
 from pixelzip.tiles import Box
 
+_MANY_REPEATS: Final = 0.5
+"""Share of pixels outside of photographs that repeat their left neighbours on pages; in photographs far fewer do."""
+
 _NEAR_A_MIXTURE: Final = 1.0
 """WebP with some effort must take no more than this times as much as the parts, which it has been tried on already,"""
 
@@ -70,16 +73,18 @@ def _compress_pixels(
     levels = _find_levels(networks, pictures, num_threads)
     boxes = in_threads(_find_parts, list(zip(pictures, levels, strict=True)), num_threads)
     parts = [mixed.split(picture, found) if found else [] for picture, found in zip(pictures, boxes, strict=True)]
-    inner = [part for some in parts for part in some]
-    all_levels = [*levels, *_find_levels(networks, inner, num_threads)]
-    coded = _code(networks, [*pictures, *inner], all_levels, device, num_threads)
-    files = iter(in_threads(_smallest_part, coded[len(pictures) :], num_threads))
+    drawn = [
+        number == 0 and _is_drawn(part, found)
+        for some, found in zip(parts, boxes, strict=True)
+        for number, part in enumerate(some)
+    ]
+    files = iter(_compress_parts(networks, [part for some in parts for part in some], drawn, device, num_threads))
     mixtures = [
         mixed.write(picture, found, [next(files) for _ in some], networks.pixels.identifier) if found else None
         for picture, found, some in zip(pictures, boxes, parts, strict=True)
     ]
     each = 1 if len(pictures) > 1 else num_threads
-    choices = list(zip(coded[: len(pictures)], mixtures, strict=True))
+    choices = list(zip(_code(networks, pictures, levels, device, num_threads), mixtures, strict=True))
     return in_threads(lambda choice: _smallest(*choice, each), choices, num_threads)
 
 
@@ -121,6 +126,27 @@ def _smallest(coded: _Coded, mixture: bytes | None = None, num_threads: int | No
     return fallback.smallest(coded.picture, coded.file, num_threads)
 
 
+def _compress_parts(
+    networks: Networks, parts: Sequence[Picture], drawn: Sequence[bool], device: str, num_threads: int | None
+) -> list[bytes]:
+    """Compress parts, those that are drawn without a network: they are large, and it would lose."""
+    others = [part for part, is_drawn in zip(parts, drawn, strict=True) if not is_drawn]
+    coded = iter(_code(networks, others, _find_levels(networks, others, num_threads), device, num_threads))
+    choices = [
+        _Coded(part, None, is_jpeg=False) if is_drawn else next(coded)
+        for part, is_drawn in zip(parts, drawn, strict=True)
+    ]
+    return in_threads(_smallest_part, choices, num_threads)
+
+
+def _is_drawn(rest: Picture, boxes: Sequence[Box]) -> bool:
+    """Return whether most pixels outside of the rectangles, in which nothing is left, repeat their neighbours."""
+    covered = sum(box.height * box.width for box in boxes)
+    num_repeats = fallback.share_of_repeats(rest.samples) * rest.samples[..., 0].size
+    return num_repeats - covered > _MANY_REPEATS * (rest.samples[..., 0].size - covered)
+
+
 def _smallest_part(coded: _Coded) -> bytes:
-    assert coded.file is not None  # networks code all of mixed.MODES
+    if coded.file is None:
+        return fallback.smallest(coded.picture, None)
     return fallback.smaller_than(coded.picture, len(coded.file), _NEAR_A_PART) or coded.file

@@ -115,7 +115,7 @@ def _may_lose(picture: Picture, coded: bytes, num_threads: int | None) -> bool:
 
 
 def _is_close(picture: Picture, num_bytes: int, num_threads: int | None = 1) -> bool:
-    if _share_of_repeats(picture.samples, num_threads) > _MANY_REPEATS:
+    if share_of_repeats(picture.samples, num_threads) > _MANY_REPEATS:
         return True
     limit = _CLOSE * num_bytes
     if not _fits_webp(picture):
@@ -128,7 +128,7 @@ def _is_near(picture: Picture, num_bytes: float) -> bool:
     return not _fits_webp(picture) or len(_write_webp(picture, _SOME_EFFORT)) <= num_bytes
 
 
-def _share_of_repeats(samples: Samples, num_threads: int | None) -> float:
+def share_of_repeats(samples: Samples, num_threads: int | None = 1) -> float:
     """Return the share of pixels that are the same as their left neighbour, 0 where no pixel has one."""
     strips = [samples[top : top + _STRIP_ROWS] for top in range(0, len(samples), _STRIP_ROWS)]
     return sum(in_threads(_num_repeats, strips, num_threads)) / max(1, samples[:, 1:, 0].size)
