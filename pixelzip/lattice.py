@@ -58,7 +58,10 @@ _LEAST_SHARE: Final = 0.9
 """Share of the colours tried that must have a preimage; a quarter has one by chance."""
 
 _SAMPLE_STEP: Final = 8
-"""Rows and columns between pixels that are looked at before all are."""
+"""Rows and columns between pixels that are looked at before all are,"""
+
+_LEAST_SAMPLES: Final = 1024
+"""if there are so many of them."""
 
 _LEAST_SHARE_OF_FEW: Final = 0.6
 """The same among 64 to 127 of the colours, which tell without the rest that a conversion is none."""
@@ -88,14 +91,21 @@ def find(pixels: Pixels, conversions: Sequence[Conversion] = CONVERSIONS) -> tup
     if max(shares, default=0) < _LEAST_SHARE:
         return None
     conversion = plausible[shares.index(max(shares))]
-    some = pixels[::_SAMPLE_STEP, ::_SAMPLE_STEP]
-    if len(conversion.find_planes(some)[1]) * _MOST_CORRECTED > 2 * some.shape[0] * some.shape[1]:
-        return None  # planes of all pixels take long where there are none
+    if _is_off(conversion, pixels[::_SAMPLE_STEP, ::_SAMPLE_STEP]):
+        return None
     planes, missing = conversion.find_planes(pixels)
     if len(missing) * _MOST_CORRECTED > pixels.shape[0] * pixels.shape[1]:
         return None
     origin = _find_origin(planes) if conversion is JFIF else (0, 0)
     return Lattice(conversion, origin, _write_corrections(conversion, pixels, planes, missing)), planes
+
+
+def _is_off(conversion: Conversion, some: Pixels) -> bool:
+    """Return whether twice as many of some pixels have no planes as may: to look for all of them would take long."""
+    num_pixels = some.shape[0] * some.shape[1]
+    if num_pixels < _LEAST_SAMPLES:
+        return False
+    return len(conversion.find_planes(some)[1]) * _MOST_CORRECTED > 2 * num_pixels
 
 
 def corrections(conversion: Conversion, pixels: Pixels, planes: Pixels) -> bytes | None:

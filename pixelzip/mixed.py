@@ -34,8 +34,8 @@ def split(picture: Picture, boxes: Sequence[Box]) -> list[Picture]:
     rest = picture.samples.astype(np.uint8)
     for box in boxes:  # as what is next to it: costs least
         rest[box.slices] = picture.samples[max(0, box.top - 1), max(0, box.left - 1)]
-    photographs = (picture.samples[box.slices].astype(np.uint8) for box in boxes)
-    return [Picture(picture.mode, samples) for samples in (rest, *photographs)]
+    others = (picture.samples[box.slices].astype(np.uint8) for box in boxes)
+    return [Picture(picture.mode, samples) for samples in (rest, *others)]
 
 
 def write(picture: Picture, boxes: Sequence[Box], files: Sequence[bytes], model: bytes) -> bytes:

@@ -14,7 +14,7 @@ from pixelzip import image as images
 from pixelzip.codec import Crop
 from pixelzip.components import Pixels
 from pixelzip.container import BODY_MIXED, BODY_MODEL, Header
-from pixelzip.errors import CorruptFile
+from pixelzip.errors import CorruptFile, PixelzipError
 from pixelzip.image import Mode, Picture, Samples
 from pixelzip.models.integer import IntegerNetwork
 from pixelzip.networks import find_network
@@ -105,7 +105,7 @@ def _salvage_parts(header: Header, body: bytes, notes: tuple[str, ...], again: C
             found = again(file)
             samples.append(found.picture.samples)
             tiles += (_moved(tile, number, box) for tile in found.tiles)
-        except CorruptFile:
+        except PixelzipError:  # what is damaged may look as if it were newer, larger or of another model
             num_lost += 1
             fill = [_fill(header.mode, component)[1] for component in range(len(header.mode.component_channels))]
             channels = np.repeat(np.array(fill, dtype=np.uint8), header.mode.component_channels)

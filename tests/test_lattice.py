@@ -177,3 +177,19 @@ def corrections(*columns: list[int]) -> bytes:
 def test_damaged_corrections(data: bytes, message: str) -> None:
     with pytest.raises(CorruptFile, match=message):
         lattice.to_rgb(lattice.Lattice(JFIF, (0, 0), data), np.zeros((10, 10, 3), dtype=np.uint8))
+
+
+def test_what_is_off_the_lattice_is_seen_early(monkeypatch: pytest.MonkeyPatch) -> None:
+    colours = np.random.default_rng(0).integers(40, 200, (99, 3), dtype=np.uint8)
+    pixels = photograph(300, 300)
+    pixels[100:] = next(colour for colour in colours if JFIF.share(colour[None]) == 0)
+    looked_at = []
+    find_planes = Conversion.find_planes
+
+    def note(self: Conversion, some: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        looked_at.append(some.shape)
+        return find_planes(self, some)
+
+    monkeypatch.setattr(Conversion, "find_planes", note)
+    assert lattice.find(pixels) is None
+    assert looked_at == [(38, 38, 3)]

@@ -251,6 +251,18 @@ def test_tiles_of_a_part_are_salvaged() -> None:
     assert np.array_equal(salvaged.to_array(), pixels)
 
 
+@pytest.mark.parametrize(("place", "bit"), [(0, 1), (5, 0x80), (9, 0x55)], ids=["signature", "version", "model"])
+def test_a_part_with_a_damaged_header_is_salvaged(place: int, bit: int) -> None:
+    pixels, box = smooth_image(40, 50), Box(0, 4, 20, 30)
+    header, (body,) = container.read(in_parts(pixels, [box]))
+    start = len(body) - len(mixed.take_apart(header, body)[1][1][1]) + place
+    broken = container.write(header, [body[:start] + bytes([body[start] ^ bit]) + body[start + 1 :]])
+    salvaged, expected = pixelzip.salvage(broken), pixels.copy()
+    expected[box.slices] = 128
+    assert salvaged.tiles == (pixelzip.DamagedTile(1, (4, 0, 34, 20), "colour"),)
+    assert np.array_equal(salvaged.to_array(), expected)
+
+
 def test_what_is_cut_off_is_salvaged() -> None:
     pixels = smooth_image(40, 50)
     data = in_parts(pixels, [Box(0, 4, 20, 30), Box(30, 0, 8, 9)])
