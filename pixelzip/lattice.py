@@ -102,7 +102,7 @@ def find(pixels: Pixels, conversions: Sequence[Conversion] = CONVERSIONS) -> tup
 
 def _is_off(conversion: Conversion, some: Pixels) -> bool:
     """Return whether twice as many of some pixels have no planes as may: to look for all of them would take long."""
-    num_pixels = some.shape[0] * some.shape[1]
+    num_pixels: int = some.shape[0] * some.shape[1]
     if num_pixels < _LEAST_SAMPLES:
         return False
     return len(conversion.find_planes(some)[1]) * _MOST_CORRECTED > 2 * num_pixels
