@@ -25,7 +25,7 @@ _CELL: Final = 8
 """Rows and columns of pixels that are judged together."""
 
 _PHOTOGRAPHED: Final = 0.5 * _CELL**2
-"""Of a photograph's cell so many pixels are unlike both neighbours; of a text's a quarter to two fifths."""
+"""Of a photograph's cell so many pixels are unlike both neighbours; of a text's fewer."""
 
 _DRAWN: Final = 0.7 * _CELL**2
 """Of something else's at most so many are unlike one of them: of 98 % of a photograph's more are."""
