@@ -157,7 +157,7 @@ def main(folder: Path) -> None:
         images = [np.asarray(draw([photographs[index] for index in some], random)) for some in chosen]
         sizes, seconds = (np.array(some) for some in zip(*map(measure, images), strict=True))
         print(f"| {name} | " + " | ".join(f"{size / 1000:.1f}" for size in sizes.mean(axis=0)) + " | |")
-        print("| | " + " | ".join(f"{time:.2f}" for time in np.median(seconds, axis=0)) + " |", flush=True)
+        print("| | " + " | ".join(f"{median:.2f}" for median in np.median(seconds, axis=0)) + " |", flush=True)
 
 
 main(Path(sys.argv[1]))

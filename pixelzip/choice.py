@@ -23,10 +23,10 @@ _MANY_REPEATS: Final = 0.5
 """Share of pixels outside of photographs that repeat their left neighbours on pages; in photographs far fewer do."""
 
 _NEAR_A_MIXTURE: Final = 1.0
-"""WebP with some effort must take no more than this times as much as the parts, which it has been tried on already,"""
+"""WebP with some effort must come within so many times the bytes of all parts, on which it has been tried already,"""
 
 _NEAR_A_PART: Final = 1.15
-"""or as a part: photographs differ by less, drawings by more."""
+"""or of a part by a network, before full effort is spent: less than for whole images, which may be drawings."""
 
 
 def compress_pictures(
