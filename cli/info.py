@@ -44,7 +44,8 @@ def _described(description: pixelzip.Info) -> dict[str, Any]:
 
 
 def _line(row: dict[str, Any]) -> str:
-    coded_by = f"model {row['model']}" if row["model"] else f"embedded {row['body'].upper()}"
+    without = "a drawing" if row["body"] == "drawing" else f"embedded {row['body'].upper()}"
+    coded_by = f"model {row['model']}" if row["model"] else without
     coded_by += f" on the {row['lattice']} lattice" if row["lattice"] else ""
     kinds = {"jpeg": ", levels of a JPEG", "jpeg-file": ", a JPEG file", "mixed": ", in parts of different kinds"}
     coded_by += kinds.get(row["body"], "")

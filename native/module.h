@@ -35,4 +35,8 @@ PyObject *write_upsampled(PyObject *self, PyObject *arguments);
 PyObject *encode_levels(PyObject *self, PyObject *arguments);
 PyObject *decode_levels(PyObject *self, PyObject *arguments);
 
+/* drawing_module.c */
+PyObject *encode_drawing(PyObject *self, PyObject *arguments);
+PyObject *decode_drawing(PyObject *self, PyObject *arguments);
+
 #endif

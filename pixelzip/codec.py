@@ -17,7 +17,8 @@ from PIL import Image
 from pixelzip import choice, components, container, fallback, mixed, models
 from pixelzip import image as images
 from pixelzip.components import CodedFile
-from pixelzip.container import BODY_JPEG, BODY_JPEG_FILE, BODY_MIXED, BODY_MODEL, Header
+from pixelzip.container import BODY_DRAWING, BODY_JPEG, BODY_JPEG_FILE, BODY_MIXED, BODY_MODEL, Header
+from pixelzip.drawing import body as drawing
 from pixelzip.errors import UnsupportedImage
 from pixelzip.image import Picture, Samples
 from pixelzip.jpeg import body as jpeg
@@ -201,6 +202,8 @@ def _read_whole(
     """Decode a file that has no tiles."""
     if header.body == BODY_MIXED:
         return mixed.decompress(header, streams[0], decode_parts)
+    if header.body == BODY_DRAWING:
+        return drawing.decompress(header, streams[0], num_threads)
     if header.body in (BODY_JPEG, BODY_JPEG_FILE):
         return jpeg.decompress(header, streams[0], find_coefficients(header.model), num_threads)
     return fallback.read_embedded(header, streams[0], streams[1])

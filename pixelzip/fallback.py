@@ -1,4 +1,4 @@
-"""What carries an image when the network loses: PNG or WebP lossless."""
+"""What carries an image when the network loses: what drawings are coded by, PNG or WebP lossless."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from PIL.WebPImagePlugin import WebPImageFile
 
 from pixelzip import container, image
 from pixelzip.container import BODY_PNG, BODY_WEBP, Header
+from pixelzip.drawing import body as drawing
 from pixelzip.errors import CorruptFile, ImageTooLarge
 from pixelzip.image import Picture, Samples
 from pixelzip.threads import in_threads
@@ -32,6 +33,9 @@ _OTHER_SIZE: Final = "the embedded {} has another size than the header says"
 _MANY_REPEATS: Final = 0.25
 _CLOSE: Final = 1.1
 _CLOSE_BYTES: Final = 64
+_CLOSE_TO_DRAWN: Final = 1.3
+_DRAWN_PIXELS: Final = 2**16
+_UNLIMITED: Final = 2**40
 _NEAR: Final = 1.3
 _SOME_EFFORT: Final = 2
 _FULL_EFFORT: Final = 6
@@ -47,33 +51,33 @@ _STRIP_ROWS: Final = 256
 
 
 def smallest(picture: Picture, coded: bytes | None, num_threads: int | None = 1) -> bytes:
-    """Return the smallest of the network's file (None: there is none) and the files with embedded PNG and WebP.
+    """Return the smallest of the network's file (None: there is none), a drawing, and files with embedded PNG and WebP.
 
-    Full effort is spent only where PNG or WebP may win: images of up to 64x64 pixels (256x256 where WebP cannot hold
-    them), and others of which a fiftieth of it comes within three tenths. That is tried where a quarter of the pixels
-    repeat their left neighbour, and where WebP's fastest setting, in strips of 4 megapixels, comes within a tenth and
-    64 bytes, which is not tried where a sample of the rows says that it will not come within a fifth.
+    Images of up to 64x64 pixels (256x256 where WebP cannot hold them) are all tried as drawings, others as
+    ``smaller_than`` says, but that 64 bytes more are near, too.
     """
-    candidates = [] if coded is None else [coded]
-    if coded is not None and not _may_lose(picture, coded, num_threads):
+    if coded is None:
+        return min(_candidates(picture, _UNLIMITED, _NEAR, num_threads), key=len)
+    height, width = picture.samples.shape[:2]
+    few = _SMALL_PIXELS if _fits_webp(picture) else SINGLE_TILE_PIXELS
+    if height * width > few and not _may_be_smaller(picture, len(coded) + _CLOSE_BYTES, num_threads):
         return coded
-    if picture.mode.bit_depth == 8 or picture.mode.num_channels == 1:
-        candidates.append(_embedded(picture, BODY_PNG, _write_png(picture)))
-    if _fits_webp(picture):
-        candidates.append(_embedded(picture, BODY_WEBP, _write_webp(picture, _FULL_EFFORT)))
-    return min(candidates, key=len)
+    return min([coded, *_candidates(picture, len(coded), _NEAR, num_threads)], key=len)
 
 
-def smaller_than(picture: Picture, num_bytes: int, near: float = _NEAR) -> bytes | None:
-    """Return a file with an embedded PNG or WebP if it may be had in fewer bytes than that.
+def smaller_than(picture: Picture, num_bytes: int, near: float = _NEAR, num_threads: int | None = 1) -> bytes | None:
+    """Return a drawing or a file with an embedded PNG or WebP if one may be had in fewer bytes than that.
 
-    Full effort is spent where ``smallest`` says, on small images, too; a fiftieth of it must come within ``near`` times
-    as many bytes.
+    They are tried where a quarter of the pixels repeat their left neighbour, and where WebP's fastest setting, in
+    strips of 4 megapixels, comes within a tenth, which is not tried where a sample of the rows says that it will not
+    come within a fifth; and where then a drawing of a sample comes within three tenths, or WebP with some effort within
+    ``near`` times as many bytes. PNG and WebP are tried with full effort only where WebP with some effort comes within
+    ``near`` times the bytes of the drawing.
     """
-    if not _is_close(picture, num_bytes) or not _is_near(picture, near * num_bytes):
+    if not _may_be_smaller(picture, num_bytes, num_threads, near):
         return None
-    file = smallest(picture, None)
-    return file if len(file) < num_bytes else None
+    best = min(_candidates(picture, num_bytes, near, num_threads), key=len, default=b"")
+    return best if 0 < len(best) < num_bytes else None
 
 
 def read_embedded(header: Header, checksum: bytes, file: bytes) -> Picture:
@@ -107,11 +111,35 @@ def read_embedded(header: Header, checksum: bytes, file: bytes) -> Picture:
     return Picture(header.mode, samples, blocks)
 
 
-def _may_lose(picture: Picture, coded: bytes, num_threads: int | None) -> bool:
-    height, width = picture.samples.shape[:2]
-    few = _SMALL_PIXELS if _fits_webp(picture) else SINGLE_TILE_PIXELS
-    limit = len(coded) + _CLOSE_BYTES
-    return height * width <= few or (_is_close(picture, limit, num_threads) and _is_near(picture, _NEAR * limit))
+def _candidates(picture: Picture, num_bytes: int, near: float, num_threads: int | None) -> list[bytes]:
+    """Return files with what may take fewer bytes than that; without a limit there is one for sure."""
+    drawn = drawing.compress(picture, num_bytes, num_threads)
+    candidates = [drawn] if drawn else []
+    if not _is_near(picture, near * (len(drawn) if drawn else num_bytes)):
+        return candidates
+    if picture.mode.bit_depth == 8 or picture.mode.num_channels == 1:
+        candidates.append(_embedded(picture, BODY_PNG, _write_png(picture)))
+    if _fits_webp(picture):
+        candidates.append(_embedded(picture, BODY_WEBP, _write_webp(picture, _FULL_EFFORT)))
+    return candidates
+
+
+def _may_be_smaller(picture: Picture, num_bytes: int, num_threads: int | None, near: float = _NEAR) -> bool:
+    if not _is_close(picture, num_bytes, num_threads):
+        return False
+    return _may_be_drawn(picture, num_bytes) or _is_near(picture, near * num_bytes)
+
+
+def _may_be_drawn(picture: Picture, num_bytes: int) -> bool:
+    """Return whether a drawing of a sample of the rows takes at most 1.3 times its share of so many bytes."""
+    width, height = picture.size
+    num_groups = max(1, _DRAWN_PIXELS // (width * _SAMPLE_ROWS))
+    if height <= num_groups * _SAMPLE_ROWS:
+        return True
+    tops = range(0, height - _SAMPLE_ROWS + 1, height // num_groups)
+    samples = np.concatenate([picture.samples[top : top + _SAMPLE_ROWS] for top in tops])
+    share = num_bytes * len(samples) / height
+    return drawing.compress(Picture(picture.mode, samples), int(_CLOSE_TO_DRAWN * share)) is not None
 
 
 def _is_close(picture: Picture, num_bytes: int, num_threads: int | None = 1) -> bool:

@@ -16,9 +16,9 @@ _WITH_MODEL = (BODY_MODEL, BODY_JPEG, BODY_JPEG_FILE, BODY_MIXED)
 class Info:
     """What a header holds.
 
-    ``body`` is "model", "png", "webp", "jpeg" (levels of one), "jpeg-file" (the file itself) or "mixed" (photographs
-    among something else). ``lattice`` is the name of the conversion that the pixels came out of, None when a "model"
-    makes no use of one. ``metadata`` has the keys of Pillow's ``info``.
+    ``body`` is "model", "png", "webp", "jpeg" (levels of one), "jpeg-file" (the file itself), "mixed" (photographs
+    among something else) or "drawing" (learned from itself, no model). ``lattice`` is the name of the conversion that
+    the pixels came out of, None when a "model" makes no use of one. ``metadata`` has the keys of Pillow's ``info``.
     """
 
     mode: str

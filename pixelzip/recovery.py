@@ -7,13 +7,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from pixelzip import codec, components, container, mixed
 from pixelzip import image as images
 from pixelzip.codec import Crop
 from pixelzip.components import Pixels
-from pixelzip.container import BODY_MIXED, BODY_MODEL, Header
+from pixelzip.container import BODY_DRAWING, BODY_MIXED, BODY_MODEL, Header
+from pixelzip.drawing import body as drawing
 from pixelzip.errors import CorruptFile, PixelzipError
 from pixelzip.image import Mode, Picture, Samples
 from pixelzip.models.integer import IntegerNetwork
@@ -86,12 +88,29 @@ def salvage(
             salvage, model=model, device=device, num_threads=num_threads, max_pixels=header.width * header.height
         )
         return _salvage_parts(header, streams[0], notes, again)
+    if header.body == BODY_DRAWING:
+        return _salvage_drawing(header, streams[0], notes, num_threads)
     if header.body != BODY_MODEL:
         return Salvage(codec.decode([(header, streams)], model, device, num_threads)[0], 1, (), notes)
     parts, tiles = _decoded(header, streams, find_network(header.model, model), device, num_threads)
     assert header.tiling is not None
     samples = join(header.mode, parts, header.significant_bits)
     return Salvage(Picture(header.mode, samples, header.blocks), header.tiling.num_tiles, tiles, notes)
+
+
+def _salvage_drawing(header: Header, body: bytes, notes: tuple[str, ...], num_threads: int | None) -> Salvage:
+    """Salvage each band of rows by itself."""
+    bands = drawing.decode_bands(header, body, num_threads, is_damaged=True)
+    samples, tiles = list[NDArray[np.uint8]](), list[DamagedTile]()
+    for number, (box, found) in enumerate(bands):
+        if isinstance(found, CorruptFile):
+            tiles.append(DamagedTile(number, box.corners, _fill(header.mode, 0)[0]))
+            samples.append(_filled(header.mode, box))
+        else:
+            samples.append(found.astype(np.uint8, copy=False))
+    if len(tiles) == len(bands):
+        raise CorruptFile("nothing can be salvaged: no tile matches its checksum")
+    return Salvage(Picture(header.mode, np.concatenate(samples), header.blocks), len(bands), tuple(tiles), notes)
 
 
 def _salvage_parts(header: Header, body: bytes, notes: tuple[str, ...], again: Callable[[bytes], Salvage]) -> Salvage:
@@ -107,9 +126,7 @@ def _salvage_parts(header: Header, body: bytes, notes: tuple[str, ...], again: C
             tiles += (_moved(tile, number, box) for tile in found.tiles)
         except PixelzipError:  # what is damaged may look as if it were newer, larger or of another model
             num_lost += 1
-            fill = [_fill(header.mode, component)[1] for component in range(len(header.mode.component_channels))]
-            channels = np.repeat(np.array(fill, dtype=np.uint8), header.mode.component_channels)
-            samples.append(np.full((box.height, box.width, len(channels)), channels))
+            samples.append(_filled(header.mode, box))
             tiles.append(DamagedTile(number, box.corners, _fill(header.mode, 0)[0]))
     if num_lost == len(parts):
         raise CorruptFile("nothing can be salvaged: no tile matches its checksum")
@@ -117,6 +134,12 @@ def _salvage_parts(header: Header, body: bytes, notes: tuple[str, ...], again: C
     if not tiles and mixed.checksum_of(header, picture.samples) != checksum:
         notes += (mixed.WRONG_CHECKSUM,)
     return Salvage(picture, len(parts), tuple(tiles), notes)
+
+
+def _filled(mode: Mode, box: Box) -> NDArray[np.uint8]:
+    fill = [_fill(mode, component)[1] for component in range(len(mode.component_channels))]
+    channels = np.repeat(np.array(fill, dtype=np.uint8), mode.component_channels)
+    return np.full((box.height, box.width, len(channels)), channels)
 
 
 def _moved(tile: DamagedTile, number: int, box: Box) -> DamagedTile:

@@ -1,0 +1,110 @@
+"""A picture <-> the body of a file: bands of rows, each of which has learned by itself and is sealed by itself."""
+
+from __future__ import annotations
+
+import functools
+import struct
+import zlib
+from typing import Final
+
+import numpy as np
+
+from pixelzip import container
+from pixelzip.container import BODY_DRAWING, Header
+from pixelzip.drawing import band
+from pixelzip.drawing.band import Packed
+from pixelzip.errors import CorruptFile
+from pixelzip.fields import Reader, write_varint
+from pixelzip.image import Picture, Samples
+from pixelzip.threads import in_threads
+from pixelzip.tiles import Box
+
+_BAND_PIXELS: Final = 2**22
+_MOST_COLUMNS: Final = 2**16
+"""With a few rows above it a band of one row would take far more memory than its pixels."""
+
+_CHECKSUM_BYTES: Final = 4
+_NO_MODEL: Final = b"\0\0"
+_MOST_OVERHEAD: Final = 64
+_EMPTY: Final = b"\0"
+"""What stands for a stream without bytes: behind its end a reader finds zeros anyway."""
+
+
+def compress(picture: Picture, limit: int, num_threads: int | None = 1) -> bytes | None:
+    """Return a file of less than ``limit`` bytes; None if it takes more, or it is none of what drawings can be."""
+    header = Header(picture.mode, *picture.size, BODY_DRAWING, picture.blocks, _NO_MODEL)
+    if not _can_be(header):
+        return None
+    encode = functools.partial(_encode, header, picture.samples, limit)
+    found = in_threads(encode, list(enumerate(_bands(header))), num_threads)
+    streams = [stream for stream in found if stream is not None]
+    if len(streams) < len(found):
+        return None
+    file = container.write(header, [*(write_varint(len(stream)) for stream in streams[:-1]), *streams])
+    return file if len(file) < limit else None
+
+
+def decompress(header: Header, body: bytes, num_threads: int | None) -> Picture:
+    """Return the picture; raises CorruptFile."""
+    decoded = decode_bands(header, body, num_threads)
+    if any(isinstance(part, CorruptFile) for _, part in decoded):
+        raise next(part for _, part in decoded if isinstance(part, CorruptFile))
+    return Picture(header.mode, np.concatenate([part for _, part in decoded]), header.blocks)
+
+
+def decode_bands(
+    header: Header, body: bytes, num_threads: int | None, is_damaged: bool = False
+) -> list[tuple[Box, Samples | CorruptFile]]:
+    """Return where each band lies, and its samples or why it has none; raises CorruptFile if nothing can be told apart.
+
+    Of a file that ``is_damaged`` bands that are cut off may be empty.
+    """
+    if not _can_be(header):
+        raise CorruptFile(f"a drawing of {header.width} columns in mode {header.mode.name} is impossible")
+    bands = _bands(header)
+    streams = container.read_streams(Reader(body), len(bands), is_damaged)
+    decode = functools.partial(_decode, header)
+    return list(
+        zip(bands, in_threads(decode, list(enumerate(zip(bands, streams, strict=True))), num_threads), strict=True)
+    )
+
+
+def _can_be(header: Header) -> bool:
+    return header.mode.bit_depth == 8 and header.width <= _MOST_COLUMNS
+
+
+def _bands(header: Header) -> list[Box]:
+    rows = max(1, _BAND_PIXELS // header.width)
+    return [Box(top, 0, min(rows, header.height - top), header.width) for top in range(0, header.height, rows)]
+
+
+def _encode(header: Header, samples: Samples, limit: int, numbered: tuple[int, Box]) -> bytes | None:
+    number, box = numbered
+    pixels = np.ascontiguousarray(samples[box.slices], dtype=np.uint8)
+    most = min(limit, 2 * pixels.nbytes + _MOST_OVERHEAD)
+    stream = band.encode(_packed(pixels), header.mode.num_channels, most)
+    return None if stream is None else _checksum(header, number, pixels) + (stream or _EMPTY)
+
+
+def _decode(header: Header, numbered: tuple[int, tuple[Box, bytes]]) -> Samples | CorruptFile:
+    number, (box, stream) = numbered
+    checksum = stream[:_CHECKSUM_BYTES]
+    packed = band.decode(stream[_CHECKSUM_BYTES:], box.height, box.width, header.mode.num_channels)
+    pixels = _unpacked(packed, header.mode.num_channels)
+    if _checksum(header, number, pixels) != checksum:
+        return CorruptFile(f"the checksum does not match the pixels of band {number} of the drawing")
+    return pixels
+
+
+def _packed(samples: Samples) -> Packed:
+    packed = np.zeros((*samples.shape[:2], 4), dtype=np.uint8)
+    packed[..., : samples.shape[2]] = samples
+    return packed.view("<u4")[..., 0].astype(np.uint32)
+
+
+def _unpacked(packed: Packed, num_channels: int) -> Samples:
+    return np.ascontiguousarray(packed.astype("<u4")[..., None].view(np.uint8)[..., :num_channels])
+
+
+def _checksum(header: Header, number: int, samples: Samples) -> bytes:
+    return struct.pack("<I", zlib.crc32(samples.tobytes(), header.seal(number)))
