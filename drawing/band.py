@@ -32,7 +32,7 @@ from pixelzip.drawing.around import (
     Around,
     look,
 )  # fmt: skip
-from pixelzip.drawing.bits import BitCoder, BitReader, BitWriter, TooLong
+from pixelzip.drawing.bits import BitCoder, BitReader, BitWriter, TooLong, is_whole
 from pixelzip.drawing.candidates import Candidates, Followers
 from pixelzip.drawing.channels import NUM_BUCKETS
 from pixelzip.drawing.mixer import Mixer, mixed
@@ -66,14 +66,16 @@ def encode(pixels: Packed, num_channels: int, limit: int) -> bytes | None:
         return None
 
 
-def decode(stream: bytes, height: int, width: int, num_channels: int) -> Packed:
-    """Return a band's pixels; of bytes that are no stream, any."""
+def decode(stream: bytes, height: int, width: int, num_channels: int) -> Packed | None:
+    """Return a band's pixels, None if a stream is none that ``encode`` writes."""
     pixels = np.zeros((height, width), dtype=np.uint32)
     if native_drawing.is_there():
-        native_drawing.decode(stream, pixels, num_channels, curves())
+        is_right = is_whole(stream, *native_drawing.decode(stream, pixels, num_channels, curves()))
     else:
-        _Walk(BitReader(stream), pixels, num_channels).run()
-    return pixels
+        reader = BitReader(stream)
+        _Walk(reader, pixels, num_channels).run()
+        is_right = reader.is_at_end()
+    return pixels if is_right else None
 
 
 class _Walk:

@@ -13,7 +13,7 @@ from pixelzip import container
 from pixelzip.container import BODY_DRAWING, Header
 from pixelzip.drawing import band
 from pixelzip.drawing.band import Packed
-from pixelzip.errors import CorruptFile
+from pixelzip.errors import CorruptFile, UnsupportedVersion
 from pixelzip.fields import Reader, write_varint
 from pixelzip.image import Picture, Samples
 from pixelzip.threads import in_threads
@@ -45,7 +45,7 @@ def compress(picture: Picture, limit: int, num_threads: int | None = 1) -> bytes
 
 
 def decompress(header: Header, body: bytes, num_threads: int | None) -> Picture:
-    """Return the picture; raises CorruptFile."""
+    """Return the picture; raises CorruptFile, UnsupportedVersion."""
     decoded = decode_bands(header, body, num_threads)
     if any(isinstance(part, CorruptFile) for _, part in decoded):
         raise next(part for _, part in decoded if isinstance(part, CorruptFile))
@@ -55,12 +55,18 @@ def decompress(header: Header, body: bytes, num_threads: int | None) -> Picture:
 def decode_bands(
     header: Header, body: bytes, num_threads: int | None, is_damaged: bool = False
 ) -> list[tuple[Box, Samples | CorruptFile]]:
-    """Return where each band lies, and its samples or why it has none; raises CorruptFile if nothing can be told apart.
+    """Return where each band lies, and its samples or why it has none.
 
     Of a file that ``is_damaged`` bands that are cut off may be empty.
+
+    Raises:
+        CorruptFile: bands cannot be told apart.
+        UnsupportedVersion: the file names a model.
     """
     if not _can_be(header):
         raise CorruptFile(f"a drawing of {header.width} columns in mode {header.mode.name} is impossible")
+    if header.model != _NO_MODEL:
+        raise UnsupportedVersion("the file was written by a newer version of pixelzip")
     bands = _bands(header)
     streams = container.read_streams(Reader(body), len(bands), is_damaged)
     decode = functools.partial(_decode, header)
@@ -88,8 +94,10 @@ def _encode(header: Header, samples: Samples, limit: int, numbered: tuple[int, B
 
 def _decode(header: Header, numbered: tuple[int, tuple[Box, bytes]]) -> Samples | CorruptFile:
     number, (box, stream) = numbered
-    checksum = stream[:_CHECKSUM_BYTES]
-    packed = band.decode(stream[_CHECKSUM_BYTES:], box.height, box.width, header.mode.num_channels)
+    checksum, stream = stream[:_CHECKSUM_BYTES], stream[_CHECKSUM_BYTES:]
+    packed = band.decode(b"" if stream == _EMPTY else stream, box.height, box.width, header.mode.num_channels)
+    if packed is None:
+        return CorruptFile(f"band {number} of the drawing is not what an encoder writes")
     pixels = _unpacked(packed, header.mode.num_channels)
     if _checksum(header, number, pixels) != checksum:
         return CorruptFile(f"the checksum does not match the pixels of band {number} of the drawing")

@@ -13,7 +13,7 @@ typedef struct {
     uint64_t low, high, value; /* value is what is being read */
     const uint8_t *read;       /* NULL: writing */
     uint8_t *written;
-    size_t num_bytes, size, place;
+    size_t num_bytes, size, place, num_shifted; /* of bytes: the stream's, its limit's, read, and no longer in value */
     int is_too_long;
 } BitCoder;
 
@@ -49,9 +49,10 @@ static inline int code_bit(BitCoder *coder, uint32_t probability, int bit)
     else
         coder->low = middle + 1;
     for (; !((coder->low ^ coder->high) >> TOP_BYTE); coder->low <<= 8, coder->high = coder->high << 8 | 0xFF) {
-        if (coder->read)
+        if (coder->read) {
             coder->value = coder->value << 8 | next_byte(coder);
-        else
+            coder->num_shifted++;
+        } else
             put_byte(coder, (uint8_t)(coder->high >> TOP_BYTE));
     }
     return bit;

@@ -81,7 +81,7 @@ PyObject *decode_drawing(PyObject *self, PyObject *arguments)
         return NULL;
     BitCoder coder = bit_reader((const uint8_t *)bytes, (size_t)num_bytes);
     if (walk(&drawing, &coder))
-        result = Py_NewRef(Py_None);
+        result = Py_BuildValue("nKK", (Py_ssize_t)coder.num_shifted, (unsigned long long)coder.low, (unsigned long long)coder.high);
     drawing_close(&drawing);
     return result;
 }

@@ -214,7 +214,7 @@ static PyMethodDef methods[] = {
     {"write_samples", write_samples, METH_VARARGS, "Write the samples that a JPEG's coefficients give."},
     {"write_upsampled", write_upsampled, METH_VARARGS, "Write samples of every pixel, interpolated."},
     {"encode_drawing", encode_drawing, METH_VARARGS, "Return the bytes of a band of a drawing; None: more than a limit."},
-    {"decode_drawing", decode_drawing, METH_VARARGS, "Write the pixels of a band of a drawing."},
+    {"decode_drawing", decode_drawing, METH_VARARGS, "Write a band of a drawing; return how many bytes are done with and the interval that is left."},
     {"times", times, METH_NOARGS, "Nanoseconds so far: inputs, layers, all else in tiles."},
     {NULL, NULL, 0, NULL},
 };

@@ -58,9 +58,7 @@ def smallest(picture: Picture, coded: bytes | None, num_threads: int | None = 1)
     """
     if coded is None:
         return min(_candidates(picture, _UNLIMITED, _NEAR, num_threads), key=len)
-    height, width = picture.samples.shape[:2]
-    few = _SMALL_PIXELS if _fits_webp(picture) else SINGLE_TILE_PIXELS
-    if height * width > few and not _may_be_smaller(picture, len(coded) + _CLOSE_BYTES, num_threads):
+    if not _may_lose(picture, len(coded), num_threads):
         return coded
     return min([coded, *_candidates(picture, len(coded), _NEAR, num_threads)], key=len)
 
@@ -122,6 +120,12 @@ def _candidates(picture: Picture, num_bytes: int, near: float, num_threads: int 
     if _fits_webp(picture):
         candidates.append(_embedded(picture, BODY_WEBP, _write_webp(picture, _FULL_EFFORT)))
     return candidates
+
+
+def _may_lose(picture: Picture, num_bytes: int, num_threads: int | None) -> bool:
+    height, width = picture.samples.shape[:2]
+    few = _SMALL_PIXELS if _fits_webp(picture) else SINGLE_TILE_PIXELS
+    return height * width <= few or _may_be_smaller(picture, num_bytes + _CLOSE_BYTES, num_threads)
 
 
 def _may_be_smaller(picture: Picture, num_bytes: int, num_threads: int | None, near: float = _NEAR) -> bool:

@@ -25,6 +25,8 @@ def encode(pixels: NDArray[np.uint32], num_channels: int, curves: tuple[Any, ...
     return _native.encode_drawing(np.ascontiguousarray(pixels), shape, tuple(curves), limit)
 
 
-def decode(stream: bytes, pixels: NDArray[np.uint32], num_channels: int, curves: tuple[Any, ...]) -> None:
-    """Write packed pixels (H, W), which are contiguous; of bytes that are no stream, any."""
-    _native.decode_drawing(pixels, (*pixels.shape, num_channels), tuple(curves), stream)
+def decode(
+    stream: bytes, pixels: NDArray[np.uint32], num_channels: int, curves: tuple[Any, ...]
+) -> tuple[int, int, int]:
+    """Write packed pixels (H, W), which are contiguous; return what ``pixelzip.drawing.bits.is_whole`` asks for."""
+    return _native.decode_drawing(pixels, (*pixels.shape, num_channels), tuple(curves), stream)

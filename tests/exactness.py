@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from pixelzip import components, decompress_array, native
 from pixelzip import image as images
+from pixelzip.drawing import body as drawing
 from pixelzip.jpeg import coder
 from pixelzip.jpeg.levels import Component, empty
 from pixelzip.jpeg.quantisation import standard
@@ -34,13 +35,14 @@ from pixelzip.networks import find_networks
 from pixelzip.pack import Pack, pack
 from pixelzip.product import int8_products_are_exact
 
-JPEG = "photo-jpeg"
+JPEG, DRAWINGS = "photo-jpeg", "drawings"
 
 DIGESTS = {
     "photo": "1e5e07755c74b1a7f9abd6038dc7291926f24033cd88db710fe3df23851934a4",
     "photo-fast": "8e09b6c63f07dab3a3d1af16e5f44ef14eb7dac333448c3912b5cf27812cb946",
     "photo-max": "6dab055d3f4d4c921389703998e408aaa283b7eeb636084d4c44fb0826a9633a",
     "cifar10": "21643c7ef87109a71e86a37ffe4877a75361b6ddc175b5d540441060eab7a88e",
+    DRAWINGS: "ac38fb7847b51417281909a53f512d0fafd19a23650ad2719b2f83e4ecb36d46",
     JPEG: "62e7fc31d94990df9c9a041c9926ec958bee08a2b3670afb03621352183b5609",
 }
 """By what new files are made with; the digests of photo models cover photo-planes, which codes the last picture."""
@@ -82,8 +84,8 @@ def pictures() -> Iterator[NDArray[np.generic]]:
 
 def digest(model: str, threads: int | None = None, device: str = "cpu") -> str:
     """Return the SHA-256 of what a model makes of the pictures and of a pack; every image is decoded and compared."""
-    if model == JPEG:
-        return _digest_of_levels()
+    if model in (JPEG, DRAWINGS):
+        return _digest_of_levels() if model == JPEG else _digest_of_drawings(threads)
     result = hashlib.sha256()
     for picture in pictures():
         data = _coded(picture, model, threads, device)
@@ -124,6 +126,30 @@ def _digest_of_levels() -> str:
     assert coder.decode(network, again, stream) == 1 << 32 | 7
     assert all(np.array_equal(one.levels, other.levels) for one, other in zip(given, again, strict=True))
     return hashlib.sha256(stream).hexdigest()
+
+
+def drawings() -> Iterator[NDArray[np.uint8]]:
+    """Yield letters with soft edges on two grounds beside a gradient, of one to four channels; slopes; two colours."""
+    rows, columns, channels = np.ogrid[0:56, 0:80, 0:4]
+    letter = (rows // 14 * 5 + columns // 7 * 3) % 8
+    shade = ((rows % 14 * 7 + columns % 7) * (letter + 3) * 40503 >> 7) % 5 * (rows % 14 < 9) * (columns % 7 < 6)
+    ground, ink = np.where(columns < 40, 250, 40 + 20 * channels), 30 + 50 * channels
+    pixels = (ground + (ink - ground) * shade // 4).astype(np.uint8)
+    pixels[:, 70:] = (rows + 3 * channels) & 255
+    yield from (pixels[..., :number] for number in range(1, 5))
+    yield from (picture[:20, :24].astype(np.uint8) for picture in list(pictures())[1:4])
+    yield (shade > 1).astype(np.uint8)
+
+
+def _digest_of_drawings(threads: int | None) -> str:
+    result = hashlib.sha256()
+    for pixels in drawings():
+        file = drawing.compress(images.read(pixels), 2**20, threads)
+        assert file is not None
+        decoded = decompress_array(file, num_threads=threads)
+        assert np.array_equal(decoded, pixels[..., 0] if pixels.shape[2] == 1 else pixels)
+        result.update(file)
+    return result.hexdigest()
 
 
 def _everywhere(chosen: list[str]) -> int:

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent))
+import golden_drawings
 import golden_files
 import golden_parts
 from conftest import smooth_image
@@ -141,7 +142,7 @@ def main() -> None:
     made |= golden_files.files_of_features(default, names["photo-planes"], names["photo-max"])
     made |= golden_files.files_of_jpegs(names["photo-jpeg"])
     made |= golden_files.files_of_jpeg_files(names["photo-jpeg"])
-    made |= golden_parts.files_of_parts(default)
+    made |= golden_parts.files_of_parts(default) | golden_drawings.files_of_drawings()
     for name, data in made.items():
         if not (GOLDEN / name).exists():
             (GOLDEN / name).write_bytes(data)
@@ -150,7 +151,7 @@ def main() -> None:
     image, packed = f"{default}-RGB-smooth.pxz", f"{default}-pack-mixed.pxzp"
     broken = {f"{key}.pxz": data for key, data in broken_files((GOLDEN / image).read_bytes()).items()}
     broken |= {f"{key}.pxzp": data for key, data in broken_packs((GOLDEN / packed).read_bytes()).items()}
-    broken |= golden_parts.broken_parts(default, names["photo-jpeg"])
+    broken |= golden_parts.broken_parts(default, names["photo-jpeg"]) | golden_drawings.broken_drawings()
     broken |= golden_files.broken_features(default, names["photo-planes"])
     broken |= golden_files.broken_jpegs(names["photo-jpeg"])
     broken |= golden_files.broken_jpeg_files(names["photo-jpeg"])
