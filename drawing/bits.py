@@ -44,7 +44,7 @@ class BitWriter:
         return bytes(self._bytes.rstrip(b"\0"))
 
     def _put(self, byte: int) -> None:
-        if len(self._bytes) == self._limit:
+        if len(self._bytes) >= self._limit:
             raise TooLong
         self._bytes.append(byte)
 

@@ -15,13 +15,13 @@ from pixelzip.drawing import band
 from pixelzip.drawing.band import Packed
 from pixelzip.errors import CorruptFile, UnsupportedVersion
 from pixelzip.fields import Reader, write_varint
-from pixelzip.image import Picture, Samples
+from pixelzip.image import Mode, Picture, Samples
 from pixelzip.threads import in_threads
 from pixelzip.tiles import Box
 
 _BAND_PIXELS: Final = 2**22
 _MOST_COLUMNS: Final = 2**16
-"""With a few rows above it a band of one row would take far more memory than its pixels."""
+"""A band of few rows would take far more memory than its pixels: it has three rows above it."""
 
 _CHECKSUM_BYTES: Final = 4
 _NO_MODEL: Final = b"\0\0"
@@ -30,10 +30,15 @@ _EMPTY: Final = b"\0"
 """What stands for a stream without bytes: behind its end a reader finds zeros anyway."""
 
 
+def can_hold(mode: Mode, width: int) -> bool:
+    """Return whether an image of a mode and so many columns can be a drawing."""
+    return mode.bit_depth == 8 and width <= _MOST_COLUMNS
+
+
 def compress(picture: Picture, limit: int, num_threads: int | None = 1) -> bytes | None:
     """Return a file of less than ``limit`` bytes; None if it takes more, or it is none of what drawings can be."""
     header = Header(picture.mode, *picture.size, BODY_DRAWING, picture.blocks, _NO_MODEL)
-    if not _can_be(header):
+    if not can_hold(header.mode, header.width):
         return None
     encode = functools.partial(_encode, header, picture.samples, limit)
     found = in_threads(encode, list(enumerate(_bands(header))), num_threads)
@@ -63,7 +68,7 @@ def decode_bands(
         CorruptFile: bands cannot be told apart.
         UnsupportedVersion: the file names a model.
     """
-    if not _can_be(header):
+    if not can_hold(header.mode, header.width):
         raise CorruptFile(f"a drawing of {header.width} columns in mode {header.mode.name} is impossible")
     if header.model != _NO_MODEL:
         raise UnsupportedVersion("the file was written by a newer version of pixelzip")
@@ -75,12 +80,8 @@ def decode_bands(
     )
 
 
-def _can_be(header: Header) -> bool:
-    return header.mode.bit_depth == 8 and header.width <= _MOST_COLUMNS
-
-
 def _bands(header: Header) -> list[Box]:
-    rows = max(1, _BAND_PIXELS // header.width)
+    rows = _BAND_PIXELS // header.width
     return [Box(top, 0, min(rows, header.height - top), header.width) for top in range(0, header.height, rows)]
 
 
@@ -95,6 +96,8 @@ def _encode(header: Header, samples: Samples, limit: int, numbered: tuple[int, B
 def _decode(header: Header, numbered: tuple[int, tuple[Box, bytes]]) -> Samples | CorruptFile:
     number, (box, stream) = numbered
     checksum, stream = stream[:_CHECKSUM_BYTES], stream[_CHECKSUM_BYTES:]
+    if not stream:
+        return CorruptFile(f"band {number} of the drawing is cut off")
     packed = band.decode(b"" if stream == _EMPTY else stream, box.height, box.width, header.mode.num_channels)
     if packed is None:
         return CorruptFile(f"band {number} of the drawing is not what an encoder writes")

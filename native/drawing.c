@@ -52,9 +52,10 @@ static void look_farther(const Walk *walk, Around *around)
 /* In a plain area: code whether it goes on. */
 static int code_flat(Walk *walk, const Around *around, int is_same)
 {
-    const uint32_t west = around->pixels[WEST];
-    const uint32_t ahead = (around->here[walk->offsets[NORTH_EAST_3]] != west) + 2 * (around->here[walk->offsets[NORTH_EAST_4]] != west);
-    const uint32_t rows = walk->unchanged[around->column], columns = (uint32_t)walk->since_change, shape = mixed(west, ahead);
+    const uint32_t *here = around->here, west = around->pixels[WEST];
+    const uint32_t ahead = (here[walk->offsets[NORTH_EAST_3]] != west) + 2 * (here[walk->offsets[NORTH_EAST_4]] != west);
+    const uint32_t rows = walk->unchanged[around->column], columns = (uint32_t)walk->since_change;
+    const uint32_t shape = mixed(west, ahead);
     Mixer *mixer = &walk->flat;
     mixer->contexts[0] = shape;
     mixer->contexts[1] = mixed(shape, rows);
@@ -116,11 +117,13 @@ static int equalities(const uint32_t *pixels)
 }
 
 /* Code which candidate a colour is; return its rank, or MISSED if it is none. */
-static int code_choice(Walk *walk, const Around *around, const Candidates *candidates, const uint8_t *ranks, uint32_t *colour)
+static int code_choice(Walk *walk, const Around *around, const Candidates *candidates, const uint8_t *ranks,
+                       uint32_t *colour)
 {
     const uint32_t *pixels = around->pixels;
     Mixer *mixer = &walk->choice;
-    const uint32_t equal = (uint32_t)equalities(pixels), order = (uint32_t)candidates->order, run = (uint32_t)at_most(candidates->run, 15);
+    const uint32_t equal = (uint32_t)equalities(pixels), order = (uint32_t)candidates->order;
+    const uint32_t run = (uint32_t)at_most(candidates->run, 15);
     const uint32_t history = (uint32_t)(at_most(ranks[-1], 2) * 27 + at_most(ranks[-walk->stride], 2) * 9 +
                                         at_most(ranks[1 - walk->stride], 2) * 3 + at_most(ranks[-1 - walk->stride], 2));
     const uint32_t row = mixed(mixed(pixels[WEST], pixels[WEST_2]), mixed(pixels[WEST_3], pixels[WEST_4]));
@@ -129,8 +132,9 @@ static int code_choice(Walk *walk, const Around *around, const Candidates *candi
     for (int i = 0; i < candidates->count; i++) {
         const uint32_t candidate = candidates->colours[i], source = candidates->sources[i], rank = (uint32_t)at_most(i, 7);
         const uint32_t contexts[CHOICE_CONTEXTS] = {
-            mixed(source, rank), mixed(order << 4 | run, rank), mixed(equal | rank << 8, source), mixed(mixed(pixels[WEST], candidate), rank),
-            mixed(history, rank | source << 4), mixed(candidate, above), mixed(row, candidate), mixed(column, candidate)};
+            mixed(source, rank), mixed(order << 4 | run, rank), mixed(equal | rank << 8, source),
+            mixed(mixed(pixels[WEST], candidate), rank), mixed(history, rank | source << 4), mixed(candidate, above),
+            mixed(row, candidate), mixed(column, candidate)};
         memcpy(mixer->contexts, contexts, sizeof contexts);
         mixer->selected[0] = rank << 6 | order << 3 | (run < 7 ? run : 7);
         mixer->selected[1] = equal;
@@ -215,7 +219,8 @@ static int walk_open(Walk *walk, int height, int width)
     walk->mask = (1u << num_bits) - 1;
     for (int i = 0; i < NUM_PLACES; i++)
         walk->offsets[i] = PLACES[i][1] * walk->stride + PLACES[i][0];
-    int is_open = mixer_open(&walk->flat, num_bits, 0, FIRST_WEIGHT, FLAT_SIZES) && mixer_open(&walk->choice, num_bits, 0, FIRST_WEIGHT, CHOICE_SIZES) &&
+    int is_open = mixer_open(&walk->flat, num_bits, 0, FIRST_WEIGHT, FLAT_SIZES) &&
+                  mixer_open(&walk->choice, num_bits, 0, FIRST_WEIGHT, CHOICE_SIZES) &&
                   mixer_open(&walk->level, num_bits + LEVEL_SLOT_BITS, NUM_BUCKETS, LEVEL_WEIGHT, LEVEL_SIZES);
     for (int i = 0; i < NUM_LENGTHS; i++)
         is_open &= (walk->followers[i] = calloc((size_t)1 << num_bits, sizeof(Follower))) != NULL;
@@ -229,7 +234,8 @@ int walk_drawing(BitCoder *coder, const Curves *curves, uint32_t *pixels, int he
 {
     Walk walk = {.flat = {.num_contexts = FLAT_CONTEXTS, .num_sets = FLAT_SETS, .rate = CHOICE_RATE},
                  .choice = {.num_contexts = CHOICE_CONTEXTS, .num_sets = CHOICE_SETS, .rate = CHOICE_RATE},
-                 .level = {.num_contexts = LEVEL_CONTEXTS, .num_buckets = LEVEL_BUCKETS, .num_sets = LEVEL_SETS, .rate = LEVEL_RATE},
+                 .level = {.num_contexts = LEVEL_CONTEXTS, .num_buckets = LEVEL_BUCKETS, .num_sets = LEVEL_SETS,
+                           .rate = LEVEL_RATE},
                  .num_channels = num_channels};
     Mixer *mixers[] = {&walk.flat, &walk.choice, &walk.level};
     for (int i = 0; i < 3; i++)

@@ -16,7 +16,7 @@ static int channel_at(int place, int num_channels)
     return num_channels < 3 || place > 1 ? place : 1 - place;
 }
 
-/* Return the level that goes with another channel's value where one goes from low to high as the other from start to end. */
+/* Return the level that is as far from low to high as value is from start to end, rounded towards low. */
 static int between(int start, int end, int low, int high, int value)
 {
     return clamped(low + (high - low) * (value - start) / (end - start), 0, 255);
@@ -30,9 +30,10 @@ typedef struct {
 
 static void predict_first(const uint32_t *pixels, Channel *of)
 {
-    const int north = level(pixels[NORTH], of->channel), turn = level(pixels[WEST], of->channel) + level(pixels[NORTH_EAST], of->channel) - north;
-    const int predictions[LEVEL_BUCKETS] = {of->gradient, of->gradient, level(pixels[WEST], of->channel), of->gradient,
-                                            clamped(turn, 0, 255), level(pixels[NORTH_EAST], of->channel), of->gradient, north};
+    const int west = level(pixels[WEST], of->channel), north = level(pixels[NORTH], of->channel);
+    const int north_east = level(pixels[NORTH_EAST], of->channel), gradient = of->gradient;
+    const int predictions[LEVEL_BUCKETS] = {gradient, gradient, west, gradient, clamped(west + north_east - north, 0, 255),
+                                            north_east, gradient, north};
     memcpy(of->predictions, predictions, sizeof predictions);
 }
 
@@ -40,7 +41,8 @@ static void predict_first(const uint32_t *pixels, Channel *of)
 static void predict_next(const uint32_t *pixels, const Candidates *candidates, uint32_t colour, Channel *of)
 {
     const int channel = of->channel, previous = of->previous, known = level(colour, previous);
-    const int west = level(pixels[WEST], channel), north = level(pixels[NORTH], channel), north_east = level(pixels[NORTH_EAST], channel);
+    const int west = level(pixels[WEST], channel), north = level(pixels[NORTH], channel);
+    const int north_east = level(pixels[NORTH_EAST], channel);
     const int west_before = level(pixels[WEST], previous), north_before = level(pixels[NORTH], previous);
     const int as_west = clamped(west + known - west_before, 0, 255);
     uint32_t low = candidates->colours[0], high = low;
@@ -50,7 +52,7 @@ static void predict_next(const uint32_t *pixels, const Candidates *candidates, u
         high = value > level(high, previous) ? candidates->colours[i] : high;
     }
     const int start = level(low, previous), end = level(high, previous);
-    const int turn = west + level(pixels[NORTH_EAST], channel) - north;
+    const int turn = west + north_east - north;
     const int predictions[LEVEL_BUCKETS] = {
         as_west, clamped(north + known - north_before, 0, 255), known,
         west_before == north_before ? as_west : between(north_before, west_before, north, west, known),
@@ -94,7 +96,8 @@ static int activity_of(const uint32_t *pixels, int channel)
 {
     static const uint8_t BOUNDS[] = {1, 4, 10, 24, 60, 120, 240};
     const int west = level(pixels[WEST], channel), north = level(pixels[NORTH], channel);
-    const int sum = abs(west - north) + abs(west - level(pixels[NORTH_WEST], channel)) + abs(north - level(pixels[NORTH_EAST], channel));
+    const int north_west = level(pixels[NORTH_WEST], channel), north_east = level(pixels[NORTH_EAST], channel);
+    const int sum = abs(west - north) + abs(west - north_west) + abs(north - north_east);
     int activity = 0;
     for (int i = 0; i < NUM_ACTIVITIES - 1; i++)
         activity += sum >= BOUNDS[i];
@@ -102,7 +105,8 @@ static int activity_of(const uint32_t *pixels, int channel)
 }
 
 /* Code a channel's eight bits, from the highest. */
-static int code_bits(Walk *walk, const Around *around, const Candidates *candidates, const Channel *of, uint32_t so_far, int value)
+static int code_bits(Walk *walk, const Around *around, const Candidates *candidates, const Channel *of, uint32_t so_far,
+                     int value)
 {
     Mixer *mixer = &walk->level;
     uint32_t contexts[LEVEL_CONTEXTS], node = 1;
@@ -116,8 +120,10 @@ static int code_bits(Walk *walk, const Around *around, const Candidates *candida
         const int middle = (int)((node << 1 | 1) << bit & 0xFF);
         for (int i = 0; i < LEVEL_CONTEXTS; i++)
             mixer->contexts[i] = contexts[i] ^ salt;
-        for (int i = 0; i < LEVEL_BUCKETS; i++)
-            mixer->buckets[i] = (first + (uint32_t)distance_of(of->predictions[i] - middle)) * NUM_ACTIVITIES + activity;
+        for (int i = 0; i < LEVEL_BUCKETS; i++) {
+            const uint32_t distance = (uint32_t)distance_of(of->predictions[i] - middle);
+            mixer->buckets[i] = (first + distance) * NUM_ACTIVITIES + activity;
+        }
         mixer->selected[0] = place << 3 | (uint32_t)bit;
         node = node << 1 | (uint32_t)decide(mixer, LEVEL_CONTEXTS, LEVEL_BUCKETS, LEVEL_SETS, value >> bit & 1);
     }
@@ -131,9 +137,10 @@ uint32_t code_colour(Walk *walk, const Around *around, const Candidates *candida
     uint32_t found = 0, so_far = 0;
     for (int place = 0; place < walk->num_channels; place++) {
         const int channel = channel_at(place, walk->num_channels);
-        const int gradient = level(pixels[WEST], channel) + level(pixels[NORTH], channel) - level(pixels[NORTH_WEST], channel);
+        const int sides = level(pixels[WEST], channel) + level(pixels[NORTH], channel);
         Channel of = {.channel = channel, .place = place, .first = channel_at(0, walk->num_channels),
-                      .previous = channel_at(place ? place - 1 : 0, walk->num_channels), .gradient = clamped(gradient, 0, 255),
+                      .previous = channel_at(place ? place - 1 : 0, walk->num_channels),
+                      .gradient = clamped(sides - level(pixels[NORTH_WEST], channel), 0, 255),
                       .activity = activity_of(pixels, channel)};
         if (place)
             predict_next(pixels, candidates, found, &of);

@@ -10,9 +10,10 @@ void mixer_close(Mixer *mixer)
     free(mixer->weights[0]);
 }
 
-int mixer_open(Mixer *mixer, int num_slot_bits, int num_buckets, int first_weight, const int *sizes)
+int mixer_open(Mixer *mixer, int num_slot_bits, size_t num_buckets, int first_weight, const int *sizes)
 {
-    const size_t num_slots = (size_t)1 << num_slot_bits, num_all = num_slots * (size_t)mixer->num_contexts + (size_t)mixer->num_buckets * (size_t)num_buckets;
+    const size_t num_slots = (size_t)1 << num_slot_bits, num_hashed = num_slots * (size_t)mixer->num_contexts;
+    const size_t num_all = num_hashed + (size_t)mixer->num_buckets * num_buckets;
     const size_t num_inputs = 2 * (size_t)mixer->num_contexts + (size_t)mixer->num_buckets;
     size_t num_weights = 0;
     for (int i = 0; i < mixer->num_sets; i++)
@@ -30,7 +31,7 @@ int mixer_open(Mixer *mixer, int num_slot_bits, int num_buckets, int first_weigh
     for (int i = 1; i < mixer->num_contexts; i++)
         mixer->slots[i] = slots + num_slots * (size_t)i;
     for (int i = 0; i < mixer->num_buckets; i++)
-        mixer->slots[mixer->num_contexts + i] = slots + num_slots * (size_t)mixer->num_contexts + (size_t)i * (size_t)num_buckets;
+        mixer->slots[mixer->num_contexts + i] = slots + num_hashed + (size_t)i * num_buckets;
     for (int i = 1; i < mixer->num_sets; i++)
         mixer->weights[i] = mixer->weights[i - 1] + (size_t)sizes[i - 1] * num_inputs;
     return 1;

@@ -18,6 +18,7 @@ enum {
     MOST_CONFIDENT = 30,
     WEIGHT_BITS = 14,
     ERROR_BITS = 10,
+    HALF_AN_ERROR = 1 << (ERROR_BITS - 1),
 };
 
 /* Tables that drawing/tables.py makes. */
@@ -40,7 +41,7 @@ typedef struct {
 
 /* Take memory for slots, num_buckets for each kind of buckets, and for sets of weights of those sizes. Return 0 if there is too
    little; to be closed in any case. */
-int mixer_open(Mixer *mixer, int num_slot_bits, int num_buckets, int first_weight, const int *sizes);
+int mixer_open(Mixer *mixer, int num_slot_bits, size_t num_buckets, int first_weight, const int *sizes);
 void mixer_close(Mixer *mixer);
 
 static inline uint32_t mixed(uint32_t one, uint32_t other)
@@ -100,7 +101,7 @@ static inline __attribute__((always_inline)) int decide(Mixer *mixer, const int 
         int16_t *weights = mixer->weights[set] + (uint32_t)num_inputs * mixer->selected[set];
         const int error = ((bit ? 0xFFFF : 0) - curves->logistic[logits[set] + LOGIT_HIGH]) * mixer->rate >> ERROR_BITS;
         for (int i = 0; i < num_inputs; i++)
-            weights[i] = (int16_t)clamped(weights[i] + ((inputs[i] * error + (1 << (ERROR_BITS - 1))) >> ERROR_BITS), INT16_MIN, INT16_MAX);
+            weights[i] = (int16_t)clamped(weights[i] + ((inputs[i] * error + HALF_AN_ERROR) >> ERROR_BITS), INT16_MIN, INT16_MAX);
     }
     for (int i = 0; i < num_contexts + num_buckets; i++)
         learn(found[i], bit, curves->rates);

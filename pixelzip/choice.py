@@ -84,7 +84,8 @@ def _compress_pixels(
         for picture, found, some in zip(pictures, boxes, parts, strict=True)
     ]
     each = 1 if len(pictures) > 1 else num_threads
-    choices = list(zip(_code(networks, pictures, levels, device, num_threads), mixtures, strict=True))
+    drawings = [not found and fallback.is_drawing(picture) for picture, found in zip(pictures, boxes, strict=True)]
+    choices = list(zip(_code(networks, pictures, levels, drawings, device, num_threads), mixtures, strict=True))
     return in_threads(lambda choice: _smallest(*choice, each), choices, num_threads)
 
 
@@ -104,12 +105,14 @@ def _code(
     networks: Networks,
     pictures: Sequence[Picture],
     levels: Sequence[jpeg.Coded | None],
+    drawings: Sequence[bool],
     device: str,
     num_threads: int | None,
 ) -> list[_Coded]:
-    """Code all pictures but those that are sure to take less as levels of a JPEG, in one batch."""
+    """Code all pictures but drawings, and those that are sure to take less as levels of a JPEG, in one batch."""
     coded = [one.file if one else None for one in levels]
-    left = [index for index, one in enumerate(levels) if one is None or not one.is_sure]
+    are_sure = [one.is_sure if one else is_drawing for one, is_drawing in zip(levels, drawings, strict=True)]
+    left = [index for index, is_sure in enumerate(are_sure) if not is_sure]
     files = components.compress(networks, [pictures[index] for index in left], device, num_threads)
     for index, file in zip(left, files, strict=True):
         coded[index] = min(filter(None, (coded[index], file)), key=len, default=None)
@@ -130,13 +133,11 @@ def _compress_parts(
     networks: Networks, parts: Sequence[Picture], drawn: Sequence[bool], device: str, num_threads: int | None
 ) -> list[bytes]:
     """Compress parts, those that are drawn without a network: they are large, and it would lose."""
-    others = [part for part, is_drawn in zip(parts, drawn, strict=True) if not is_drawn]
-    coded = iter(_code(networks, others, _find_levels(networks, others, num_threads), device, num_threads))
-    choices = [
-        _Coded(part, None, is_jpeg=False) if is_drawn else next(coded)
-        for part, is_drawn in zip(parts, drawn, strict=True)
-    ]
-    return in_threads(_smallest_part, choices, num_threads)
+    found = iter(
+        _find_levels(networks, [part for part, is_drawn in zip(parts, drawn, strict=True) if not is_drawn], num_threads)
+    )
+    levels = [None if is_drawn else next(found) for is_drawn in drawn]
+    return in_threads(_smallest_part, _code(networks, parts, levels, drawn, device, num_threads), num_threads)
 
 
 def _is_drawn(rest: Picture, boxes: Sequence[Box]) -> bool:

@@ -30,18 +30,14 @@ _WEBP_MAX_PIXELS: Final = 178_956_970
 """Pillow 13 opens no larger WebP unless its user lifts the limit."""
 
 _OTHER_SIZE: Final = "the embedded {} has another size than the header says"
-_MANY_REPEATS: Final = 0.25
-_CLOSE: Final = 1.1
-_CLOSE_BYTES: Final = 64
-_CLOSE_TO_DRAWN: Final = 1.3
-_DRAWN_PIXELS: Final = 2**16
 _UNLIMITED: Final = 2**40
-_NEAR: Final = 1.3
-_SOME_EFFORT: Final = 2
-_FULL_EFFORT: Final = 6
+_MANY_REPEATS, _MOST_REPEATS = 0.25, 0.85
+_CLOSE, _CLOSE_BYTES, _NEAR = 1.1, 64, 1.3
+_SOME_EFFORT, _FULL_EFFORT = 2, 6
 _QUALITIES: Final = {0: 0, _SOME_EFFORT: 50, _FULL_EFFORT: 100}
 """WebP's quality, which without loss is effort, too, for each of its methods that is tried."""
 _SMALL_PIXELS: Final = 64 * 64
+_DRAWN_PIXELS: Final = 2**16
 _SAMPLE_ROWS: Final = 16
 _SAMPLE_STEP: Final = 8 * _SAMPLE_ROWS
 _MAX_SAMPLES: Final = 16
@@ -53,8 +49,7 @@ _STRIP_ROWS: Final = 256
 def smallest(picture: Picture, coded: bytes | None, num_threads: int | None = 1) -> bytes:
     """Return the smallest of the network's file (None: there is none), a drawing, and files with embedded PNG and WebP.
 
-    Images of up to 64x64 pixels (256x256 where WebP cannot hold them) are all tried as drawings, others as
-    ``smaller_than`` says, but that 64 bytes more are near, too.
+    Images of up to 64x64 pixels (256x256 where WebP cannot hold them) are all tried, others as ``smaller_than`` says.
     """
     if coded is None:
         return min(_candidates(picture, _UNLIMITED, _NEAR, num_threads), key=len)
@@ -76,6 +71,12 @@ def smaller_than(picture: Picture, num_bytes: int, near: float = _NEAR, num_thre
         return None
     best = min(_candidates(picture, num_bytes, near, num_threads), key=len, default=b"")
     return best if 0 < len(best) < num_bytes else None
+
+
+def is_drawing(picture: Picture) -> bool:
+    """Return whether so many pixels repeat their left neighbours that no network need be tried."""
+    width, _ = picture.size
+    return drawing.can_hold(picture.mode, width) and share_of_repeats(picture.samples) > _MOST_REPEATS
 
 
 def read_embedded(header: Header, checksum: bytes, file: bytes) -> Picture:
@@ -143,7 +144,7 @@ def _may_be_drawn(picture: Picture, num_bytes: int) -> bool:
     tops = range(0, height - _SAMPLE_ROWS + 1, height // num_groups)
     samples = np.concatenate([picture.samples[top : top + _SAMPLE_ROWS] for top in tops])
     share = num_bytes * len(samples) / height
-    return drawing.compress(Picture(picture.mode, samples), int(_CLOSE_TO_DRAWN * share)) is not None
+    return drawing.compress(Picture(picture.mode, samples), int(_NEAR * share)) is not None
 
 
 def _is_close(picture: Picture, num_bytes: int, num_threads: int | None = 1) -> bool:

@@ -94,6 +94,7 @@ def _tiny(folder: Path) -> Iterator[Seed]:
         if not name.startswith(("1", "P")):
             with (
                 mock.patch.object(fallback, "_may_lose", return_value=False),
+                mock.patch.object(fallback, "is_drawing", return_value=False),
                 mock.patch.object(layout, "find", return_value=[]),
             ):
                 yield Seed(f"{name}.pxz", pixelzip.compress(picture, str(model)), str(model))

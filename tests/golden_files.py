@@ -258,6 +258,7 @@ def _coded(picture: Any, model: str = models.DEFAULT_MODEL) -> bytes:
     """Compress with the network even where PNG or WebP would be smaller."""
     with (
         mock.patch.object(fallback, "_may_lose", return_value=False),
+        mock.patch.object(fallback, "is_drawing", return_value=False),
         mock.patch.object(layout, "find", return_value=[]),
     ):
         data: bytes = pixelzip.compress(picture, model)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -25,6 +29,7 @@ from pixelzip.tiles import Box
 Pixels = NDArray[np.uint8]
 
 UNLIMITED = 2**30
+FORMAT = (Path(__file__).parent.parent / "docs" / "format.md").read_text()
 
 
 def drawing(height: int = 60, width: int = 90, channels: int = 3, seed: int = 0) -> Pixels:
@@ -133,6 +138,22 @@ def test_the_tables() -> None:
     assert rates[[0, 1, MOST_COUNTED]].tolist() == [40960, 25206, 509]
 
 
+def test_the_tables_are_those_of_the_format() -> None:
+    found = [hashlib.sha256(table.astype(table.dtype.newbyteorder("<")).tobytes()).hexdigest() for table in curves()]
+    assert found == re.findall(r"\| (?:logistic|logit|rates) \| `(\w{64})` \|", FORMAT)
+
+
+def test_the_examples_of_the_format() -> None:
+    example = bytes.fromhex(re.findall(r"```\n(89 50 .*)\n```", FORMAT)[-1])
+    pixels = pixelzip.decompress_array(example)
+    assert file_of(pixels) == example
+    rows, columns, channels = np.ogrid[0:48, 0:64, 0:4]
+    level = 37 * (channels + 1) * ((rows >> 3) ^ (columns >> 3))
+    level = level + ((rows >> 4) + (columns >> 4) & 1) * (rows * columns * (channels + 1) >> 6)
+    file = file_of((level & 255).astype(np.uint8))
+    assert f"takes {len(file)} bytes with the SHA-256 `{hashlib.sha256(file).hexdigest()}`" in FORMAT
+
+
 def test_a_limit_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     picture = image.read(drawing())
     size = len(file_of(drawing()))
@@ -207,7 +228,7 @@ def test_every_flipped_bit_is_noticed(shape: tuple[int, ...]) -> None:
 
 def test_a_stream_that_no_encoder_writes_is_refused() -> None:
     file = file_of(drawing())
-    for damaged in (file + b"\0", file + b"\1", file[:-1]):
+    for damaged in (file + b"\0", file + b"\1", file[:-1], file[: len(file) - len(split(file)[1]) + 4] + b"\0"):
         with pytest.raises(CorruptFile, match="band 0 of the drawing"):
             pixelzip.decompress(damaged)
 
