@@ -69,14 +69,21 @@ class _Coded:
 def _compress_pixels(
     networks: Networks, pictures: Sequence[Picture], device: str, num_threads: int | None
 ) -> list[bytes]:
-    """Compress each picture as a whole, and in parts where it has photographs among something else."""
+    """Compress each picture as a whole, and in parts where it has photographs among something else.
+
+    A network tries neither what is drawn nor the whole around which much is.
+    """
     levels = _find_levels(networks, pictures, num_threads)
     boxes = in_threads(_find_parts, list(zip(pictures, levels, strict=True)), num_threads)
     parts = [mixed.split(picture, found) if found else [] for picture, found in zip(pictures, boxes, strict=True)]
+    drawings = [
+        _is_drawn(some[0], found) if found else fallback.is_drawing(picture)
+        for picture, found, some in zip(pictures, boxes, parts, strict=True)
+    ]
     drawn = [
-        number == 0 and _is_drawn(part, found)
-        for some, found in zip(parts, boxes, strict=True)
-        for number, part in enumerate(some)
+        number == 0 and is_drawing
+        for some, is_drawing in zip(parts, drawings, strict=True)
+        for number in range(len(some))
     ]
     files = iter(_compress_parts(networks, [part for some in parts for part in some], drawn, device, num_threads))
     mixtures = [
@@ -84,7 +91,6 @@ def _compress_pixels(
         for picture, found, some in zip(pictures, boxes, parts, strict=True)
     ]
     each = 1 if len(pictures) > 1 else num_threads
-    drawings = [not found and fallback.is_drawing(picture) for picture, found in zip(pictures, boxes, strict=True)]
     choices = list(zip(_code(networks, pictures, levels, drawings, device, num_threads), mixtures, strict=True))
     return in_threads(lambda choice: _smallest(*choice, each), choices, num_threads)
 
