@@ -31,7 +31,7 @@ from pixelzip.drawing.around import (
     WEST_4,
     Around,
     look,
-)  # fmt: skip
+)
 from pixelzip.drawing.bits import BitCoder, BitReader, BitWriter, TooLong, is_whole
 from pixelzip.drawing.candidates import Candidates, Followers
 from pixelzip.drawing.channels import NUM_BUCKETS

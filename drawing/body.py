@@ -8,6 +8,7 @@ import zlib
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pixelzip import container
 from pixelzip.container import BODY_DRAWING, Header
@@ -18,6 +19,8 @@ from pixelzip.fields import Reader, write_varint
 from pixelzip.image import Mode, Picture, Samples
 from pixelzip.threads import in_threads
 from pixelzip.tiles import Box
+
+Pixels = NDArray[np.uint8]
 
 _BAND_PIXELS: Final = 2**22
 _MOST_COLUMNS: Final = 2**16
@@ -51,15 +54,17 @@ def compress(picture: Picture, limit: int, num_threads: int | None = 1) -> bytes
 
 def decompress(header: Header, body: bytes, num_threads: int | None) -> Picture:
     """Return the picture; raises CorruptFile, UnsupportedVersion."""
-    decoded = decode_bands(header, body, num_threads)
-    if any(isinstance(part, CorruptFile) for _, part in decoded):
-        raise next(part for _, part in decoded if isinstance(part, CorruptFile))
-    return Picture(header.mode, np.concatenate([part for _, part in decoded]), header.blocks)
+    bands = list[Pixels]()
+    for _, found in decode_bands(header, body, num_threads):
+        if isinstance(found, CorruptFile):
+            raise found
+        bands.append(found)
+    return Picture(header.mode, np.concatenate(bands), header.blocks)
 
 
 def decode_bands(
     header: Header, body: bytes, num_threads: int | None, is_damaged: bool = False
-) -> list[tuple[Box, Samples | CorruptFile]]:
+) -> list[tuple[Box, Pixels | CorruptFile]]:
     """Return where each band lies, and its samples or why it has none.
 
     Of a file that ``is_damaged`` bands that are cut off may be empty.
@@ -93,7 +98,7 @@ def _encode(header: Header, samples: Samples, limit: int, numbered: tuple[int, B
     return None if stream is None else _checksum(header, number, pixels) + (stream or _EMPTY)
 
 
-def _decode(header: Header, numbered: tuple[int, tuple[Box, bytes]]) -> Samples | CorruptFile:
+def _decode(header: Header, numbered: tuple[int, tuple[Box, bytes]]) -> Pixels | CorruptFile:
     number, (box, stream) = numbered
     checksum, stream = stream[:_CHECKSUM_BYTES], stream[_CHECKSUM_BYTES:]
     if not stream:
@@ -107,15 +112,15 @@ def _decode(header: Header, numbered: tuple[int, tuple[Box, bytes]]) -> Samples 
     return pixels
 
 
-def _packed(samples: Samples) -> Packed:
+def _packed(samples: Pixels) -> Packed:
     packed = np.zeros((*samples.shape[:2], 4), dtype=np.uint8)
     packed[..., : samples.shape[2]] = samples
     return packed.view("<u4")[..., 0].astype(np.uint32)
 
 
-def _unpacked(packed: Packed, num_channels: int) -> Samples:
+def _unpacked(packed: Packed, num_channels: int) -> Pixels:
     return np.ascontiguousarray(packed.astype("<u4")[..., None].view(np.uint8)[..., :num_channels])
 
 
-def _checksum(header: Header, number: int, samples: Samples) -> bytes:
+def _checksum(header: Header, number: int, samples: Pixels) -> bytes:
     return struct.pack("<I", zlib.crc32(samples.tobytes(), header.seal(number)))

@@ -107,7 +107,7 @@ def _salvage_drawing(header: Header, body: bytes, notes: tuple[str, ...], num_th
             tiles.append(DamagedTile(number, box.corners, _fill(header.mode, 0)[0]))
             samples.append(_filled(header.mode, box))
         else:
-            samples.append(found.astype(np.uint8, copy=False))
+            samples.append(found)
     if len(tiles) == len(bands):
         raise CorruptFile("nothing can be salvaged: no tile matches its checksum")
     return Salvage(Picture(header.mode, np.concatenate(samples), header.blocks), len(bands), tuple(tiles), notes)

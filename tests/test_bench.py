@@ -116,6 +116,7 @@ def test_peers_are_lossless() -> None:
         assert all(np.array_equal(one, other) for one, other in zip(decoded, images, strict=True)), codec.name
 
 
+@pytest.mark.usefixtures("always_modelled")
 def test_rows_with_lattices_and_without() -> None:
     assert [codec.name for codec in own_codecs("photo", "cpu", 1, are_small=False)] == [
         "pixelzip photo, without lattices",
