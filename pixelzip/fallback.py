@@ -63,7 +63,7 @@ def smaller_than(picture: Picture, num_bytes: int, near: float = _NEAR, num_thre
 
     They are tried where a quarter of the pixels repeat their left neighbour, and where WebP's fastest setting, in
     strips of 4 megapixels, comes within a tenth, which is not tried where a sample of the rows says that it will not
-    come within a fifth; and where then a drawing of a sample comes within three tenths, or WebP with some effort within
+    come within a fifth; and where then a drawing of a sample comes within a tenth, or WebP with some effort within
     ``near`` times as many bytes. PNG and WebP are tried with full effort only where WebP with some effort comes within
     a fifth of the drawing.
     """
@@ -136,7 +136,7 @@ def _may_be_smaller(picture: Picture, num_bytes: int, num_threads: int | None, n
 
 
 def _may_be_drawn(picture: Picture, num_bytes: int) -> bool:
-    """Return whether a drawing of a sample of the rows takes at most 1.3 times its share of so many bytes."""
+    """Return whether a drawing of a sample of the rows takes at most 1.1 times its share of so many bytes."""
     width, height = picture.size
     num_groups = max(1, _DRAWN_PIXELS // (width * _SAMPLE_ROWS))
     if height <= num_groups * _SAMPLE_ROWS:
@@ -144,7 +144,7 @@ def _may_be_drawn(picture: Picture, num_bytes: int) -> bool:
     tops = range(0, height - _SAMPLE_ROWS + 1, height // num_groups)
     samples = np.concatenate([picture.samples[top : top + _SAMPLE_ROWS] for top in tops])
     share = num_bytes * len(samples) / height
-    return drawing.compress(Picture(picture.mode, samples), int(_NEAR * share)) is not None
+    return drawing.compress(Picture(picture.mode, samples), int(_CLOSE * share)) is not None
 
 
 def _is_close(picture: Picture, num_bytes: int, num_threads: int | None = 1) -> bool:
