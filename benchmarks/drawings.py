@@ -5,14 +5,9 @@ python benchmarks/drawings.py   # needs matplotlib: pip install .[bench,plot]
 
 from __future__ import annotations
 
-import io
-import time
-from collections.abc import Callable
-
-import imagecodecs
 import matplotlib
 import numpy as np
-from numpy.typing import NDArray
+from comparison import PEERS, Pixels, measure
 from PIL import Image, ImageDraw, ImageFont
 
 import pixelzip
@@ -22,8 +17,6 @@ from matplotlib import pyplot as plt
 
 NUM_IMAGES = 5
 WORDS = ("some", "letters", "in", "words", "and", "lines", "that", "nobody", "reads", "but", "codecs", "which", "plot")
-
-Pixels = NDArray[np.uint8]
 
 
 def rendered(figure: plt.Figure) -> Pixels:
@@ -76,35 +69,7 @@ def page(random: np.random.Generator) -> Pixels:
     return np.asarray(image)
 
 
-def webp(pixels: Pixels) -> bytes:
-    """Return a WebP, -m 6."""
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "WEBP", lossless=True, exact=True, method=6, quality=100)
-    return buffer.getvalue()
-
-
-CODECS: dict[str, Callable[[Pixels], bytes | bytearray]] = {
-    "PNG": lambda pixels: imagecodecs.png_encode(pixels, 9),
-    "WebP": webp,
-    "JPEG XL -e 7": lambda pixels: imagecodecs.jpegxl_encode(pixels, effort=7, lossless=True),
-    "JPEG XL -e 9": lambda pixels: imagecodecs.jpegxl_encode(pixels, effort=9, lossless=True),
-    "pixelzip": pixelzip.compress,
-}
-
-
-def measure(pixels: Pixels) -> tuple[list[int], list[float]]:
-    """Return the bytes of each codec, and seconds, the last those of pixelzip's decoder."""
-    sizes, seconds, data = list[int](), list[float](), b""
-    for encode in CODECS.values():
-        start = time.perf_counter()
-        data = bytes(encode(pixels))
-        seconds.append(time.perf_counter() - start)
-        sizes.append(len(data))
-    start = time.perf_counter()
-    restored = pixelzip.decompress_array(data)
-    seconds.append(time.perf_counter() - start)
-    assert np.array_equal(restored, pixels)
-    return sizes, seconds
+CODECS = PEERS | {"pixelzip": pixelzip.compress}
 
 
 def main() -> None:
@@ -114,7 +79,7 @@ def main() -> None:
     print("| kilobytes; seconds | " + " | ".join([*CODECS, "out"]) + " |\n" + "|---" * (len(CODECS) + 2) + "|")
     for draw in (plot, charts, page):
         images = [draw(random) for _ in range(NUM_IMAGES)]
-        sizes, seconds = (np.array(some) for some in zip(*map(measure, images), strict=True))
+        sizes, seconds = (np.array(some) for some in zip(*(measure(CODECS, image) for image in images), strict=True))
         print(f"| {draw.__name__} | " + " | ".join(f"{size / 1000:.2f}" for size in sizes.mean(axis=0)) + " | |")
         print("| | " + " | ".join(f"{median:.3f}" for median in np.median(seconds, axis=0)) + " |", flush=True)
 

@@ -9,13 +9,11 @@ from __future__ import annotations
 
 import io
 import sys
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-import imagecodecs
 import numpy as np
-from numpy.typing import NDArray
+from comparison import PEERS, Pixels, measure
 from PIL import Image, ImageDraw, ImageFont
 
 import pixelzip
@@ -40,7 +38,6 @@ WORDS = (
     "it",
 )
 
-Pixels = NDArray[np.uint8]
 Photographs = Sequence[Image.Image]
 
 
@@ -105,13 +102,6 @@ def window(photographs: Photographs, random: np.random.Generator) -> Image.Image
     return image
 
 
-def webp(pixels: Pixels) -> bytes:
-    """Return a WebP, -m 6."""
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "WEBP", lossless=True, exact=True, method=6, quality=100)
-    return buffer.getvalue()
-
-
 def without_parts(pixels: Pixels) -> bytes:
     """Return pixelzip's file of the image as a whole."""
     find, layout.find = layout.find, lambda samples: []
@@ -121,29 +111,7 @@ def without_parts(pixels: Pixels) -> bytes:
         layout.find = find
 
 
-CODECS: dict[str, Callable[[Pixels], bytes | bytearray]] = {
-    "PNG": lambda pixels: imagecodecs.png_encode(pixels, 9),
-    "WebP": webp,
-    "JPEG XL -e 7": lambda pixels: imagecodecs.jpegxl_encode(pixels, effort=7, lossless=True),
-    "JPEG XL -e 9": lambda pixels: imagecodecs.jpegxl_encode(pixels, effort=9, lossless=True),
-    "pixelzip, whole": without_parts,
-    "pixelzip": pixelzip.compress,
-}
-
-
-def measure(pixels: Pixels) -> tuple[list[int], list[float]]:
-    """Return the bytes of each codec, and seconds, the last those of pixelzip's decoder."""
-    sizes, seconds, data = list[int](), list[float](), b""
-    for encode in CODECS.values():
-        start = time.perf_counter()
-        data = bytes(encode(pixels))
-        seconds.append(time.perf_counter() - start)
-        sizes.append(len(data))
-    start = time.perf_counter()
-    restored = pixelzip.decompress_array(data)
-    seconds.append(time.perf_counter() - start)
-    assert np.array_equal(restored, pixels)
-    return sizes, seconds
+CODECS = PEERS | {"pixelzip, whole": without_parts, "pixelzip": pixelzip.compress}
 
 
 def main(folder: Path) -> None:
@@ -155,7 +123,7 @@ def main(folder: Path) -> None:
     for name, draw in {"resized": resized, "decoded JPEGs": decoded, "window": window}.items():
         chosen = (random.choice(len(photographs), 2, replace=False) for _ in range(NUM_PAGES))
         images = [np.asarray(draw([photographs[index] for index in some], random)) for some in chosen]
-        sizes, seconds = (np.array(some) for some in zip(*map(measure, images), strict=True))
+        sizes, seconds = (np.array(some) for some in zip(*(measure(CODECS, image) for image in images), strict=True))
         print(f"| {name} | " + " | ".join(f"{size / 1000:.1f}" for size in sizes.mean(axis=0)) + " | |")
         print("| | " + " | ".join(f"{median:.2f}" for median in np.median(seconds, axis=0)) + " |", flush=True)
 

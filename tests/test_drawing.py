@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 import pixelzip
-from pixelzip import choice, container, fallback, image, layout, native, native_drawing
+from pixelzip import container, fallback, image, layout, native, native_drawing
 from pixelzip.cli import main
 from pixelzip.container import BODY_DRAWING, Header
 from pixelzip.drawing import band, bits, body
@@ -286,7 +286,6 @@ def test_a_whole_drawing_beats_its_parts(monkeypatch: pytest.MonkeyPatch) -> Non
     pixels = drawing(200, 300)
     monkeypatch.setattr(layout, "find", lambda samples: [Box(8, 8, 60, 60)])
     assert pixelzip.info(pixelzip.compress(pixels)).body == "drawing"
-    assert choice._NEAR_A_MIXTURE == 1.0
 
 
 def test_palettes_and_bits_are_drawings() -> None:
