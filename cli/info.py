@@ -6,7 +6,7 @@ import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 
@@ -35,6 +35,14 @@ def info(inputs: tuple[str, ...], as_json: bool) -> None:
         sys.exit(1)
 
 
+_KINDS: Final = {
+    "jpeg": ", levels of a JPEG",
+    "jpeg-file": ", a JPEG file",
+    "mixed": ", in parts of different kinds",
+    "toned": ", other levels and a curve of tones",
+}
+
+
 def _described(description: pixelzip.Info) -> dict[str, Any]:
     metadata = {
         key: f"{len(value)} bytes" if isinstance(value, bytes) else value for key, value in description.metadata.items()
@@ -44,11 +52,11 @@ def _described(description: pixelzip.Info) -> dict[str, Any]:
 
 
 def _line(row: dict[str, Any]) -> str:
-    without = "a drawing" if row["body"] == "drawing" else f"embedded {row['body'].upper()}"
+    withouts = {"drawing": "a drawing", "toned": "no model"}
+    without = withouts.get(row["body"], f"embedded {row['body'].upper()}")
     coded_by = f"model {row['model']}" if row["model"] else without
     coded_by += f" on the {row['lattice']} lattice" if row["lattice"] else ""
-    kinds = {"jpeg": ", levels of a JPEG", "jpeg-file": ", a JPEG file", "mixed": ", in parts of different kinds"}
-    coded_by += kinds.get(row["body"], "")
+    coded_by += _KINDS.get(row["body"], "")
     metadata = ", ".join(printable(f"{key}: {value}") for key, value in row["metadata"].items())
     text = (
         f"{row['file']}: {row['width']}x{row['height']} {row['mode']}, {row['num_bytes']} bytes, "

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from pixelzip import components, fallback, layout, mixed
+from pixelzip import components, fallback, layout, mixed, tone_search, toned
 from pixelzip.components import Networks
 from pixelzip.errors import UnsupportedImage
 from pixelzip.image import Picture
@@ -18,15 +18,13 @@ from pixelzip.models.integer import IntegerCoefficientNetwork
 from pixelzip.networks import find_networks
 from pixelzip.threads import in_threads
 from pixelzip.tiles import Box
+from pixelzip.tones import Tones
 
 _MANY_REPEATS: Final = 0.5
 """Share of pixels outside of photographs that repeat their left neighbours on pages; in photographs far fewer do."""
 
 _NEAR_A_MIXTURE: Final = 1.0
-"""WebP with some effort must come within so many times the bytes of all parts, on which it has been tried already,"""
-
-_NEAR_A_PART: Final = 1.15
-"""or of a part by a network, before full effort is spent: less than for whole images, which may be drawings."""
+"""WebP with some effort must come within so many times the bytes of all parts, on which it has been tried already."""
 
 
 def compress_pictures(
@@ -59,11 +57,14 @@ def _keep_jpeg(
 
 @dataclass(frozen=True, eq=False)
 class _Coded:
-    """A picture, and its file by a network, None if none codes such pictures; whether that holds levels of a JPEG."""
+    """A picture, and its file by a network, None if none codes such pictures; whether that holds levels of a JPEG, or
+    tables and the smallest file of what they are for.
+    """
 
     picture: Picture
     file: bytes | None
     is_jpeg: bool
+    is_toned: bool = False
 
 
 def _compress_pixels(
@@ -115,7 +116,34 @@ def _code(
     device: str,
     num_threads: int | None,
 ) -> list[_Coded]:
-    """Code all pictures but drawings, and those that are sure to take less as levels of a JPEG, in one batch."""
+    """Code all pictures but drawings, and those that are sure to take less as levels of a JPEG, in one batch.
+
+    Those with gaps in their levels are coded without, and with tables.
+    """
+    searched = list(zip(pictures, levels, drawings, strict=True))
+    tones = in_threads(lambda one: None if one[1] or one[2] else tone_search.find(one[0]), searched, num_threads)
+    inner = [found[0] if found else picture for found, picture in zip(tones, pictures, strict=True)]
+    again = iter(_find_levels(networks, [found[0] for found in tones if found], num_threads))
+    levels = [next(again) if found else one for found, one in zip(tones, levels, strict=True)]
+    coded = _code_as_they_are(networks, inner, levels, drawings, device, num_threads)
+    return in_threads(lambda one: _with_tones(*one), list(zip(pictures, coded, tones, strict=True)), num_threads)
+
+
+def _with_tones(picture: Picture, coded: _Coded, found: tuple[Picture, Tones] | None) -> _Coded:
+    if found is None:
+        return coded
+    best = _smallest_part(coded)
+    return _Coded(picture, toned.write(picture, found[1], best), coded.is_jpeg, is_toned=best is coded.file)
+
+
+def _code_as_they_are(
+    networks: Networks,
+    pictures: Sequence[Picture],
+    levels: Sequence[jpeg.Coded | None],
+    drawings: Sequence[bool],
+    device: str,
+    num_threads: int | None,
+) -> list[_Coded]:
     coded = [one.file if one else None for one in levels]
     are_sure = [one.is_sure if one else is_drawing for one, is_drawing in zip(levels, drawings, strict=True)]
     left = [index for index, is_sure in enumerate(are_sure) if not is_sure]
@@ -127,6 +155,8 @@ def _code(
 
 def _smallest(coded: _Coded, mixture: bytes | None = None, num_threads: int | None = 1) -> bytes:
     """Return the smallest of a picture's files and those with an embedded PNG or WebP, where these may be that."""
+    if coded.is_toned and coded.file:
+        return min(filter(None, (coded.file, mixture)), key=len)
     if mixture is not None:
         best = min(filter(None, (coded.file, mixture)), key=len)
         return fallback.smaller_than(coded.picture, len(best), _NEAR_A_MIXTURE) or best
@@ -154,6 +184,8 @@ def _is_drawn(rest: Picture, boxes: Sequence[Box]) -> bool:
 
 
 def _smallest_part(coded: _Coded) -> bytes:
+    if coded.is_toned and coded.file:
+        return coded.file
     if coded.file is None:
         return fallback.smallest(coded.picture, None)
-    return fallback.smaller_than(coded.picture, len(coded.file), _NEAR_A_PART) or coded.file
+    return fallback.smaller_than(coded.picture, len(coded.file)) or coded.file

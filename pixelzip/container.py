@@ -22,9 +22,9 @@ SIGNATURE: Final = b"\x89PZ\r\n"
 PACK_SIGNATURE: Final = b"\x89PZP\r\n"
 DEFAULT_MAX_PIXELS: Final = 2**28
 
-BODY_MODEL, BODY_PNG, BODY_WEBP, _BODY_CHANGED, BODY_JPEG, BODY_JPEG_FILE, BODY_MIXED, BODY_DRAWING = range(8)
-"""_BODY_CHANGED stands in files for the last four, and for BODY_MODEL with a lattice, turned tiles or few bits."""
-BODY_NAMES: Final = ("model", "png", "webp", "", "jpeg", "jpeg-file", "mixed", "drawing")
+BODY_MODEL, BODY_PNG, BODY_WEBP, _CHANGED, BODY_JPEG, BODY_JPEG_FILE, BODY_MIXED, BODY_DRAWING, BODY_TONED = range(9)
+"""_CHANGED stands in files for the last five, and for BODY_MODEL with a lattice, turned tiles or few bits."""
+BODY_NAMES: Final = ("model", "png", "webp", "", "jpeg", "jpeg-file", "mixed", "drawing", "toned")
 LATTICE_MODES: Final = frozenset({"RGB", "RGBA"})
 
 CODED, CONSTANT, STORED = range(3)
@@ -40,7 +40,7 @@ _BODY_SHIFT: Final = 4
 _TURNED: Final = 255
 _FEW_BITS: Final = 254
 _FEW_BITS_AND_TURNED: Final = 253
-_OTHERS: Final = {252: BODY_JPEG, 251: BODY_JPEG_FILE, 250: BODY_MIXED, 249: BODY_DRAWING}
+_OTHERS: Final = {252: BODY_JPEG, 251: BODY_JPEG_FILE, 250: BODY_MIXED, 249: BODY_DRAWING, 248: BODY_TONED}
 """What stands for a lattice's conversion where there is none; the last for bodies that are not the network's."""
 _METADATA_BIT: Final = 0x40
 _NEWER_VERSION_BIT: Final = 0x80
@@ -122,7 +122,7 @@ class Header:
 def write(header: Header, streams: Sequence[bytes]) -> bytes:
     """Assemble a file. But for BODY_MODEL ``streams`` are what follows one after another: see ``read``."""
     change = _conversion_fields(header)
-    body = _BODY_CHANGED if change and header.body in (BODY_MODEL, *_OTHERS.values()) else header.body
+    body = _CHANGED if change and header.body in (BODY_MODEL, *_OTHERS.values()) else header.body
     first = header.mode.identifier | body << _BODY_SHIFT | (_METADATA_BIT if header.blocks else 0)
     parts = [SIGNATURE, bytes([first]), write_varint(header.width), write_varint(header.height)]
     if header.blocks:
@@ -164,7 +164,7 @@ def read(data: bytes, max_pixels: int = DEFAULT_MAX_PIXELS, *, is_damaged: bool 
     if body in (BODY_PNG, BODY_WEBP):
         return Header(mode, width, height, body, blocks), [reader.take(4, "checksum"), reader.rest()]
     model = reader.take(2, "model identifier")
-    change = reader.take(1, "conversion")[0] if body == _BODY_CHANGED else None
+    change = reader.take(1, "conversion")[0] if body == _CHANGED else None
     if change in _OTHERS:
         return Header(mode, width, height, _OTHERS[change], blocks, model), [reader.rest()]
     lattice = None if change is None or change >= _FEW_BITS_AND_TURNED else _read_lattice(reader, mode, change)

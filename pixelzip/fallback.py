@@ -32,7 +32,7 @@ _WEBP_MAX_PIXELS: Final = 178_956_970
 _OTHER_SIZE: Final = "the embedded {} has another size than the header says"
 _UNLIMITED: Final = 2**40
 _MANY_REPEATS, _MOST_REPEATS = 0.25, 0.85
-_CLOSE, _CLOSE_BYTES, _NEAR, _NEAR_A_DRAWING = 1.1, 64, 1.3, 1.2
+_CLOSE, _CLOSE_BYTES, _NEAR = 1.1, 64, 1.1
 _SOME_EFFORT, _FULL_EFFORT = 2, 6
 _QUALITIES: Final = {0: 0, _SOME_EFFORT: 50, _FULL_EFFORT: 100}
 """WebP's quality, which without loss is effort, too, for each of its methods that is tried."""
@@ -64,8 +64,8 @@ def smaller_than(picture: Picture, num_bytes: int, near: float = _NEAR, num_thre
     They are tried where a quarter of the pixels repeat their left neighbour, and where WebP's fastest setting, in
     strips of 4 megapixels, comes within a tenth, which is not tried where a sample of the rows says that it will not
     come within a fifth; and where then a drawing of a sample comes within a tenth, or WebP with some effort within
-    ``near`` times as many bytes. PNG and WebP are tried with full effort only where WebP with some effort comes within
-    a fifth of the drawing.
+    ``near`` times as many bytes. PNG and WebP are tried with full effort only where WebP with some effort comes that
+    near to the drawing, if there is one.
     """
     if not _may_be_smaller(picture, num_bytes, num_threads, near):
         return None
@@ -114,7 +114,7 @@ def _candidates(picture: Picture, num_bytes: int, near: float, num_threads: int 
     """Return files with what may take fewer bytes than that; without a limit there is one for sure."""
     drawn = drawing.compress(picture, num_bytes, num_threads)
     candidates = [drawn] if drawn else []
-    if not _is_near(picture, _NEAR_A_DRAWING * len(drawn) if drawn else near * num_bytes):
+    if not _is_near(picture, near * (len(drawn) if drawn else num_bytes)):
         return candidates
     if picture.mode.bit_depth == 8 or picture.mode.num_channels == 1:
         candidates.append(_embedded(picture, BODY_PNG, _write_png(picture)))

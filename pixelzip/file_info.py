@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from pixelzip import container, models
+from pixelzip import container, models, toned
 from pixelzip import image as images
-from pixelzip.container import BODY_JPEG, BODY_JPEG_FILE, BODY_MIXED, BODY_MODEL
+from pixelzip.container import BODY_JPEG, BODY_JPEG_FILE, BODY_MIXED, BODY_MODEL, BODY_TONED
 
 _WITH_MODEL = (BODY_MODEL, BODY_JPEG, BODY_JPEG_FILE, BODY_MIXED)
 
@@ -17,8 +17,9 @@ class Info:
     """What a header holds.
 
     ``body`` is "model", "png", "webp", "jpeg" (levels of one), "jpeg-file" (the file itself), "mixed" (photographs
-    among something else) or "drawing" (learned from itself, no model). ``lattice`` is the name of the conversion that
-    the pixels came out of, None when a "model" makes no use of one. ``metadata`` has the keys of Pillow's ``info``.
+    among something else), "drawing" (learned from itself, no model) or "toned" (one of these with other levels, of
+    which the model, lattice and tiles are, and the tables between). ``lattice`` is the name of the conversion that the
+    pixels came out of, None when a "model" makes no use of one. ``metadata`` has the keys of Pillow's ``info``.
     """
 
     mode: str
@@ -36,15 +37,17 @@ class Info:
 def info(data: bytes, max_pixels: int = container.DEFAULT_MAX_PIXELS) -> Info:
     """Read the header and metadata only; errors as for ``decompress``."""
     header, streams = container.read(data, max_pixels)
+    is_toned = header.body == BODY_TONED
+    coded, parts = toned.read(header, streams[0])[-1] if is_toned else (header, streams)
     names = {entry.identifier: entry.name for entry in models.MODELS}
     return Info(
         mode=header.mode.name,
         width=header.width,
         height=header.height,
         body=container.BODY_NAMES[header.body],
-        model=names.get(header.model, header.model.hex()) if header.body in _WITH_MODEL else None,
-        lattice=header.lattice.conversion.name if header.lattice else None,
-        num_tiles=len(streams) if header.body == BODY_MODEL else 1,
+        model=names.get(coded.model, coded.model.hex()) if coded.body in _WITH_MODEL else None,
+        lattice=coded.lattice.conversion.name if coded.lattice else None,
+        num_tiles=len(parts) if coded.body == BODY_MODEL else 1,
         num_bytes=len(data),
         bits_per_subpixel=8 * len(data) / header.num_subpixels,
         metadata=images.describe(header.blocks),

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from pixelzip import codec, components, container, mixed
+from pixelzip import codec, components, container, mixed, toned
 from pixelzip import image as images
 from pixelzip.codec import Crop
 from pixelzip.components import Pixels
-from pixelzip.container import BODY_DRAWING, BODY_MIXED, BODY_MODEL, Header
+from pixelzip.container import BODY_DRAWING, BODY_MIXED, BODY_MODEL, BODY_TONED, Header
 from pixelzip.drawing import body as drawing
 from pixelzip.errors import CorruptFile, PixelzipError
 from pixelzip.image import Mode, Picture, Samples
@@ -42,7 +42,7 @@ class DamagedTile:
 
 @dataclass(frozen=True, eq=False)
 class Salvage:
-    """An image with one plain colour where it is damaged: mid-grey, opaque.
+    """An image with one plain colour where it is damaged: mid-grey, opaque; or what a curve makes of that.
 
     ``tiles`` lists what is damaged, ``notes`` what else is wrong with the file, ``num_tiles`` is how many there are.
     """
@@ -83,11 +83,13 @@ def salvage(
     except CorruptFile as error:
         header, streams = container.read(data, max_pixels, is_damaged=True)
         notes = (str(error),)
+    again = functools.partial(
+        salvage, model=model, device=device, num_threads=num_threads, max_pixels=header.width * header.height
+    )
     if header.body == BODY_MIXED:
-        again = functools.partial(
-            salvage, model=model, device=device, num_threads=num_threads, max_pixels=header.width * header.height
-        )
         return _salvage_parts(header, streams[0], notes, again)
+    if header.body == BODY_TONED:
+        return _salvage_toned(header, streams[0], notes, again)
     if header.body == BODY_DRAWING:
         return _salvage_drawing(header, streams[0], notes, num_threads)
     if header.body != BODY_MODEL:
@@ -111,6 +113,15 @@ def _salvage_drawing(header: Header, body: bytes, notes: tuple[str, ...], num_th
     if len(tiles) == len(bands):
         raise CorruptFile("nothing can be salvaged: no tile matches its checksum")
     return Salvage(Picture(header.mode, np.concatenate(samples), header.blocks), len(bands), tuple(tiles), notes)
+
+
+def _salvage_toned(header: Header, body: bytes, notes: tuple[str, ...], again: Callable[[bytes], Salvage]) -> Salvage:
+    """Salvage what the tables are for; what is damaged there has the tone of its plain colour, or the nearest one."""
+    tones, file, _ = toned.read(header, body, is_damaged=True)
+    found = again(file)
+    samples = tones.apply(found.picture.samples, is_damaged=True)
+    picture = Picture(header.mode, samples, header.blocks)
+    return replace(found, picture=picture, notes=notes + found.notes)
 
 
 def _salvage_parts(header: Header, body: bytes, notes: tuple[str, ...], again: Callable[[bytes], Salvage]) -> Salvage:

@@ -94,10 +94,11 @@ def engine_of_network(engine: str, integer_network: IntegerNetwork) -> str:
 
 @pytest.fixture
 def always_modelled(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Write the network's file even where PNG, WebP or parts would be smaller, as with random weights."""
+    """Write the network's file even where PNG, WebP, parts or other levels would be smaller, as with random weights."""
     monkeypatch.setattr("pixelzip.fallback._may_lose", lambda *arguments: False)
     monkeypatch.setattr("pixelzip.fallback.is_drawing", lambda picture: False)
     monkeypatch.setattr("pixelzip.layout.find", lambda samples: [])
+    monkeypatch.setattr("pixelzip.tone_search.find", lambda picture: None)
 
 
 @pytest.fixture

@@ -97,10 +97,11 @@ def test_conversions_are_appended_only() -> None:
 
 def test_numbers_in_files() -> None:
     assert (container.SIGNATURE, container.PACK_SIGNATURE) == (b"\x89PZ\r\n", b"\x89PZP\r\n")
-    assert (container.BODY_MODEL, container.BODY_PNG, container.BODY_WEBP, container._BODY_CHANGED) == (0, 1, 2, 3)
+    assert (container.BODY_MODEL, container.BODY_PNG, container.BODY_WEBP, container._CHANGED) == (0, 1, 2, 3)
     assert (container._TURNED, container._FEW_BITS, container._FEW_BITS_AND_TURNED) == (255, 254, 253)
     others = [container.BODY_JPEG, container.BODY_JPEG_FILE, container.BODY_MIXED, container.BODY_DRAWING]
-    assert dict(zip((252, 251, 250, 249), others, strict=True)) == container._OTHERS
+    others.append(container.BODY_TONED)
+    assert dict(zip((252, 251, 250, 249, 248), others, strict=True)) == container._OTHERS
     assert [(one.name, one.rows, one.columns, one.is_plain) for one in SAMPLINGS] == [
         ("4:4:4", 1, 1, False),
         ("4:2:2", 1, 2, False),
