@@ -11,12 +11,13 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from pixelzip import ans_integer, lattice
+from pixelzip import ans_integer, derived, lattice
 from pixelzip.container import BODY_JPEG, BODY_JPEG_FILE, Header, read_streams, write
+from pixelzip.derived import Derivation
 from pixelzip.errors import CorruptFile, UnsupportedImage
 from pixelzip.fields import Reader, write_varint
 from pixelzip.image import Picture
-from pixelzip.jpeg import coder, file, rest, search
+from pixelzip.jpeg import coder, file, planes, rest, search
 from pixelzip.jpeg import fields as body_fields
 from pixelzip.jpeg.fields import Fields, Kept
 from pixelzip.jpeg.file import JpegFile
@@ -39,9 +40,6 @@ _BAND_ROWS: Final = 256
 _NUM_TELLING: Final = 6
 """Frequencies of luma whose steps tell whether much has been rounded: at quality 92 none of them is 1."""
 
-_STEP: Final = 16
-"""Rows and columns between pixels that are looked at before all are."""
-
 
 @dataclass(frozen=True)
 class Coded:
@@ -56,15 +54,29 @@ def compress(picture: Picture, network: IntegerCoefficientNetwork, num_threads: 
     if picture.mode.name not in _MODES:
         return None
     samples = picture.samples.astype(np.uint8, copy=False)
-    planes = _find_planes(samples)
-    if planes is None or not lattice.has_blocks(planes[..., 0]):
+    known, cut = planes.find(samples)
+    if known is None or not lattice.has_blocks(known[..., 0], cut):
         return None
-    found = search.find(np.broadcast_to(samples, (*samples.shape[:2], 3)), planes, num_threads)
+    pixels = np.broadcast_to(samples, (*samples.shape[:2], 3))
+    found = search.find(planes.before(pixels, cut), planes.before(known, cut), cut, num_threads)
     if found is None:
         return None
-    header = Header(picture.mode, *picture.size, BODY_JPEG, picture.blocks, network.identifier)
-    coded = _encode(header, picture, *found, None, network, num_threads)
-    return Coded(coded, bool(found[1][0].steps[:_NUM_TELLING].min() > 1)) if coded else None
+    whole = _uncut(picture, cut, *found) if any(cut) else picture
+    header = Header(picture.mode, *whole.size, BODY_JPEG, whole.blocks, network.identifier)
+    coded = _encode(header, whole, *found, None, network, num_threads)
+    if coded is None:
+        return None
+    file = derived.write(picture, Derivation(cut), coded) if any(cut) else coded
+    return Coded(file, bool(found[1][0].steps[:_NUM_TELLING].min() > 1))
+
+
+def _uncut(picture: Picture, cut: tuple[int, int], sampling: Sampling, components: Sequence[Component]) -> Picture:
+    """Return a picture with what was cut off it, as its levels have it, and without metadata."""
+    samples = planes.before(picture.samples.astype(np.uint8, copy=False), cut)
+    given = _given([[component] for component in components], sampling, (samples.shape[1], samples.shape[0]))
+    whole = np.ascontiguousarray(JFIF.to_rgb(given)[..., : samples.shape[2]])
+    whole[cut[0] :, cut[1] :] = picture.samples
+    return Picture(picture.mode, whole)
 
 
 def keep(
@@ -178,11 +190,11 @@ def _decode(
 def _given(components: Sequence[Sequence[Component]], sampling: Sampling, size: tuple[int, int]) -> Pixels:
     """Return the planes (H, W, 3) of a JPEG of (width, height), each component given as its bands."""
     width, height = size
-    planes = [
+    given = [
         _sampling(sampling, kind).up(np.concatenate([band.samples() for band in bands]), height, width)
         for kind, bands in enumerate(components)
     ]
-    return _full(np.stack(planes, axis=2))
+    return planes.full(np.stack(given, axis=2))
 
 
 def _sampling(chroma: Sampling, kind: int) -> Sampling:
@@ -209,24 +221,3 @@ def _seal(header: Header, fields: bytes, number: int, band: list[Component]) -> 
     for component in band:
         checksum = zlib.crc32(np.ascontiguousarray(component.inner, dtype="<i2").data, checksum)
     return checksum
-
-
-def _find_planes(samples: Pixels) -> Pixels | None:
-    """Return the planes (H, W, C) of (H, W, C) samples on the lattice of JPEG; those of a grey image are known."""
-    if samples.shape[2] == 1:
-        return samples
-    if _is_grey(samples[::_STEP, ::_STEP]) and _is_grey(samples):
-        return _full(samples[..., :1])
-    found = lattice.find(samples, (JFIF,))
-    return found[1] if found else None
-
-
-def _is_grey(samples: Pixels) -> bool:
-    return bool((samples == samples[..., :1]).all())
-
-
-def _full(planes: Pixels) -> Pixels:
-    """Give luma alone the chroma of greys."""
-    if planes.shape[2] == 3:
-        return planes
-    return np.concatenate((planes, np.full((*planes.shape[:2], 2), 128, dtype=np.uint8)), axis=2)

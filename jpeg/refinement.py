@@ -142,25 +142,36 @@ def improve_partial(levels: Integers, block: Integers, samples: Floats, is_known
     levels[places] = found
 
 
-def improve_edges(levels: Integers, block: Integers, samples: Floats, size: tuple[int, int]) -> None:
-    """Change levels (R, C, 8, 8) of the last row and column of blocks where these reach beyond (rows, columns)."""
-    rows, columns = (length % SIDE for length in size)
+def improve_edges(
+    levels: Integers, block: Integers, samples: Floats, start: tuple[int, int], end: tuple[int, int]
+) -> None:
+    """Change levels (R, C, 8, 8) of rows and columns of blocks that (row, column) ``start`` or ``end`` goes through.
+
+    What lies before the one and from the other on is not known.
+    """
     wanted = to_blocks(samples) - np.float32(CENTRE)
-    if rows:
-        levels[-1] = _with_rows(levels[-1], block, wanted[-1], rows)
-    if columns:
-        turned = levels[:, -1].swapaxes(1, 2), block.T, wanted[:, -1].swapaxes(1, 2)
-        levels[:, -1] = _with_rows(*turned, columns).swapaxes(1, 2)
+    (top, left), (bottom, right) = start, end
+    for places, rows in _edges(top, bottom):
+        levels[places] = _with_rows(levels[places], block, wanted[places], rows)
+    turned = levels.transpose(1, 0, 3, 2), block.T, wanted.transpose(1, 0, 3, 2)
+    for places, columns in _edges(left, right):
+        turned[0][places] = _with_rows(turned[0][places], turned[1], turned[2][places], columns)
 
 
-def _with_rows(levels: Integers, block: Integers, wanted: Floats, num_rows: int) -> Integers:
-    """Return levels (n, 8, 8) that come nearer to blocks (n, 8, 8) of which the first rows are known.
+def _edges(start: int, end: int) -> list[tuple[int, slice]]:
+    """Return the places of blocks that are known in part between two rows, and which of their rows are."""
+    edges = [(start // SIDE, slice(start % SIDE, SIDE)), (end // SIDE, slice(0, end % SIDE))]
+    return [edge for edge, row in zip(edges, (start, end), strict=True) if row % SIDE]
+
+
+def _with_rows(levels: Integers, block: Integers, wanted: Floats, rows: slice) -> Integers:
+    """Return levels (n, 8, 8) that come nearer to blocks (n, 8, 8) of which some rows are known.
 
     After the transform along rows every column is a problem of its own: a few equations for eight whole numbers.
     """
     levels = levels.copy()
-    basis = cosines()[:, :num_rows]  # (frequencies, rows)
-    rest = (wanted - backward((levels * block).astype(np.float32)))[:, :num_rows] @ cosines().T  # (n, rows, columns)
+    basis = cosines()[:, rows]  # (frequencies, rows)
+    rest = (wanted - backward((levels * block).astype(np.float32)))[:, rows] @ cosines().T  # (n, rows, columns)
     moves = _moves()
     price = _COST_OF_MOVE * np.abs(moves).sum(axis=1)
     for column in range(SIDE):

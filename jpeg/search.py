@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pixelzip.jpeg.levels import Component, as_block, to_component
+from pixelzip.jpeg.planes import Source
 from pixelzip.jpeg.quantisation import Steps, candidates
 from pixelzip.jpeg.refinement import improve_doubtful, improve_edges, improve_interpolated, improve_partial
 from pixelzip.jpeg.sampling import SAMPLINGS, Sampling
@@ -83,17 +84,22 @@ class _Solved:
     samples: Pixels
 
 
-def find(pixels: Pixels, planes: Pixels, num_threads: int | None = None) -> tuple[Sampling, list[Component]] | None:
+def find(
+    pixels: Pixels, planes: Pixels, cut: tuple[int, int] = (0, 0), num_threads: int | None = None
+) -> tuple[Sampling, list[Component]] | None:
     """Find the JPEG that (H, W, 3) pixels came from: its sampling and its components.
 
     ``planes`` are (H, W, 3) or, of a grey image, (H, W, 1); where no channel of a pixel is 0 or 255 they must be those
-    that were decoded. Some pixels may come out wrong.
+    that were decoded. So many rows and columns as ``cut`` says were cut off at the top and the left: what is there is
+    of no account. Some pixels may come out wrong.
     """
-    tables = _find_tables(pixels, planes, num_threads)
+    is_inside = np.pad(np.full(np.subtract(pixels.shape[:2], cut), True), [(length, 0) for length in cut])
+    image = Source(pixels, planes, is_inside)
+    tables = _find_tables(image, num_threads)
     if tables is None:
         return None
     num_rows = max(_PERIOD, _BAND_PIXELS // pixels.shape[1] // _PERIOD * _PERIOD)
-    solve = functools.partial(_solve_band, pixels, planes, tables, num_rows)
+    solve = functools.partial(_solve_band, image, tables, cut, num_rows)
     bands = in_threads(solve, range(0, len(pixels), num_rows), num_threads)
     components = [
         to_component(kind, tables.steps[min(kind, 1)], np.concatenate([levels[kind] for levels in bands]))
@@ -102,11 +108,10 @@ def find(pixels: Pixels, planes: Pixels, num_threads: int | None = None) -> tupl
     return tables.sampling, components
 
 
-def _find_tables(pixels: Pixels, planes: Pixels, num_threads: int | None) -> Tables | None:
-    rows, columns = (slice(start, start + _REGION) for start in map(_middle, planes.shape[:2]))
-    some, is_known = planes[rows, columns], _are_known(pixels[rows, columns])
-    parts = [(SAMPLINGS[:1], some[..., :1]), (_SEARCHED, some[..., 1:])][: planes.shape[2]]
-    luma, *chroma = in_threads(lambda part: _best(*part, is_known), parts, num_threads)
+def _find_tables(image: Source, num_threads: int | None) -> Tables | None:
+    some = image.part(*(slice(start, start + _REGION) for start in map(_middle, image.is_inside.shape)))
+    parts = [(SAMPLINGS[:1], some.planes[..., :1]), (_SEARCHED, some.planes[..., 1:])][: some.planes.shape[2]]
+    luma, *chroma = in_threads(lambda part: _best(*part, some.is_known), parts, num_threads)
     if luma is None or not chroma:
         return luma
     return chroma[0] and Tables(chroma[0].sampling, luma.steps + chroma[0].steps)
@@ -114,13 +119,6 @@ def _find_tables(pixels: Pixels, planes: Pixels, num_threads: int | None) -> Tab
 
 def _middle(length: int) -> int:
     return max(0, length - _REGION) // 2 // _PERIOD * _PERIOD
-
-
-def _are_known(pixels: Pixels) -> Mask:
-    """Return where no channel has been clamped, (H, W)."""
-    is_inside = (pixels > 0) & (pixels < 255)
-    known: Mask = is_inside[..., 0] & is_inside[..., 1] & is_inside[..., 2]
-    return known
 
 
 def _best(samplings: Sequence[Sampling], planes: Pixels, is_known: Mask) -> Tables | None:
@@ -146,27 +144,30 @@ def _floats(planes: Pixels) -> Floats:
     return planes.transpose(2, 0, 1).astype(np.float32)
 
 
-def _solve_band(pixels: Pixels, planes: Pixels, tables: Tables, num_rows: int, top: int) -> list[NDArray[np.int16]]:
+def _solve_band(
+    image: Source, tables: Tables, cut: tuple[int, int], num_rows: int, top: int
+) -> list[NDArray[np.int16]]:
     """Return the levels of a band of rows, (R, C, 8, 8) for each component."""
     start = max(0, top - _MARGIN)
-    rows = slice(start, top + num_rows + _MARGIN)
+    some = image.part(slice(start, top + num_rows + _MARGIN), slice(None))
     parts = []
-    for sampling, part in zip(tables.samplings(), _solve(pixels[rows], planes[rows], tables), strict=True):
+    for sampling, part in zip(tables.samplings(), _solve(some, tables, cut if start == 0 else (0, cut[1])), strict=True):
         first, num_blocks = (length // (SIDE * sampling.rows) for length in (top - start, num_rows))
         parts.append(part[first : first + num_blocks].astype(np.int16))
     return parts
 
 
-def _solve(pixels: Pixels, planes: Pixels, tables: Tables) -> list[Integers]:
+def _solve(image: Source, tables: Tables, cut: tuple[int, int]) -> list[Integers]:
     """Return levels: of all rounds those by which the fewest pixels come out wrong."""
-    is_known, fixed = _are_known(pixels), _floats(planes)
+    is_known, fixed = image.is_known, _floats(image.planes)
     is_certain = is_known.all() and not any(length % _PERIOD for length in is_known.shape)
-    solved, given = _round(fixed, is_known, None, tables)
-    fewest = _num_wrong(given, pixels)
+    solved, given = _round(fixed, is_known, None, tables, cut)
+    fewest = image.num_wrong(given)
     for _ in range(0 if is_certain or not fewest else _NUM_ROUNDS):
-        wanted = np.where(is_known, fixed, _moved(given, pixels).transpose(2, 0, 1))
-        others, given = _round(wanted, is_known, solved, tables)
-        num_wrong = _num_wrong(given, pixels)
+        moved = np.where(image.is_inside[..., None], _moved(given, image.pixels), given)
+        wanted = np.where(is_known, fixed, moved.transpose(2, 0, 1))
+        others, given = _round(wanted, is_known, solved, tables, cut)
+        num_wrong = image.num_wrong(given)
         if num_wrong < fewest:
             solved = others
         if not num_wrong or num_wrong > _WORTH_A_ROUND * fewest:
@@ -175,13 +176,8 @@ def _solve(pixels: Pixels, planes: Pixels, tables: Tables) -> list[Integers]:
     return [part.levels for part in solved]
 
 
-def _num_wrong(planes: Pixels, pixels: Pixels) -> int:
-    """Return how many pixels (H, W, 3) are not what planes give."""
-    return int(np.count_nonzero(differ(_to_pixels(planes), pixels)))
-
-
 def _round(
-    wanted: Floats, is_known: Mask, before: list[_Solved] | None, tables: Tables
+    wanted: Floats, is_known: Mask, before: list[_Solved] | None, tables: Tables, cut: tuple[int, int]
 ) -> tuple[list[_Solved], Pixels]:
     """Solve (C, H, W) planes; return what their components are and the planes (H, W, C) that they give."""
     solved, given = list[_Solved](), []
@@ -195,7 +191,7 @@ def _round(
             levels[~is_open] = before[index].levels[~is_open]
         else:
             improve_partial(levels, block, samples, known)
-            improve_edges(levels, block, samples, sampling.size(*is_known.shape))
+            improve_edges(levels, block, samples, sampling.size(*cut), sampling.size(*is_known.shape))
         if sampling is SAMPLINGS[0]:
             improve_doubtful(levels, block, samples, known & np.kron(is_open, _WHOLE))
         elif not before:
@@ -217,11 +213,6 @@ def _completed(samples: Floats, guess: Pixels | None) -> Floats:
 def _completed_mask(mask: Mask) -> Mask:
     """Add rows and columns that are not set until there are whole blocks."""
     return np.pad(mask, [(0, -length % SIDE) for length in mask.shape])
-
-
-def _to_pixels(planes: Pixels) -> Pixels:
-    """Return (H, W, 3) RGB of (H, W, 3) planes or of (H, W, 1) luma."""
-    return JFIF.to_rgb(planes) if planes.shape[2] == 3 else np.repeat(planes, 3, axis=2)
 
 
 def _moved(planes: Pixels, pixels: Pixels) -> Floats:

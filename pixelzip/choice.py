@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from pixelzip import components, fallback, layout, mixed, tone_search, toned
+from pixelzip import components, derived, fallback, layout, mixed, tone_search
 from pixelzip.components import Networks
+from pixelzip.derived import Derivation
 from pixelzip.errors import UnsupportedImage
 from pixelzip.image import Picture
 from pixelzip.jpeg import body as jpeg
@@ -133,7 +134,9 @@ def _with_tones(picture: Picture, coded: _Coded, found: tuple[Picture, Tones] | 
     if found is None:
         return coded
     best = _smallest_part(coded)
-    return _Coded(picture, toned.write(picture, found[1], best), coded.is_jpeg, is_toned=best is coded.file)
+    return _Coded(
+        picture, derived.write(picture, Derivation(tones=found[1]), best), coded.is_jpeg, is_toned=best is coded.file
+    )
 
 
 def _code_as_they_are(

@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from pixelzip import choice, components, container, fallback, mixed, models, toned
+from pixelzip import choice, components, container, derived, fallback, mixed, models
 from pixelzip import image as images
 from pixelzip.components import CodedFile
-from pixelzip.container import BODY_DRAWING, BODY_JPEG, BODY_JPEG_FILE, BODY_MIXED, BODY_MODEL, BODY_TONED, Header
+from pixelzip.container import BODY_DERIVED, BODY_DRAWING, BODY_JPEG, BODY_JPEG_FILE, BODY_MIXED, BODY_MODEL, Header
 from pixelzip.drawing import body as drawing
 from pixelzip.errors import UnsupportedImage
 from pixelzip.image import Picture, Samples
@@ -183,21 +183,21 @@ def decode(
     regions: Sequence[Box] | None = None,
 ) -> list[Picture]:
     """Decode a region of each file, or all of it; errors as for ``decompress``."""
-    opened = [toned.read(header, streams[0]) if header.body == BODY_TONED else None for header, streams in parsed]
-    inner = [one[-1] if one else file for one, file in zip(opened, parsed, strict=True)]
     regions = regions or [header.box for header, _ in parsed]
+    opened = [derived.read(header, streams[0]) if header.body == BODY_DERIVED else None for header, streams in parsed]
+    others = [one[-1] if one else file for one, file in zip(opened, parsed, strict=True)]
+    parts = [one[0].before(region) if one else region for one, region in zip(opened, regions, strict=True)]
+    pictures = _decode(others, model, device, num_threads, parts)
     return [
         Picture(header.mode, one[0].apply(picture.samples), header.blocks) if one else picture
-        for one, (header, _), picture in zip(
-            opened, parsed, _decode(inner, model, device, num_threads, regions), strict=True
-        )
+        for one, (header, _), picture in zip(opened, parsed, pictures, strict=True)
     ]
 
 
 def _decode(
     parsed: Sequence[CodedFile], model: str | None, device: str, num_threads: int | None, regions: Sequence[Box]
 ) -> list[Picture]:
-    """Decode a region of each file, none of them with tables."""
+    """Decode a region of each file, none of which is made of another."""
     identifiers = dict.fromkeys(header.model for header, _ in parsed if header.body == BODY_MODEL)  # in their order
     networks = [find_network(identifier, model) for identifier in identifiers]
     decoded = components.decode(networks, parsed, regions, device, num_threads)

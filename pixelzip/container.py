@@ -22,9 +22,9 @@ SIGNATURE: Final = b"\x89PZ\r\n"
 PACK_SIGNATURE: Final = b"\x89PZP\r\n"
 DEFAULT_MAX_PIXELS: Final = 2**28
 
-BODY_MODEL, BODY_PNG, BODY_WEBP, _CHANGED, BODY_JPEG, BODY_JPEG_FILE, BODY_MIXED, BODY_DRAWING, BODY_TONED = range(9)
+BODY_MODEL, BODY_PNG, BODY_WEBP, _CHANGED, BODY_JPEG, BODY_JPEG_FILE, BODY_MIXED, BODY_DRAWING, BODY_DERIVED = range(9)
 """_CHANGED stands in files for the last five, and for BODY_MODEL with a lattice, turned tiles or few bits."""
-BODY_NAMES: Final = ("model", "png", "webp", "", "jpeg", "jpeg-file", "mixed", "drawing", "toned")
+BODY_NAMES: Final = ("model", "png", "webp", "", "jpeg", "jpeg-file", "mixed", "drawing", "derived")
 LATTICE_MODES: Final = frozenset({"RGB", "RGBA"})
 
 CODED, CONSTANT, STORED = range(3)
@@ -40,7 +40,7 @@ _BODY_SHIFT: Final = 4
 _TURNED: Final = 255
 _FEW_BITS: Final = 254
 _FEW_BITS_AND_TURNED: Final = 253
-_OTHERS: Final = {252: BODY_JPEG, 251: BODY_JPEG_FILE, 250: BODY_MIXED, 249: BODY_DRAWING, 248: BODY_TONED}
+_OTHERS: Final = {252: BODY_JPEG, 251: BODY_JPEG_FILE, 250: BODY_MIXED, 249: BODY_DRAWING, 248: BODY_DERIVED}
 """What stands for a lattice's conversion where there is none; the last for bodies that are not the network's."""
 _METADATA_BIT: Final = 0x40
 _NEWER_VERSION_BIT: Final = 0x80

@@ -36,6 +36,7 @@ _CLOSE, _CLOSE_BYTES, _NEAR = 1.1, 64, 1.1
 _SOME_EFFORT, _FULL_EFFORT = 2, 6
 _QUALITIES: Final = {0: 0, _SOME_EFFORT: 50, _FULL_EFFORT: 100}
 """WebP's quality, which without loss is effort, too, for each of its methods that is tried."""
+_FEW_BITS: Final = 0.5  # for each sample: photographs take more
 _SMALL_PIXELS: Final = 64 * 64
 _DRAWN_PIXELS: Final = 2**16
 _SAMPLE_ROWS: Final = 16
@@ -61,11 +62,10 @@ def smallest(picture: Picture, coded: bytes | None, num_threads: int | None = 1)
 def smaller_than(picture: Picture, num_bytes: int, near: float = _NEAR, num_threads: int | None = 1) -> bytes | None:
     """Return a drawing or a file with an embedded PNG or WebP if one may be had in fewer bytes than that.
 
-    They are tried where a quarter of the pixels repeat their left neighbour, and where WebP's fastest setting, in
-    strips of 4 megapixels, comes within a tenth, which is not tried where a sample of the rows says that it will not
-    come within a fifth; and where then a drawing of a sample comes within a tenth, or WebP with some effort within
-    ``near`` times as many bytes. PNG and WebP are tried with full effort only where WebP with some effort comes that
-    near to the drawing, if there is one.
+    They are tried where that is less than half a bit for each sample, or a quarter of the pixels repeat their left
+    neighbour, or WebP's fastest setting, in strips of 4 megapixels, comes within a tenth, if a sample of the rows says
+    that it may; and where then a drawing of a sample comes within a tenth, or WebP with some effort within ``near``
+    times as many bytes. PNG and WebP are tried with full effort only where that comes as near to the drawing.
     """
     if not _may_be_smaller(picture, num_bytes, num_threads, near):
         return None
@@ -148,7 +148,8 @@ def _may_be_drawn(picture: Picture, num_bytes: int) -> bool:
 
 
 def _is_close(picture: Picture, num_bytes: int, num_threads: int | None = 1) -> bool:
-    if share_of_repeats(picture.samples, num_threads) > _MANY_REPEATS:
+    has_few_bits = 8 * num_bytes < _FEW_BITS * picture.samples.size
+    if has_few_bits or share_of_repeats(picture.samples, num_threads) > _MANY_REPEATS:
         return True
     limit = _CLOSE * num_bytes
     if not _fits_webp(picture):

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from pixelzip import container, models, toned
+from pixelzip import container, derived, models
 from pixelzip import image as images
-from pixelzip.container import BODY_JPEG, BODY_JPEG_FILE, BODY_MIXED, BODY_MODEL, BODY_TONED
+from pixelzip.container import BODY_DERIVED, BODY_JPEG, BODY_JPEG_FILE, BODY_MIXED, BODY_MODEL
 
 _WITH_MODEL = (BODY_MODEL, BODY_JPEG, BODY_JPEG_FILE, BODY_MIXED)
 
@@ -17,8 +17,8 @@ class Info:
     """What a header holds.
 
     ``body`` is "model", "png", "webp", "jpeg" (levels of one), "jpeg-file" (the file itself), "mixed" (photographs
-    among something else), "drawing" (learned from itself, no model) or "toned" (one of these with other levels, of
-    which the model, lattice and tiles are, and the tables between). ``lattice`` is the name of the conversion that the
+    among something else), "drawing" (learned from itself, no model) or "derived" (one of these with other levels
+    or more pixels, of which model, lattice and tiles are). ``lattice`` is the name of the conversion that the
     pixels came out of, None when a "model" makes no use of one. ``metadata`` has the keys of Pillow's ``info``.
     """
 
@@ -37,8 +37,8 @@ class Info:
 def info(data: bytes, max_pixels: int = container.DEFAULT_MAX_PIXELS) -> Info:
     """Read the header and metadata only; errors as for ``decompress``."""
     header, streams = container.read(data, max_pixels)
-    is_toned = header.body == BODY_TONED
-    coded, parts = toned.read(header, streams[0])[-1] if is_toned else (header, streams)
+    is_derived = header.body == BODY_DERIVED
+    coded, parts = derived.read(header, streams[0])[-1] if is_derived else (header, streams)
     names = {entry.identifier: entry.name for entry in models.MODELS}
     return Info(
         mode=header.mode.name,

@@ -96,7 +96,7 @@ def find(pixels: Pixels, conversions: Sequence[Conversion] = CONVERSIONS) -> tup
     planes, missing = conversion.find_planes(pixels)
     if len(missing) * _MOST_CORRECTED > pixels.shape[0] * pixels.shape[1]:
         return None
-    origin = _find_origin(planes) if conversion is JFIF else (0, 0)
+    origin = find_origin(planes) if conversion is JFIF else (0, 0)
     return Lattice(conversion, origin, _write_corrections(conversion, pixels, planes, missing)), planes
 
 
@@ -145,27 +145,26 @@ def _telling_colours(pixels: Pixels) -> Pixels:
     return colours[:: max(1, len(colours) // _NUM_COLOURS)]
 
 
-def _find_origin(planes: Pixels) -> tuple[int, int]:
+def find_origin(planes: Pixels) -> tuple[int, int]:
     """Return the grid's origin: where most coefficients of the transform vanish, as quantisation has left them.
 
     Luma tells the origin modulo 8. Chroma, at half resolution, tells it modulo 16; at full resolution both are as good.
     """
     if min(planes.shape[:2]) < 2 * GRID:
         return 0, 0
-    luma, first, second = _middle(planes).transpose(2, 0, 1)
+    luma, *chroma = _middle(planes).transpose(2, 0, 1)
     half = GRID // 2
     starts = [(top, left) for top in range(half) for left in range(half)]
     top, left = max(starts, key=lambda start: _share_of_zeros(luma, start, half))
     starts = [(top + down, left + right) for down in (0, half) for right in (0, half)]
-    top, left = max(
-        starts, key=lambda start: _share_of_zeros(first, start, GRID) + _share_of_zeros(second, start, GRID)
-    )
-    return -top % GRID, -left % GRID
+    top, left = max(starts, key=lambda start: sum(_share_of_zeros(plane, start, GRID) for plane in chroma))
+    return (-top % GRID, -left % GRID) if chroma else (-top % half, -left % half)
 
 
-def has_blocks(luma: Pixels) -> bool:
-    """Return whether (H, W) levels look like blocks of JPEG that start with the image."""
+def has_blocks(luma: Pixels, origin: tuple[int, int] = (0, 0)) -> bool:
+    """Return whether (H, W) levels look like blocks of JPEG in a grid of that origin."""
     half = GRID // 2
+    luma = luma[-origin[0] % half :, -origin[1] % half :]
     if min(luma.shape) < 2 * GRID:
         return False
     quarter = half // 2

@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from pixelzip import codec, components, container, mixed, toned
+from pixelzip import codec, components, container, derived, mixed
 from pixelzip import image as images
 from pixelzip.codec import Crop
 from pixelzip.components import Pixels
-from pixelzip.container import BODY_DRAWING, BODY_MIXED, BODY_MODEL, BODY_TONED, Header
+from pixelzip.container import BODY_DERIVED, BODY_DRAWING, BODY_MIXED, BODY_MODEL, Header
 from pixelzip.drawing import body as drawing
 from pixelzip.errors import CorruptFile, PixelzipError
 from pixelzip.image import Mode, Picture, Samples
@@ -88,8 +88,8 @@ def salvage(
     )
     if header.body == BODY_MIXED:
         return _salvage_parts(header, streams[0], notes, again)
-    if header.body == BODY_TONED:
-        return _salvage_toned(header, streams[0], notes, again)
+    if header.body == BODY_DERIVED:
+        return _salvage_derived(header, streams[0], notes, again)
     if header.body == BODY_DRAWING:
         return _salvage_drawing(header, streams[0], notes, num_threads)
     if header.body != BODY_MODEL:
@@ -115,13 +115,12 @@ def _salvage_drawing(header: Header, body: bytes, notes: tuple[str, ...], num_th
     return Salvage(Picture(header.mode, np.concatenate(samples), header.blocks), len(bands), tuple(tiles), notes)
 
 
-def _salvage_toned(header: Header, body: bytes, notes: tuple[str, ...], again: Callable[[bytes], Salvage]) -> Salvage:
-    """Salvage what the tables are for; what is damaged there has the tone of its plain colour, or the nearest one."""
-    tones, file, _ = toned.read(header, body, is_damaged=True)
+def _salvage_derived(header: Header, body: bytes, notes: tuple[str, ...], again: Callable[[bytes], Salvage]) -> Salvage:
+    """Salvage what the image is made of; what is damaged there has the tone of its plain colour, or the nearest one."""
+    derivation, file, _ = derived.read(header, body, is_damaged=True)
     found = again(file)
-    samples = tones.apply(found.picture.samples, is_damaged=True)
-    picture = Picture(header.mode, samples, header.blocks)
-    return replace(found, picture=picture, notes=notes + found.notes)
+    samples = derivation.apply(found.picture.samples[derivation.before(header.box).slices], is_damaged=True)
+    return replace(found, picture=Picture(header.mode, samples, header.blocks), notes=notes + found.notes)
 
 
 def _salvage_parts(header: Header, body: bytes, notes: tuple[str, ...], again: Callable[[bytes], Salvage]) -> Salvage:

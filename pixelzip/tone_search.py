@@ -1,4 +1,4 @@
-"""A picture -> what it was before a curve spread its levels apart or toned it, and the tables of that curve."""
+"""A picture -> what it was before a curve spread its levels apart or derived it, and the tables of that curve."""
 
 from __future__ import annotations
 

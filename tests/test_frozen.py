@@ -100,7 +100,7 @@ def test_numbers_in_files() -> None:
     assert (container.BODY_MODEL, container.BODY_PNG, container.BODY_WEBP, container._CHANGED) == (0, 1, 2, 3)
     assert (container._TURNED, container._FEW_BITS, container._FEW_BITS_AND_TURNED) == (255, 254, 253)
     others = [container.BODY_JPEG, container.BODY_JPEG_FILE, container.BODY_MIXED, container.BODY_DRAWING]
-    others.append(container.BODY_TONED)
+    others.append(container.BODY_DERIVED)
     assert dict(zip((252, 251, 250, 249, 248), others, strict=True)) == container._OTHERS
     assert [(one.name, one.rows, one.columns, one.is_plain) for one in SAMPLINGS] == [
         ("4:4:4", 1, 1, False),

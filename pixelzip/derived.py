@@ -1,0 +1,118 @@
+"""Images made of others <-> the body of a file: a file of what was there before, what was cut off it, and tables."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from pixelzip import container
+from pixelzip.components import CodedFile
+from pixelzip.container import BODY_DERIVED, BODY_JPEG, BODY_JPEG_FILE, BODY_MIXED, MAX_DIMENSION, Header
+from pixelzip.errors import CorruptFile
+from pixelzip.fields import Reader, inflate, write_varint
+from pixelzip.image import Mode, Picture, Samples
+from pixelzip.tiles import Box
+from pixelzip.tones import WINDOW_BITS, Table, Tones, entries_from
+
+_MOST_LEVELS: Final = 2**16
+_MOST_CUT: Final = 15
+_NO_MODEL: Final = bytes(2)
+_IMPOSSIBLE: Final = (BODY_DERIVED, BODY_MIXED, BODY_JPEG_FILE)
+"""Bodies of files that no image is made of; what something was cut off holds levels of a JPEG."""
+
+
+@dataclass(frozen=True, eq=False)
+class Derivation:
+    """How an image follows from another: rows and columns cut off at the top and the left, and tables for the rest."""
+
+    cut: tuple[int, int] = (0, 0)
+    tones: Tones | None = None
+
+    def mode(self, mode: Mode) -> Mode:
+        """Return the other image's mode, given the image's."""
+        return self.tones.mode if self.tones else mode
+
+    def before(self, region: Box) -> Box:
+        """Return where a region of the image is in the other one."""
+        return Box(region.top + self.cut[0], region.left + self.cut[1], region.height, region.width)
+
+    def apply(self, samples: Samples, is_damaged: bool = False) -> Samples:
+        """Map samples of a region; raises CorruptFile as ``Tones.apply`` does."""
+        return self.tones.apply(samples, is_damaged) if self.tones else samples
+
+
+def write(picture: Picture, derivation: Derivation, file: bytes) -> bytes:
+    """Put together how a picture follows from another and the file of that, which may itself say what was cut off."""
+    header, streams = container.read(file, MAX_DIMENSION**2)
+    if header.body == BODY_DERIVED:
+        before, file, (header, _) = read(header, streams[0])
+        derivation = Derivation(before.cut, derivation.tones)
+    outer = Header(picture.mode, *picture.size, BODY_DERIVED, picture.blocks, header.model or _NO_MODEL)
+    fields = _fields(derivation)
+    return container.write(outer, [_checksum(outer, fields), fields, file])
+
+
+def read(header: Header, body: bytes, is_damaged: bool = False) -> tuple[Derivation, bytes, CodedFile]:
+    """Undo ``write``: how an image follows from another, and the file of that, also as ``container.read`` returns it.
+
+    Raises:
+        CorruptFile: the fields do not match their checksum, or the file can be none that they are for.
+        UnsupportedVersion: as ``container.read``.
+    """
+    reader = Reader(body)
+    checksum, fields = reader.take(4, "checksum"), Reader(reader.rest())
+    cut = fields.varint("rows cut off"), fields.varint("columns cut off")
+    derivation = Derivation(cut, _read_tables(header, fields))
+    if max(cut) > _MOST_CUT:
+        raise CorruptFile(f"{cut[0]} rows and {cut[1]} columns cut off are too many")
+    if _checksum(header, fields.done) != checksum:
+        raise CorruptFile("the checksum does not match the tables")
+    file = fields.rest()
+    other, streams = container.read(file, MAX_DIMENSION**2, is_damaged=is_damaged)  # its size is looked at here
+    size = header.height + cut[0], header.width + cut[1]
+    wanted = derivation.mode(header.mode), Box(0, 0, *size), header.model
+    if (other.mode, other.box, other.model or _NO_MODEL) != wanted:
+        raise CorruptFile("what the image is made of has another mode, size or model")
+    is_possible = other.body == BODY_JPEG if any(cut) else other.body not in _IMPOSSIBLE
+    if other.blocks or not is_possible:
+        raise CorruptFile("what the image is made of is of a kind that it cannot be")
+    return derivation, file, (other, streams)
+
+
+def _fields(derivation: Derivation) -> bytes:
+    if derivation.tones is None:
+        return b"".join(map(write_varint, (*derivation.cut, 0)))
+    tables, deflated = derivation.tones.tables, derivation.tones.deflated
+    sizes = [number for table in tables for number in (table.first, len(table.entries))]
+    return b"".join(map(write_varint, (*derivation.cut, len(tables), *sizes, len(deflated)))) + deflated
+
+
+def _read_tables(header: Header, reader: Reader) -> Tones | None:
+    count = reader.varint("number of tables")
+    if count == 0:
+        return None
+    if count not in (1, header.mode.num_channels) or header.mode.name == "1":
+        raise CorruptFile(f"{count} tables are impossible in an image of mode {header.mode.name}")
+    sizes = [(reader.varint("first level"), reader.varint("number of levels")) for _ in range(count)]
+    if any(number == 0 or first + number > _MOST_LEVELS for first, number in sizes):
+        raise CorruptFile("the tables have an impossible size")
+    num_channels, num_bytes = header.mode.num_channels // count, header.mode.bit_depth // 8
+    ends = np.cumsum([number * num_channels * num_bytes for _, number in sizes])
+    deflated, inflater = reader.take(reader.varint("length of the tables"), "tables"), zlib.decompressobj(WINDOW_BITS)
+    inflated = inflate(deflated, int(ends[-1]), "a table", inflater)
+    if len(inflated) != ends[-1] or inflater.unused_data:
+        raise CorruptFile("the tables have an impossible length")
+    entries = [
+        entries_from(inflated[start:end], num_channels, num_bytes)
+        for start, end in zip((0, *ends[:-1]), ends, strict=True)
+    ]
+    return Tones(tuple(Table(first, some) for (first, _), some in zip(sizes, entries, strict=True)))
+
+
+def _checksum(header: Header, fields: bytes) -> bytes:
+    """Return the CRC32 of the fields, 4 bytes, chained to the header."""
+    return struct.pack("<I", zlib.crc32(fields, header.seal(0)))
