@@ -39,7 +39,7 @@ _KINDS: Final = {
     "jpeg": ", levels of a JPEG",
     "jpeg-file": ", a JPEG file",
     "mixed": ", in parts of different kinds",
-    "toned": ", other levels and a curve of tones",
+    "derived": ", made of other levels or more pixels",
 }
 
 
@@ -52,7 +52,7 @@ def _described(description: pixelzip.Info) -> dict[str, Any]:
 
 
 def _line(row: dict[str, Any]) -> str:
-    withouts = {"drawing": "a drawing", "toned": "no model"}
+    withouts = {"drawing": "a drawing", "derived": "no model"}
     without = withouts.get(row["body"], f"embedded {row['body'].upper()}")
     coded_by = f"model {row['model']}" if row["model"] else without
     coded_by += f" on the {row['lattice']} lattice" if row["lattice"] else ""

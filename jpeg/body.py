@@ -54,11 +54,14 @@ def compress(picture: Picture, network: IntegerCoefficientNetwork, num_threads: 
     if picture.mode.name not in _MODES:
         return None
     samples = picture.samples.astype(np.uint8, copy=False)
-    known, cut = planes.find(samples)
-    if known is None or not lattice.has_blocks(known[..., 0], cut):
+    known, origin = planes.find(samples)
+    if known is None or not lattice.has_blocks(known[..., 0], origin):
         return None
     pixels = np.broadcast_to(samples, (*samples.shape[:2], 3))
-    found = search.find(planes.before(pixels, cut), planes.before(known, cut), cut, num_threads)
+    for cut in planes.cuts(origin):
+        found = search.find(planes.before(pixels, cut), planes.before(known, cut), cut, num_threads)
+        if found is not None:
+            break
     if found is None:
         return None
     whole = _uncut(picture, cut, *found) if any(cut) else picture

@@ -67,6 +67,13 @@ def full(planes: Pixels) -> Pixels:
     return np.concatenate((planes, np.full((*planes.shape[:2], 2), 128, dtype=np.uint8)), axis=2)
 
 
+def cuts(origin: tuple[int, int]) -> list[tuple[int, int]]:
+    """Return how many rows and columns may have been cut off, likeliest first: only chroma tells 8 from none."""
+    half = lattice.GRID // 2
+    halves = [(down, right) for down in (0, half) for right in (0, half)]
+    return [((origin[0] + down) % lattice.GRID, (origin[1] + right) % lattice.GRID) for down, right in halves]
+
+
 def before(samples: Pixels, cut: tuple[int, int]) -> Pixels:
     """Add the rows and columns that were cut off (H, W, C) samples; what is in them is of no account."""
     return np.pad(samples, [(cut[0], 0), (cut[1], 0), (0, 0)], mode="edge") if any(cut) else samples

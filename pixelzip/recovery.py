@@ -84,7 +84,7 @@ def salvage(
         header, streams = container.read(data, max_pixels, is_damaged=True)
         notes = (str(error),)
     again = functools.partial(
-        salvage, model=model, device=device, num_threads=num_threads, max_pixels=header.width * header.height
+        salvage, model=model, device=device, num_threads=num_threads, max_pixels=container.MAX_DIMENSION**2
     )
     if header.body == BODY_MIXED:
         return _salvage_parts(header, streams[0], notes, again)

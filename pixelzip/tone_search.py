@@ -8,6 +8,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from pixelzip import lattice
 from pixelzip.container import LATTICE_MODES
 from pixelzip.image import PALETTE, Picture, Samples
 from pixelzip.tone_alignment import align
@@ -42,11 +43,16 @@ def find(picture: Picture) -> tuple[Picture, Tones] | None:
     tones = _curve(picture) if num_channels > 1 or picture.mode.name == "P" else None
     if tones is None and picture.mode.name != "P":
         tones = _gaps(picture)
-    if tones is None:
+    if tones is None or _is_on_a_lattice(picture):
         return None
     if tones.mode.name in LATTICE_MODES:
         tones = align(tones, tones.undo(picture.samples))
     return Picture(tones.mode, tones.undo(picture.samples)), tones
+
+
+def _is_on_a_lattice(picture: Picture) -> bool:
+    """Return whether planes of a lattice say it better: black and white of video is spread apart, too."""
+    return picture.mode.name in LATTICE_MODES and lattice.find(picture.samples[..., :3].astype(np.uint8)) is not None
 
 
 def _curve(picture: Picture) -> Tones | None:

@@ -76,9 +76,12 @@ class Tones:
 
     @property
     def mode(self) -> Mode:
-        """The mode of what is without gaps: of 8 bits if that suffices for each table."""
+        """The mode of what is without gaps: of 8 bits if that suffices for each table; CorruptFile: there is none."""
         num_bits = 8 if all(table.end <= SMALL_LEVELS for table in self.tables) else 16
-        return MODES_BY_NAME[_NAMES[num_bits][len(self.tables) - 1]]
+        mode = MODES_BY_NAME.get(_NAMES[num_bits][len(self.tables) - 1])
+        if mode is None:
+            raise CorruptFile(f"{len(self.tables)} tables of {num_bits} bits are impossible")
+        return mode
 
     def apply(self, samples: Samples, is_damaged: bool = False) -> Samples:
         """Map samples without gaps to the image's; raises CorruptFile as tables do."""

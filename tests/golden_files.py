@@ -18,7 +18,7 @@ from test_jpeg_file import chroma_halved_downwards, with_other_blocks_outside
 from test_lattice import photograph
 
 import pixelzip
-from pixelzip import components, container, fallback, image, layout, models, pack_container
+from pixelzip import components, container, fallback, image, layout, models, pack_container, tone_search
 from pixelzip.container import BODY_PNG, BODY_WEBP, Component
 from pixelzip.fields import Reader
 from pixelzip.image import MODES_BY_NAME
@@ -260,6 +260,7 @@ def _coded(picture: Any, model: str = models.DEFAULT_MODEL) -> bytes:
         mock.patch.object(fallback, "_may_lose", return_value=False),
         mock.patch.object(fallback, "is_drawing", return_value=False),
         mock.patch.object(layout, "find", return_value=[]),
+        mock.patch.object(tone_search, "find", return_value=None),
     ):
         data: bytes = pixelzip.compress(picture, model)
     return data

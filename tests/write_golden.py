@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent))
+import golden_derived
 import golden_drawings
 import golden_files
 import golden_parts
@@ -143,6 +144,7 @@ def main() -> None:
     made |= golden_files.files_of_jpegs(names["photo-jpeg"])
     made |= golden_files.files_of_jpeg_files(names["photo-jpeg"])
     made |= golden_parts.files_of_parts(default) | golden_drawings.files_of_drawings()
+    made |= golden_derived.files_of_derived()
     for name, data in made.items():
         if not (GOLDEN / name).exists():
             (GOLDEN / name).write_bytes(data)
@@ -152,6 +154,7 @@ def main() -> None:
     broken = {f"{key}.pxz": data for key, data in broken_files((GOLDEN / image).read_bytes()).items()}
     broken |= {f"{key}.pxzp": data for key, data in broken_packs((GOLDEN / packed).read_bytes()).items()}
     broken |= golden_parts.broken_parts(default, names["photo-jpeg"]) | golden_drawings.broken_drawings()
+    broken |= golden_derived.broken_derived(default, names["photo-jpeg"])
     broken |= golden_files.broken_features(default, names["photo-planes"])
     broken |= golden_files.broken_jpegs(names["photo-jpeg"])
     broken |= golden_files.broken_jpeg_files(names["photo-jpeg"])

@@ -1,0 +1,130 @@
+"""What golden files there are of images made of others: curves of every kind, cuts, and ones broken in each field."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from dataclasses import replace
+
+import numpy as np
+from conftest import smooth_image
+from golden_files import GOLDEN
+from golden_parts import in_parts
+from numpy.typing import NDArray
+from PIL import Image
+from test_jpeg import as_jpeg, decoded, texture
+
+import pixelzip
+from pixelzip import container, derived
+from pixelzip.container import Header
+from pixelzip.fields import write_varint
+from pixelzip.image import MODES_BY_NAME
+from pixelzip.tiles import Box
+
+STRETCHED = (np.arange(256) * 1.3 - 40).clip(0, 255).round().astype(np.uint8)
+SEPIA = np.stack([np.arange(256), np.arange(256) * 0.85, np.arange(256) * 0.6], axis=1).astype(np.uint8)
+
+
+def curved(channels: int, seed: int = 0) -> NDArray[np.uint8]:
+    """Return a smooth image of 80 x 70 whose levels have been spread apart, as all colours alike."""
+    return STRETCHED[smooth_image(80, 70, channels, seed)]
+
+
+def files_of_derived() -> dict[str, bytes]:
+    """Return files of each mode that there may be, of each kind of table and of cuts."""
+    jpeg = decoded(as_jpeg(texture(160, 184), 80))
+    palette = Image.fromarray(smooth_image(80, 70, 1)[..., 0]).convert("P")
+    palette.putpalette(SEPIA.tobytes())
+    described = Image.fromarray(curved(3))
+    described.info |= {"transparency": (250, 250, 250), "Title": "a curve"}
+    page = np.full((120, 150, 3), 255, dtype=np.uint8)
+    page[20:100, 40:110] = curved(3)
+    deep = smooth_image(80, 70, 3).astype(np.uint16)
+    slopes = np.array([1.5, 1.9, 1.2])
+    own = (smooth_image(80, 70) * slopes - 60).clip(0, 255).astype(np.uint8)
+    pictures = {
+        "L": curved(1),
+        "LA": Image.fromarray(curved(2)),
+        "P": palette,
+        "RGB": described,
+        "RGB-own": own,
+        "RGB-sepia": SEPIA[smooth_image(80, 70, 1)[..., 0]],
+        "RGBA": curved(4),
+        "I16": deep[..., :1] * 257,
+        "RGB16": deep * 257,
+        "RGB16-10bits": (deep * 4 + np.random.default_rng(0).integers(0, 4, deep.shape).astype(np.uint16)) * 64,
+        "RGBA16": smooth_image(80, 70, 4).astype(np.uint16) * 256,
+        "cut": np.ascontiguousarray(jpeg[3:, 13:]),
+        "cut-L": np.ascontiguousarray(decoded(as_jpeg(texture(96, 110)[..., 0], 80))[5:, 2:]),
+        "cut-RGB16": jpeg[3:, 13:].astype(np.uint16) * 257,
+    }
+    files = {name: pixelzip.compress(picture) for name, picture in pictures.items()}
+    files["in-parts"] = in_parts(page, [Box(20, 40, 80, 70)])
+    return {f"derived-{name}.pxz": file for name, file in files.items()}
+
+
+def written(header: Header, fields: bytes, file: bytes) -> bytes:
+    """Write fields that need not be possible, with their checksum."""
+    checksum = struct.pack("<I", zlib.crc32(fields, header.seal(0)))
+    return container.write(header, [checksum, fields, file])
+
+
+def deflated(data: bytes) -> bytes:
+    """Deflate without header and checksum, behind the length."""
+    deflater = zlib.compressobj(9, zlib.DEFLATED, -15)
+    result = deflater.compress(data) + deflater.flush()
+    return write_varint(len(result)) + result
+
+
+def broken_derived(prefix: str, of_jpeg: str) -> dict[str, bytes]:
+    """Return files that are broken in each of their fields."""
+    good = {path.stem: path.read_bytes() for path in GOLDEN.glob("*.pxz")}
+    header, (body,) = container.read(good["derived-L"])
+    derivation, file, (other, streams) = derived.read(header, body)
+    assert derivation.tones is not None
+    table = derivation.tones.tables[0]
+    of_cut, (cut_body,) = container.read(good["derived-cut-L"])
+    cut_file = derived.read(of_cut, cut_body)[1]
+    size = bytes((0, 0, 1)) + write_varint(table.first) + write_varint(len(table.entries))
+    entries = np.diff(table.entries[:, 0], prepend=np.uint8(0)).tobytes()
+    grey = GOLDEN / f"{prefix}-parts-L.pxz"
+    flipped = bytearray(good["derived-L"])
+    flipped[20] ^= 4
+    files = {
+        "flipped": bytes(flipped),
+        "cut-short": good["derived-L"][:-9],
+        "appended": good["derived-L"] + b"\0",
+        "empty": container.write(header, []),
+        "checksum": container.write(header, [bytes(4), body[4:]]),
+        "rows": written(of_cut, bytes((16, 2, 0)), cut_file),
+        "columns": written(of_cut, bytes((5, 16, 0)), cut_file),
+        "size": written(of_cut, bytes((4, 2, 0)), cut_file),
+        "count": written(header, bytes((0, 0, 2)) + size[3:] + size[3:] + deflated(2 * entries), file),
+        "bits": written(replace(header, mode=MODES_BY_NAME["1"]), size + deflated(entries), file),
+        "no-levels": written(header, bytes((0, 0, 1, 0, 0)) + deflated(b""), file),
+        "many-levels": written(header, bytes((0, 0, 1, 1)) + write_varint(2**16) + deflated(bytes(2**16)), file),
+        "long": written(header, size + deflated(entries + b"\0"), file),
+        "short": written(header, size + deflated(entries[:-1]), file),
+        "unused": written(header, size + write_varint(len(deflated(entries))) + deflated(entries)[1:] + b"\0", file),
+        "not-deflated": written(header, size + bytes((2, 7, 7)), file),
+        "levels": written(header, size[:-1] + bytes([len(entries) - 9]) + deflated(entries[:-9]), file),
+        "mode": written(header, size + deflated(entries), pixelzip.compress(smooth_image(80, 70, 3))),
+        "model": written(replace(header, model=b"\1\2"), size + deflated(entries), file),
+        "metadata": written(
+            header, size + deflated(entries), container.write(replace(other, blocks=((4, b"a\0b"),)), streams)
+        ),
+        "of-derived": written(header, size + deflated(entries), good["derived-L"]),
+        "of-parts": _of(grey.read_bytes()),
+        "of-file": _of(good[f"{of_jpeg}-file-L-progressive"]),
+        "cut-of-model": _of(file, bytes((1, 0, 0)), rows=1),
+    }
+    return {f"CorruptFile-derived-{name}.pxz": data for name, data in files.items()}
+
+
+def _of(file: bytes, fields: bytes = bytes(3), rows: int = 0) -> bytes:
+    """Return an image that is made of a file of any kind."""
+    header, _ = container.read(file)
+    model = header.model or bytes(2)
+    return written(
+        Header(header.mode, header.width, header.height - rows, container.BODY_DERIVED, model=model), fields, file
+    )
