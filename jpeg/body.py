@@ -17,12 +17,13 @@ from pixelzip.derived import Derivation
 from pixelzip.errors import CorruptFile, UnsupportedImage
 from pixelzip.fields import Reader, write_varint
 from pixelzip.image import Picture
-from pixelzip.jpeg import coder, file, planes, rest, search
+from pixelzip.jpeg import coder, file, planes, recovered, rest
 from pixelzip.jpeg import fields as body_fields
 from pixelzip.jpeg.fields import Fields, Kept
 from pixelzip.jpeg.file import JpegFile
 from pixelzip.jpeg.levels import Component, empty, joined
-from pixelzip.jpeg.sampling import SAMPLINGS, Sampling
+from pixelzip.jpeg.planes import Ends
+from pixelzip.jpeg.sampling import Sampling
 from pixelzip.jpeg.transform import SIDE
 from pixelzip.jpeg.usual import usual
 from pixelzip.lattice import Lattice
@@ -49,37 +50,31 @@ class Coded:
     is_sure: bool
 
 
-def compress(picture: Picture, network: IntegerCoefficientNetwork, num_threads: int | None = None) -> Coded | None:
-    """Return a picture's file with the levels of the JPEG that it came from; None: it came from none that is found."""
+def compress(
+    picture: Picture, network: IntegerCoefficientNetwork, ends: Ends | None = None, num_threads: int | None = None
+) -> Coded | None:
+    """Return a picture's file with the levels of the JPEG that it came from; None: it came from none that is found.
+
+    ``ends`` are the lowest and highest levels of each channel if these may stand for what lies beyond them, too: then
+    the file's image may have that there.
+    """
     if picture.mode.name not in _MODES:
         return None
     samples = picture.samples.astype(np.uint8, copy=False)
     known, origin = planes.find(samples)
     if known is None or not lattice.has_blocks(known[..., 0], origin):
         return None
-    pixels = np.broadcast_to(samples, (*samples.shape[:2], 3))
-    for cut in planes.cuts(origin):
-        found = search.find(planes.before(pixels, cut), planes.before(known, cut), cut, num_threads)
-        if found is not None:
-            break
+    found = recovered.find(samples, known, planes.cuts(origin), ends, num_threads)
     if found is None:
         return None
-    whole = _uncut(picture, cut, *found) if any(cut) else picture
+    is_whole = not any(found.cut)
+    whole = Picture(picture.mode, found.whole(picture.mode), picture.blocks if is_whole else ())
     header = Header(picture.mode, *whole.size, BODY_JPEG, whole.blocks, network.identifier)
-    coded = _encode(header, whole, *found, None, network, num_threads)
+    coded = _encode(header, whole, found.sampling, found.components, None, network, num_threads)
     if coded is None:
         return None
-    file = derived.write(picture, Derivation(cut), coded) if any(cut) else coded
-    return Coded(file, bool(found[1][0].steps[:_NUM_TELLING].min() > 1))
-
-
-def _uncut(picture: Picture, cut: tuple[int, int], sampling: Sampling, components: Sequence[Component]) -> Picture:
-    """Return a picture with what was cut off it, as its levels have it, and without metadata."""
-    samples = planes.before(picture.samples.astype(np.uint8, copy=False), cut)
-    given = _given([[component] for component in components], sampling, (samples.shape[1], samples.shape[0]))
-    whole = np.ascontiguousarray(JFIF.to_rgb(given)[..., : samples.shape[2]])
-    whole[cut[0] :, cut[1] :] = picture.samples
-    return Picture(picture.mode, whole)
+    file = coded if is_whole else derived.write(picture, Derivation(found.cut), coded)
+    return Coded(file, bool(found.components[0].steps[:_NUM_TELLING].min() > 1))
 
 
 def keep(
@@ -114,7 +109,7 @@ def decompress(
 ) -> Picture:
     """Undo ``compress``; raises CorruptFile or UnsupportedVersion."""
     fields, bands = _decode(header, body, network, num_threads)
-    given = _given(bands, fields.sampling, (header.width, header.height))
+    given = planes.given(bands, fields.sampling, (header.width, header.height))
     pixels = lattice.to_rgb(Lattice(JFIF, corrections=fields.corrections), given)
     samples = np.ascontiguousarray(pixels[..., : header.mode.num_channels])
     if _checksum(samples) != fields.checksum:
@@ -149,7 +144,7 @@ def _encode(
         [component.rows(*_block_rows(sampling, component.kind, number)) for component in components]
         for number in range(_num_bands(header))
     ]
-    given = _given(list(zip(*bands, strict=True)), sampling, picture.size)
+    given = planes.given(list(zip(*bands, strict=True)), sampling, picture.size)
     corrections = lattice.corrections(JFIF, np.broadcast_to(samples, (*samples.shape[:2], 3)), given)
     if corrections is None:
         return None
@@ -181,7 +176,7 @@ def _decode(
         top = number * _BAND_ROWS
         band = []
         for kind, last in enumerate(fields.lasts):
-            size = _sampling(fields.sampling, kind).size(min(_BAND_ROWS, header.height - top), header.width)
+            size = planes.sampling_of(fields.sampling, kind).size(min(_BAND_ROWS, header.height - top), header.width)
             band.append(empty(kind, fields.steps(kind), size, last))
         left = coder.decode(network, band, streams[number])
         ans_integer.check(left, _seal(header, done, number, band))
@@ -190,27 +185,13 @@ def _decode(
     return fields, list(zip(*in_threads(decode, range(len(streams)), num_threads), strict=True))
 
 
-def _given(components: Sequence[Sequence[Component]], sampling: Sampling, size: tuple[int, int]) -> Pixels:
-    """Return the planes (H, W, 3) of a JPEG of (width, height), each component given as its bands."""
-    width, height = size
-    given = [
-        _sampling(sampling, kind).up(np.concatenate([band.samples() for band in bands]), height, width)
-        for kind, bands in enumerate(components)
-    ]
-    return planes.full(np.stack(given, axis=2))
-
-
-def _sampling(chroma: Sampling, kind: int) -> Sampling:
-    return chroma if kind else SAMPLINGS[0]
-
-
 def _num_bands(header: Header) -> int:
     return -(-header.height // _BAND_ROWS)
 
 
 def _block_rows(sampling: Sampling, kind: int, number: int) -> tuple[int, int]:
     """Return the first row of a component's blocks in a band, and the one after its last."""
-    num_rows = _BAND_ROWS // SIDE // _sampling(sampling, kind).rows
+    num_rows = _BAND_ROWS // SIDE // planes.sampling_of(sampling, kind).rows
     return number * num_rows, (number + 1) * num_rows
 
 

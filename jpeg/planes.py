@@ -1,8 +1,9 @@
-"""Pixels of an image that may have come out of a JPEG -> planes in that JPEG's grid. The encoder's part, but for grey."""
+"""Pixels that may have come out of a JPEG -> planes in that JPEG's grid. The encoder's part, but for grey."""
 
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -10,10 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pixelzip import lattice
+from pixelzip.jpeg.levels import Component
+from pixelzip.jpeg.sampling import SAMPLINGS, Sampling
 from pixelzip.models.conversion import JFIF, differ
 
 Pixels = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
+Floats = NDArray[np.float32]
+Ends = Sequence[tuple[int, int]]
 
 _STEP: Final = 16
 """Rows and columns between pixels that are looked at before all are."""
@@ -21,26 +26,45 @@ _STEP: Final = 16
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """Pixels (H, W, 3), planes (H, W, C), and where they are of account, (H, W)."""
+    """Pixels (H, W, 3), planes (H, W, C), and where they are of account, (H, W).
+
+    ``ends`` are the lowest and the highest level, (3,) or (1,), at which channels may have been clamped.
+    """
 
     pixels: Pixels
     planes: Pixels
     is_inside: Mask
+    ends: tuple[Pixels, Pixels]
 
     def part(self, rows: slice, columns: slice) -> Source:
         """Return what there is in some rows and columns."""
-        return Source(self.pixels[rows, columns], self.planes[rows, columns], self.is_inside[rows, columns])
+        parts = self.pixels[rows, columns], self.planes[rows, columns], self.is_inside[rows, columns]
+        return Source(*parts, self.ends)
 
     @functools.cached_property
     def is_known(self) -> Mask:
         """Where no channel has been clamped, (H, W)."""
-        is_clamped = (self.pixels == 0) | (self.pixels == 255)
+        lowest, highest = self.ends
+        is_clamped = (self.pixels == lowest) | (self.pixels == highest)
         known: Mask = self.is_inside & ~(is_clamped[..., 0] | is_clamped[..., 1] | is_clamped[..., 2])
         return known
 
-    def num_wrong(self, planes: Pixels) -> int:
-        """Return how many pixels are not what planes give."""
-        return int(np.count_nonzero(differ(_to_pixels(planes), self.pixels) & self.is_inside))
+    def are_beyond(self, given: Pixels | Floats, margin: float = 0) -> Mask:
+        """Return which channels (H, W, 3) are clamped if these are what was there before, with a margin."""
+        return _are_beyond(self.pixels, given, self.ends, margin)
+
+    def num_wrong(self, given: Pixels) -> int:
+        """Return how many pixels are not what there should be, (H, W, 3)."""
+        differing = differ(given, self.pixels) & self.is_inside
+        wanted, given = self.pixels[differing], given[differing]  # (pixels, 3)
+        return int(((wanted != given) & ~_are_beyond(wanted, given, self.ends)).any(axis=1).sum())
+
+
+def _are_beyond(pixels: Pixels, given: Pixels | Floats, ends: tuple[Pixels, Pixels], margin: float = 0) -> Mask:
+    lowest, highest = ends
+    too_high: Mask = (pixels == highest) & (given > highest - margin)
+    too_low: Mask = (pixels == lowest) & (given < lowest + margin)
+    return too_high | too_low
 
 
 def find(samples: Pixels) -> tuple[Pixels | None, tuple[int, int]]:
@@ -68,17 +92,43 @@ def full(planes: Pixels) -> Pixels:
 
 
 def cuts(origin: tuple[int, int]) -> list[tuple[int, int]]:
-    """Return how many rows and columns may have been cut off, likeliest first: only chroma tells 8 from none."""
+    """Return how many rows and columns may have been cut off, the least first: what chroma says of 8 or none is vague.
+
+    Where blocks of luma begin with the image it is looked at as it is, and as chroma says.
+    """
     half = lattice.GRID // 2
-    halves = [(down, right) for down in (0, half) for right in (0, half)]
-    return [((origin[0] + down) % lattice.GRID, (origin[1] + right) % lattice.GRID) for down, right in halves]
+    top, left = origin[0] % half, origin[1] % half
+    if top == left == 0:
+        return sorted({(0, 0), origin})
+    return [(top + down, left + right) for down in (0, half) for right in (0, half)]
 
 
-def before(samples: Pixels, cut: tuple[int, int]) -> Pixels:
-    """Add the rows and columns that were cut off (H, W, C) samples; what is in them is of no account."""
-    return np.pad(samples, [(cut[0], 0), (cut[1], 0), (0, 0)], mode="edge") if any(cut) else samples
+def source(samples: Pixels, planes: Pixels, cut: tuple[int, int], ends: Ends | None) -> Source:
+    """Add the rows and columns that were cut off samples and planes; what is in them is of no account."""
+    padding = [(cut[0], 0), (cut[1], 0), (0, 0)]
+    pixels = np.broadcast_to(samples, (*samples.shape[:2], 3))
+    is_inside = np.pad(np.full(samples.shape[:2], True), padding[:2])
+    lowest, highest = np.array(ends or ((0, 255),), dtype=np.uint8).T
+    if any(cut):
+        pixels, planes = (np.pad(part, padding, mode="edge") for part in (pixels, planes))
+    return Source(pixels, planes, is_inside, (lowest, highest))
 
 
-def _to_pixels(planes: Pixels) -> Pixels:
+def to_pixels(planes: Pixels) -> Pixels:
     """Return (H, W, 3) RGB of (H, W, 3) planes or of (H, W, 1) luma."""
     return JFIF.to_rgb(planes) if planes.shape[2] == 3 else np.repeat(planes, 3, axis=2)
+
+
+def given(components: Sequence[Sequence[Component]], sampling: Sampling, size: tuple[int, int]) -> Pixels:
+    """Return the planes (H, W, 3) of a JPEG of (width, height), each component given as its bands."""
+    width, height = size
+    parts = [
+        sampling_of(sampling, kind).up(np.concatenate([band.samples() for band in bands]), height, width)
+        for kind, bands in enumerate(components)
+    ]
+    return full(np.stack(parts, axis=2))
+
+
+def sampling_of(chroma: Sampling, kind: int) -> Sampling:
+    """Return the sampling of a component."""
+    return chroma if kind else SAMPLINGS[0]

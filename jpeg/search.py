@@ -16,13 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pixelzip.jpeg.levels import Component, as_block, to_component
-from pixelzip.jpeg.planes import Source
+from pixelzip.jpeg.planes import Source, to_pixels
 from pixelzip.jpeg.quantisation import Steps, candidates
 from pixelzip.jpeg.refinement import improve_doubtful, improve_edges, improve_interpolated, improve_partial
 from pixelzip.jpeg.sampling import SAMPLINGS, Sampling
 from pixelzip.jpeg.transform import SIDE, ZIGZAG, forward, inverse, padded, to_blocks
 from pixelzip.models.coefficients import NUM_FREQUENCIES
-from pixelzip.models.conversion import JFIF, differ
 from pixelzip.threads import in_threads
 
 Pixels = NDArray[np.uint8]
@@ -85,25 +84,22 @@ class _Solved:
 
 
 def find(
-    pixels: Pixels, planes: Pixels, cut: tuple[int, int] = (0, 0), num_threads: int | None = None
+    image: Source, cut: tuple[int, int] = (0, 0), num_threads: int | None = None
 ) -> tuple[Sampling, list[Component]] | None:
-    """Find the JPEG that (H, W, 3) pixels came from: its sampling and its components.
+    """Find the JPEG that pixels came from: its sampling and its components. Some pixels may come out wrong.
 
-    ``planes`` are (H, W, 3) or, of a grey image, (H, W, 1); where no channel of a pixel is 0 or 255 they must be those
-    that were decoded. So many rows and columns as ``cut`` says were cut off at the top and the left: what is there is
-    of no account. Some pixels may come out wrong.
+    Planes, (H, W, 3) or, of a grey image, (H, W, 1), must be those that were decoded where no channel of a pixel is at
+    an end. So many rows and columns as ``cut`` says were cut off at the top and the left: they are of no account.
     """
-    is_inside = np.pad(np.full(np.subtract(pixels.shape[:2], cut), True), [(length, 0) for length in cut])
-    image = Source(pixels, planes, is_inside)
     tables = _find_tables(image, num_threads)
     if tables is None:
         return None
-    num_rows = max(_PERIOD, _BAND_PIXELS // pixels.shape[1] // _PERIOD * _PERIOD)
+    num_rows = max(_PERIOD, _BAND_PIXELS // image.pixels.shape[1] // _PERIOD * _PERIOD)
     solve = functools.partial(_solve_band, image, tables, cut, num_rows)
-    bands = in_threads(solve, range(0, len(pixels), num_rows), num_threads)
+    bands = in_threads(solve, range(0, len(image.pixels), num_rows), num_threads)
     components = [
         to_component(kind, tables.steps[min(kind, 1)], np.concatenate([levels[kind] for levels in bands]))
-        for kind in range(planes.shape[2])
+        for kind in range(image.planes.shape[2])
     ]
     return tables.sampling, components
 
@@ -151,7 +147,8 @@ def _solve_band(
     start = max(0, top - _MARGIN)
     some = image.part(slice(start, top + num_rows + _MARGIN), slice(None))
     parts = []
-    for sampling, part in zip(tables.samplings(), _solve(some, tables, cut if start == 0 else (0, cut[1])), strict=True):
+    solved = _solve(some, tables, (0 if start else cut[0], cut[1]))
+    for sampling, part in zip(tables.samplings(), solved, strict=True):
         first, num_blocks = (length // (SIDE * sampling.rows) for length in (top - start, num_rows))
         parts.append(part[first : first + num_blocks].astype(np.int16))
     return parts
@@ -162,12 +159,12 @@ def _solve(image: Source, tables: Tables, cut: tuple[int, int]) -> list[Integers
     is_known, fixed = image.is_known, _floats(image.planes)
     is_certain = is_known.all() and not any(length % _PERIOD for length in is_known.shape)
     solved, given = _round(fixed, is_known, None, tables, cut)
-    fewest = image.num_wrong(given)
+    fewest = image.num_wrong(to_pixels(given))
     for _ in range(0 if is_certain or not fewest else _NUM_ROUNDS):
-        moved = np.where(image.is_inside[..., None], _moved(given, image.pixels), given)
+        moved = np.where(image.is_inside[..., None], _moved(given, image), given)
         wanted = np.where(is_known, fixed, moved.transpose(2, 0, 1))
         others, given = _round(wanted, is_known, solved, tables, cut)
-        num_wrong = image.num_wrong(given)
+        num_wrong = image.num_wrong(to_pixels(given))
         if num_wrong < fewest:
             solved = others
         if not num_wrong or num_wrong > _WORTH_A_ROUND * fewest:
@@ -215,11 +212,11 @@ def _completed_mask(mask: Mask) -> Mask:
     return np.pad(mask, [(0, -length % SIDE) for length in mask.shape])
 
 
-def _moved(planes: Pixels, pixels: Pixels) -> Floats:
-    """Move planes to where they give the pixels; clamped channels only if they are not beyond 0 and 255."""
+def _moved(planes: Pixels, image: Source) -> Floats:
+    """Move planes to where they give the pixels; clamped channels only if they are not beyond the ends."""
     grey = _GREY[: planes.shape[2]]
     matrix = _RGB_OF_PLANES[:, : planes.shape[2]]
-    given = (planes - grey) @ matrix.T
-    is_beyond = ((pixels == 255) & (given > 254.5)) | ((pixels == 0) & (given < 0.5))
-    moved: Floats = np.where(is_beyond, given, pixels) @ np.linalg.pinv(matrix).T.astype(np.float32) + grey
+    given = ((planes - grey) @ matrix.T).astype(np.float32)
+    wanted = np.where(image.are_beyond(given, 0.5), given, image.pixels)
+    moved: Floats = wanted @ np.linalg.pinv(matrix).T.astype(np.float32) + grey
     return moved

@@ -15,6 +15,7 @@ from pixelzip.derived import Derivation
 from pixelzip.errors import UnsupportedImage
 from pixelzip.image import Picture
 from pixelzip.jpeg import body as jpeg
+from pixelzip.jpeg.planes import Ends
 from pixelzip.models.integer import IntegerCoefficientNetwork
 from pixelzip.networks import find_networks
 from pixelzip.threads import in_threads
@@ -97,11 +98,16 @@ def _compress_pixels(
     return in_threads(lambda choice: _smallest(*choice, each), choices, num_threads)
 
 
-def _find_levels(networks: Networks, pictures: Sequence[Picture], num_threads: int | None) -> list[jpeg.Coded | None]:
+def _find_levels(
+    networks: Networks, pictures: Sequence[Picture], num_threads: int | None, tones: Sequence[Tones] = ()
+) -> list[jpeg.Coded | None]:
+    """Look for levels of JPEGs, in pictures as they are, or without the ``tones`` that each of them had."""
     network, each = networks.coefficients, 1 if len(pictures) > 1 else num_threads
     if network is None:
         return [None] * len(pictures)
-    return in_threads(lambda picture: jpeg.compress(picture, network, each), pictures, num_threads)
+    ends: Sequence[Ends | None] = [some.ends for some in tones] or [None] * len(pictures)
+    both = list(zip(pictures, ends, strict=True))
+    return in_threads(lambda one: jpeg.compress(one[0], network, one[1], each), both, num_threads)
 
 
 def _find_parts(both: tuple[Picture, jpeg.Coded | None]) -> list[Box]:
@@ -124,7 +130,8 @@ def _code(
     searched = list(zip(pictures, levels, drawings, strict=True))
     tones = in_threads(lambda one: None if one[1] or one[2] else tone_search.find(one[0]), searched, num_threads)
     inner = [found[0] if found else picture for found, picture in zip(tones, pictures, strict=True)]
-    again = iter(_find_levels(networks, [found[0] for found in tones if found], num_threads))
+    curves = [found for found in tones if found]
+    again = iter(_find_levels(networks, [some for some, _ in curves], num_threads, [curve for _, curve in curves]))
     levels = [next(again) if found else one for found, one in zip(tones, levels, strict=True)]
     coded = _code_as_they_are(networks, inner, levels, drawings, device, num_threads)
     return in_threads(lambda one: _with_tones(*one), list(zip(pictures, coded, tones, strict=True)), num_threads)
@@ -135,7 +142,10 @@ def _with_tones(picture: Picture, coded: _Coded, found: tuple[Picture, Tones] | 
         return coded
     best = _smallest_part(coded)
     return _Coded(
-        picture, derived.write(picture, Derivation(tones=found[1]), best), coded.is_jpeg, is_toned=best is coded.file
+        picture,
+        derived.write(picture, Derivation(tones=found[1].extended()), best),
+        coded.is_jpeg,
+        is_toned=best is coded.file,
     )
 
 

@@ -75,6 +75,18 @@ class Tones:
         return deflater.compress(b"".join(_differences(table.entries) for table in self.tables)) + deflater.flush()
 
     @property
+    def ends(self) -> list[tuple[int, int]]:
+        """The lowest and the highest level of each table."""
+        return [(table.first, table.end - 1) for table in self.tables]
+
+    def extended(self) -> Tones:
+        """Return tables in which what lies beyond their ends, in 8 bits, is the same as these."""
+        if self.mode.bit_depth == 16:
+            return self
+        places = (np.arange(SMALL_LEVELS).clip(first, last) - first for first, last in self.ends)
+        return Tones(tuple(Table(0, table.entries[some]) for table, some in zip(self.tables, places, strict=True)))
+
+    @property
     def mode(self) -> Mode:
         """The mode of what is without gaps: of 8 bits if that suffices for each table; CorruptFile: there is none."""
         num_bits = 8 if all(table.end <= SMALL_LEVELS for table in self.tables) else 16
