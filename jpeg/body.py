@@ -67,8 +67,9 @@ def compress(
     found = recovered.find(samples, known, planes.cuts(origin), ends, num_threads)
     if found is None:
         return None
-    is_whole = not any(found.cut)
-    whole = Picture(picture.mode, found.whole(picture.mode), picture.blocks if is_whole else ())
+    is_whole, whole = not any(found.cut), picture
+    if ends or not is_whole:
+        whole = Picture(picture.mode, found.whole(picture.mode), picture.blocks if is_whole else ())
     header = Header(picture.mode, *whole.size, BODY_JPEG, whole.blocks, network.identifier)
     coded = _encode(header, whole, found.sampling, found.components, None, network, num_threads)
     if coded is None:

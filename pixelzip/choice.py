@@ -141,12 +141,8 @@ def _with_tones(picture: Picture, coded: _Coded, found: tuple[Picture, Tones] | 
     if found is None:
         return coded
     best = _smallest_part(coded)
-    return _Coded(
-        picture,
-        derived.write(picture, Derivation(tones=found[1].extended()), best),
-        coded.is_jpeg,
-        is_toned=best is coded.file,
-    )
+    file = derived.write(picture, Derivation(tones=found[1].extended()), best)
+    return _Coded(picture, file, coded.is_jpeg, is_toned=best is coded.file)
 
 
 def _code_as_they_are(

@@ -12,7 +12,7 @@ from pixelzip import lattice
 from pixelzip.container import LATTICE_MODES
 from pixelzip.image import PALETTE, Picture, Samples
 from pixelzip.tone_alignment import align
-from pixelzip.tones import SMALL_LEVELS, Table, Tones, packed
+from pixelzip.tones import SMALL_LEVELS, Table, Tones, in_strips, packed
 
 _LEAST_PIXELS: Final = 64 * 64
 """In smaller images levels are missing by chance."""
@@ -28,8 +28,8 @@ _MOST_LEVELS: Final = 2**16
 _NEIGHBOURS: Final = 8
 """Levels to either side over which their distance is averaged."""
 
+_FEW_PIXELS: Final = 2**13
 _SAMPLED_PIXELS: Final = 2**17
-_COUNTED_PIXELS: Final = 2**18
 _MOST_COLOURS: Final = 256
 _MOST_TURNS: Final = 2.0
 """Colours are a curve if channels rise and fall along it by so many times what they differ by."""
@@ -57,11 +57,10 @@ def _is_on_a_lattice(picture: Picture) -> bool:
 
 def _curve(picture: Picture) -> Tones | None:
     """Number the colours of an image of few from dark to light, if channels hardly turn on the way."""
-    if len(_colours(_some_rows(picture.samples))) > _MOST_COLOURS:
-        return None
-    entries = _colours(picture.samples)
-    if len(entries) > _MOST_COLOURS:
-        return None
+    for samples in (_some_rows(picture.samples, _FEW_PIXELS), picture.samples):
+        entries = _colours(samples)
+        if len(entries) > _MOST_COLOURS:
+            return None
     seen = _seen(picture, entries)[:, :3].astype(np.float64)
     order = np.argsort(seen.sum(axis=1), kind="stable")
     turns, range_of_all = np.abs(np.diff(seen[order], axis=0)).sum(), np.ptp(seen, axis=0).sum()
@@ -74,7 +73,7 @@ def _curve(picture: Picture) -> Tones | None:
 def _gaps(picture: Picture) -> Tones | None:
     """Leave out the levels that no pixel of a channel has, if these lie among those that many have."""
     num_colours = picture.mode.component_channels[0]
-    sample = _some_rows(picture.samples)
+    sample = _some_rows(picture.samples, _SAMPLED_PIXELS)
     if _bits_saved([_counts(sample[..., place]) for place in range(num_colours)]) < _LEAST_SAVED * sample.size:
         return None
     counts = [_counts(picture.samples[..., place]) for place in range(picture.mode.num_channels)]
@@ -110,8 +109,12 @@ def _first(num_entries: int, num_lowest: int, num_highest: int) -> int:
 
 
 def _colours(samples: Samples) -> Samples:
-    """Return the different colours of (H, W, channels), (n, channels)."""
-    different = np.unique(packed(samples))
+    """Return the different colours of (H, W, channels), (n, channels), or some of them where there are too many."""
+    different = np.empty(0, dtype=np.uint64)
+    for strip in in_strips(samples):
+        different = np.union1d(different, packed(strip))
+        if len(different) > _MOST_COLOURS:
+            break
     shifts = 16 * np.arange(samples.shape[2] - 1, -1, -1, dtype=np.uint64)
     colours: Samples = (different[:, None] >> shifts & np.uint64(0xFFFF)).astype(samples.dtype)
     return colours
@@ -129,18 +132,16 @@ def _seen(picture: Picture, entries: Samples) -> Samples:
     return table[entries[:, 0]]
 
 
-def _some_rows(samples: Samples) -> Samples:
-    """Return about as many rows as _SAMPLED_PIXELS allows."""
-    return samples[:: max(1, samples.shape[0] * samples.shape[1] // _SAMPLED_PIXELS)]
+def _some_rows(samples: Samples, num_pixels: int) -> Samples:
+    """Return rows that have about so many pixels."""
+    return samples[:: max(1, samples.shape[0] * samples.shape[1] // num_pixels)]
 
 
 def _counts(levels: Samples) -> NDArray[np.int64]:
     """Return how many pixels have each level, (256,) or (65536,)."""
-    size = 1 << 8 * levels.itemsize
-    rows = max(1, _COUNTED_PIXELS // levels.shape[1])
-    counts = np.zeros(size, dtype=np.int64)
-    for top in range(0, len(levels), rows):  # np.bincount makes integers of 64 bits of all that it is given
-        counts += np.bincount(levels[top : top + rows].reshape(-1), minlength=size)
+    counts = np.zeros(1 << 8 * levels.itemsize, dtype=np.int64)
+    for strip in in_strips(levels):
+        counts += np.bincount(strip.reshape(-1), minlength=len(counts))
     return counts
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, cast
 
@@ -21,6 +22,7 @@ SMALL_LEVELS: Final = 2**8
 WINDOW_BITS: Final = -15
 """Of deflate without a frame (RFC 1951): there is a checksum of our own."""
 
+_STRIP_PIXELS: Final = 2**18
 _NAMES: Final = {8: ("L", "LA", "RGB", "RGBA"), 16: ("I;16", "", "RGB;16", "RGBA;16")}
 
 
@@ -42,10 +44,11 @@ class Table:
         Raises:
             CorruptFile: there are levels that the table does not have; if ``is_damaged`` the nearest are taken.
         """
-        places = levels.astype(np.int32) - self.first
-        if not is_damaged and (places.min() < 0 or places.max() >= len(self.entries)):
+        lowest, highest = int(levels.min()), int(levels.max())
+        if not is_damaged and (lowest < self.first or highest >= self.end):
             raise CorruptFile("the image has levels that are in none of its tables")
-        found: Samples = self.entries[places.clip(0, len(self.entries) - 1)]
+        places = (np.arange(highest + 1) - self.first).clip(0, len(self.entries) - 1)
+        found: Samples = self.entries[places][levels]
         return found
 
     def undo(self, samples: Samples) -> NDArray[np.uint16]:
@@ -58,7 +61,8 @@ class Table:
             levels = all_levels[samples[..., 0]]
         else:
             order = np.argsort(entries)
-            levels = numbers[order][np.searchsorted(entries[order], packed(samples))]
+            strips = (numbers[order][np.searchsorted(entries[order], packed(strip))] for strip in in_strips(samples))
+            levels = np.concatenate(list(strips))
         return levels
 
 
@@ -120,6 +124,12 @@ def entries_from(differences: bytes, num_channels: int, num_bytes: int) -> Sampl
     dtype = np.uint8 if num_bytes == 1 else np.uint16
     entries: Samples = steps.reshape(num_channels, -1).T.astype(dtype).cumsum(axis=0, dtype=dtype)
     return entries
+
+
+def in_strips(samples: Samples) -> Iterator[Samples]:
+    """Yield samples some rows at a time, for what needs eight bytes for each pixel."""
+    num_rows = max(1, _STRIP_PIXELS // samples.shape[1])
+    return (samples[top : top + num_rows] for top in range(0, len(samples), num_rows))
 
 
 def packed(samples: Samples) -> NDArray[np.uint64]:

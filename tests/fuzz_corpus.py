@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import pixelzip
-from pixelzip import components, fallback, image, layout
+from pixelzip import components, derived, fallback, image, layout
 from pixelzip.components import Networks, Prepared
 from pixelzip.container import PACK_SIGNATURE
+from pixelzip.derived import Derivation
 from pixelzip.lattice import Lattice
 from pixelzip.models.config import PLANES_PERIOD, ConeConfig
 from pixelzip.models.conversion import CONVERSIONS, JFIF
@@ -28,6 +29,7 @@ from pixelzip.models.export import export_network
 from pixelzip.networks import find_networks
 from pixelzip.pack import Pack, pack
 from pixelzip.tiles import Box
+from pixelzip.tones import Table, Tones
 
 TESTS = Path(__file__).parent
 TINY_MAX_PIXELS = 24
@@ -105,7 +107,19 @@ def _tiny(folder: Path) -> Iterator[Seed]:
     yield from _lattices(folder, str(model))
     yield from _turned(str(model))
     yield Seed("parts.pxz", in_parts(smooth_image(4, 5), [Box(0, 1, 2, 2), Box(2, 0, 2, 3)], str(model)), str(model))
+    yield from _derived(str(model))
     yield from _packs(str(model))
+
+
+def _derived(model: str) -> Iterator[Seed]:
+    """Yield images that are made of others by a table for each channel, and one for all."""
+    inner = smooth_image(2, 3)
+    own = Tones(tuple(Table(0, np.arange(256, dtype=np.uint16)[:, None] * 257) for _ in range(3)))
+    tints = Tones((Table(20, np.random.default_rng(0).integers(0, 256, (236, 3), dtype=np.uint8)),))
+    for name, tones, samples in (("own", own, inner), ("tints", tints, inner[..., :1])):
+        made = tones.apply(samples)
+        file = pixelzip.compress(samples if name == "own" else samples[..., 0], model)
+        yield Seed(f"derived-{name}.pxz", derived.write(image.read(made), Derivation(tones=tones), file), model)
 
 
 def _pictures() -> Iterator[tuple[str, Image.Image | NDArray[np.generic]]]:
