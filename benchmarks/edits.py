@@ -56,6 +56,7 @@ EDITS: dict[str, Edit] = {
     "equalized": ImageOps.equalize,
     "sepia": sepia,
     "grey": lambda photograph: photograph.convert("L").convert("RGB"),
+    "a JPEG, turned": lambda photograph: jpeg(photograph).transpose(Image.Transpose.ROTATE_90),
     "a JPEG, cut": lambda photograph: cut(jpeg(photograph)),
     "a JPEG, brighter": lambda photograph: brighter(jpeg(photograph)),
     "a JPEG, levels, each channel by itself": lambda photograph: ImageOps.autocontrast(jpeg(photograph), cutoff=0.5),
@@ -87,7 +88,7 @@ def main(folder: Path) -> None:
     paths = sorted(folder.glob("*.png"))
     chosen = np.random.default_rng(0).choice(len(paths), NUM_PHOTOGRAPHS, replace=False)
     photographs = [Image.open(paths[index]).convert("RGB") for index in chosen]
-    photographs = [one.resize((9 * one.width // 10, 9 * one.height // 10)) for one in photographs]
+    photographs = [one.resize((2 * one.width // 3, 2 * one.height // 3)) for one in photographs]
     pixelzip.compress(np.zeros((64, 64, 3), dtype=np.uint8))
     print(
         "| kilobytes; seconds | " + " | ".join([*PEERS, "pixelzip", "out"]) + " |\n" + "|---" * (len(PEERS) + 3) + "|"

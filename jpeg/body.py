@@ -64,17 +64,17 @@ def compress(
     known, origin = planes.find(samples)
     if known is None or not lattice.has_blocks(known[..., 0], origin):
         return None
-    found = recovered.find(samples, known, planes.cuts(origin), ends, num_threads)
+    found = recovered.find(samples, known, origin, ends, num_threads)
     if found is None:
         return None
-    is_whole, whole = not any(found.cut), picture
-    if ends or not is_whole:
-        whole = Picture(picture.mode, found.whole(picture.mode), picture.blocks if is_whole else ())
+    derivation, whole = Derivation(found.cut, found.orientation), picture
+    if ends or derivation.is_placed:
+        whole = Picture(picture.mode, found.whole(picture.mode), () if derivation.is_placed else picture.blocks)
     header = Header(picture.mode, *whole.size, BODY_JPEG, whole.blocks, network.identifier)
     coded = _encode(header, whole, found.sampling, found.components, None, network, num_threads)
     if coded is None:
         return None
-    file = coded if is_whole else derived.write(picture, Derivation(found.cut), coded)
+    file = derived.write(picture, derivation, coded) if derivation.is_placed else coded
     return Coded(file, bool(found.components[0].steps[:_NUM_TELLING].min() > 1))
 
 

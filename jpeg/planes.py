@@ -14,6 +14,7 @@ from pixelzip import lattice
 from pixelzip.jpeg.levels import Component
 from pixelzip.jpeg.sampling import SAMPLINGS, Sampling
 from pixelzip.models.conversion import JFIF, differ
+from pixelzip.tiles import EXCHANGED, FLIPPED, MIRRORED
 
 Pixels = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
@@ -91,16 +92,19 @@ def full(planes: Pixels) -> Pixels:
     return np.concatenate((planes, np.full((*planes.shape[:2], 2), 128, dtype=np.uint8)), axis=2)
 
 
-def cuts(origin: tuple[int, int]) -> list[tuple[int, int]]:
-    """Return how many rows and columns may have been cut off, the least first: what chroma says of 8 or none is vague.
-
-    Where blocks of luma begin with the image it is looked at as it is, and as chroma says.
-    """
+def starts(origin: tuple[int, int]) -> list[tuple[int, int]]:
+    """Return where in the grid an image may start, likeliest first: what chroma says of 8 or none is vague."""
     half = lattice.GRID // 2
-    top, left = origin[0] % half, origin[1] % half
-    if top == left == 0:
-        return sorted({(0, 0), origin})
-    return [(top + down, left + right) for down in (0, half) for right in (0, half)]
+    halves = [(down, right) for down in (0, half) for right in (0, half)]
+    return [((origin[0] + down) % lattice.GRID, (origin[1] + right) % lattice.GRID) for down, right in halves]
+
+
+def turned_origin(origin: tuple[int, int], size: tuple[int, int], orientation: int) -> tuple[int, int]:
+    """Return where in its grid an image of (height, width) starts another way round (``tiles.turned``)."""
+    mirrored = [-(start + length) % lattice.GRID for start, length in zip(origin, size, strict=True)]
+    row = mirrored[0] if orientation & FLIPPED else origin[0]
+    column = mirrored[1] if orientation & MIRRORED else origin[1]
+    return (column, row) if orientation & EXCHANGED else (row, column)
 
 
 def source(samples: Pixels, planes: Pixels, cut: tuple[int, int], ends: Ends | None) -> Source:

@@ -84,14 +84,15 @@ class _Solved:
 
 
 def find(
-    image: Source, cut: tuple[int, int] = (0, 0), num_threads: int | None = None
+    image: Source, cut: tuple[int, int] = (0, 0), num_threads: int | None = None, tables: Tables | None = None
 ) -> tuple[Sampling, list[Component]] | None:
     """Find the JPEG that pixels came from: its sampling and its components. Some pixels may come out wrong.
 
     Planes, (H, W, 3) or, of a grey image, (H, W, 1), must be those that were decoded where no channel of a pixel is at
     an end. So many rows and columns as ``cut`` says were cut off at the top and the left: they are of no account.
+    Where ``tables`` are known they are not looked for.
     """
-    tables = _find_tables(image, num_threads)
+    tables = tables or _find_tables(image, num_threads)
     if tables is None:
         return None
     num_rows = max(_PERIOD, _BAND_PIXELS // image.pixels.shape[1] // _PERIOD * _PERIOD)

@@ -186,11 +186,14 @@ def decode(
     regions = regions or [header.box for header, _ in parsed]
     opened = [derived.read(header, streams[0]) if header.body == BODY_DERIVED else None for header, streams in parsed]
     others = [one[-1] if one else file for one, file in zip(opened, parsed, strict=True)]
-    parts = [one[0].before(region) if one else region for one, region in zip(opened, regions, strict=True)]
+    parts = [
+        one[0].before(region, header.box) if one else region
+        for one, region, (header, _) in zip(opened, regions, parsed, strict=True)
+    ]
     pictures = _decode(others, model, device, num_threads, parts)
     return [
-        Picture(header.mode, one[0].apply(picture.samples), header.blocks) if one else picture
-        for one, (header, _), picture in zip(opened, parsed, pictures, strict=True)
+        Picture(header.mode, one[0].apply(picture.samples, region), header.blocks) if one else picture
+        for one, (header, _), region, picture in zip(opened, parsed, regions, pictures, strict=True)
     ]
 
 

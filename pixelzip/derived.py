@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -15,33 +15,51 @@ from pixelzip.container import BODY_DERIVED, BODY_JPEG, BODY_JPEG_FILE, BODY_MIX
 from pixelzip.errors import CorruptFile
 from pixelzip.fields import Reader, inflate, write_varint
 from pixelzip.image import Mode, Picture, Samples
-from pixelzip.tiles import Box
+from pixelzip.tiles import ORIENTATIONS, Box, turned_back, turned_size
 from pixelzip.tones import WINDOW_BITS, Table, Tones, entries_from
 
 _MOST_LEVELS: Final = 2**16
 _MOST_CUT: Final = 15
 _NO_MODEL: Final = bytes(2)
 _IMPOSSIBLE: Final = (BODY_DERIVED, BODY_MIXED, BODY_JPEG_FILE)
-"""Bodies of files that no image is made of; what something was cut off holds levels of a JPEG."""
+"""Bodies of files that no image is made of; what something was cut off, or turned, holds levels of a JPEG."""
 
 
 @dataclass(frozen=True, eq=False)
 class Derivation:
-    """How an image follows from another: rows and columns cut off at the top and the left, and tables for the rest."""
+    """How an image follows from another: rows and columns are cut off that at the top and the left, what is left is
+    turned back, from the way round that ``orientation`` says (``tiles.turned``), and mapped by tables.
+    """
 
     cut: tuple[int, int] = (0, 0)
+    orientation: int = 0
     tones: Tones | None = None
+
+    @property
+    def is_placed(self) -> bool:
+        """Whether something was cut off or turned."""
+        return any((*self.cut, self.orientation))
 
     def mode(self, mode: Mode) -> Mode:
         """Return the other image's mode, given the image's."""
         return self.tones.mode if self.tones else mode
 
-    def before(self, region: Box) -> Box:
-        """Return where a region of the image is in the other one."""
+    def whole(self, box: Box) -> Box:
+        """Return the whole other image, given the image's box."""
+        height, width = turned_size(box, self.orientation)
+        return Box(0, 0, height + self.cut[0], width + self.cut[1])
+
+    def before(self, region: Box, box: Box) -> Box:
+        """Return what must be known of the other image for a region of the image in that box: all, if it is turned."""
+        if self.orientation:
+            return self.whole(box)
         return Box(region.top + self.cut[0], region.left + self.cut[1], region.height, region.width)
 
-    def apply(self, samples: Samples, is_damaged: bool = False) -> Samples:
-        """Map samples of a region; raises CorruptFile as ``Tones.apply`` does."""
+    def apply(self, samples: Samples, region: Box, is_damaged: bool = False) -> Samples:
+        """Map samples of what ``before`` returned; raises CorruptFile as ``Tones.apply`` does."""
+        if self.orientation:
+            kept = samples[self.cut[0] :, self.cut[1] :].astype(np.uint8, copy=False)
+            samples = turned_back(kept, self.orientation)[region.slices]
         return self.tones.apply(samples, is_damaged) if self.tones else samples
 
 
@@ -50,7 +68,7 @@ def write(picture: Picture, derivation: Derivation, file: bytes) -> bytes:
     header, streams = container.read(file, MAX_DIMENSION**2)
     if header.body == BODY_DERIVED:
         before, file, (header, _) = read(header, streams[0])
-        derivation = Derivation(before.cut, derivation.tones)
+        derivation = replace(before, tones=derivation.tones)
     outer = Header(picture.mode, *picture.size, BODY_DERIVED, picture.blocks, header.model or _NO_MODEL)
     fields = _fields(derivation)
     return container.write(outer, [_checksum(outer, fields), fields, file])
@@ -65,30 +83,33 @@ def read(header: Header, body: bytes, is_damaged: bool = False) -> tuple[Derivat
     """
     reader = Reader(body)
     checksum, fields = reader.take(4, "checksum"), Reader(reader.rest())
+    orientation = fields.varint("orientation")
     cut = fields.varint("rows cut off"), fields.varint("columns cut off")
-    derivation = Derivation(cut, _read_tables(header, fields))
+    derivation = Derivation(cut, orientation, _read_tables(header, fields))
+    if orientation not in ORIENTATIONS:
+        raise CorruptFile(f"the orientation {orientation} is none")
     if max(cut) > _MOST_CUT:
         raise CorruptFile(f"{cut[0]} rows and {cut[1]} columns cut off are too many")
     if _checksum(header, fields.done) != checksum:
         raise CorruptFile("the checksum does not match the tables")
     file = fields.rest()
     other, streams = container.read(file, MAX_DIMENSION**2, is_damaged=is_damaged)  # its size is looked at here
-    size = header.height + cut[0], header.width + cut[1]
-    wanted = derivation.mode(header.mode), Box(0, 0, *size), header.model
+    wanted = derivation.mode(header.mode), derivation.whole(header.box), header.model
     if (other.mode, other.box, other.model or _NO_MODEL) != wanted:
         raise CorruptFile("what the image is made of has another mode, size or model")
-    is_possible = other.body == BODY_JPEG if any(cut) else other.body not in _IMPOSSIBLE
+    is_possible = other.body == BODY_JPEG if derivation.is_placed else other.body not in _IMPOSSIBLE
     if other.blocks or not is_possible:
         raise CorruptFile("what the image is made of is of a kind that it cannot be")
     return derivation, file, (other, streams)
 
 
 def _fields(derivation: Derivation) -> bytes:
+    place = derivation.orientation, *derivation.cut
     if derivation.tones is None:
-        return b"".join(map(write_varint, (*derivation.cut, 0)))
+        return b"".join(map(write_varint, (*place, 0)))
     tables, deflated = derivation.tones.tables, derivation.tones.deflated
     sizes = [number for table in tables for number in (table.first, len(table.entries))]
-    return b"".join(map(write_varint, (*derivation.cut, len(tables), *sizes, len(deflated)))) + deflated
+    return b"".join(map(write_varint, (*place, len(tables), *sizes, len(deflated)))) + deflated
 
 
 def _read_tables(header: Header, reader: Reader) -> Tones | None:

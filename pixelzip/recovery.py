@@ -119,7 +119,8 @@ def _salvage_derived(header: Header, body: bytes, notes: tuple[str, ...], again:
     """Salvage what the image is made of; what is damaged there has the tone of its plain colour, or the nearest one."""
     derivation, file, _ = derived.read(header, body, is_damaged=True)
     found = again(file)
-    samples = derivation.apply(found.picture.samples[derivation.before(header.box).slices], is_damaged=True)
+    known = found.picture.samples[derivation.before(header.box, header.box).slices]
+    samples = derivation.apply(known, header.box, is_damaged=True)
     return replace(found, picture=Picture(header.mode, samples, header.blocks), notes=notes + found.notes)
 
 

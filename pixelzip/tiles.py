@@ -22,7 +22,7 @@ _LEAST_LOG2: Final = 6
 ORIENTATIONS: Final = range(8)
 """Ways round of a tile. Bits: mirrored left to right, then top to bottom, then rows and columns exchanged."""
 
-_MIRRORED, _FLIPPED, _EXCHANGED = 1, 2, 4
+MIRRORED, FLIPPED, EXCHANGED = 1, 2, 4
 
 
 @dataclass(frozen=True)
@@ -120,19 +120,19 @@ def from_code(width: int, height: int, code: int) -> Tiling:
 
 def turned(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
     """Return a tile (h, w, C) another way round, (w, h, C) where rows and columns are exchanged."""
-    if orientation & _MIRRORED:
+    if orientation & MIRRORED:
         pixels = pixels[:, ::-1]
-    if orientation & _FLIPPED:
+    if orientation & FLIPPED:
         pixels = pixels[::-1]
-    return pixels.swapaxes(0, 1) if orientation & _EXCHANGED else pixels
+    return pixels.swapaxes(0, 1) if orientation & EXCHANGED else pixels
 
 
 def turned_back(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
     """Undo ``turned``."""
-    pixels = pixels.swapaxes(0, 1) if orientation & _EXCHANGED else pixels
-    return turned(pixels, orientation & (_MIRRORED | _FLIPPED))
+    pixels = pixels.swapaxes(0, 1) if orientation & EXCHANGED else pixels
+    return turned(pixels, orientation & (MIRRORED | FLIPPED))
 
 
 def turned_size(box: Box, orientation: int) -> tuple[int, int]:
     """Return height and width of a tile another way round."""
-    return (box.width, box.height) if orientation & _EXCHANGED else (box.height, box.width)
+    return (box.width, box.height) if orientation & EXCHANGED else (box.height, box.width)

@@ -15,7 +15,7 @@ from PIL import Image
 from test_jpeg import as_jpeg, decoded, texture
 
 import pixelzip
-from pixelzip import container, derived
+from pixelzip import container, derived, image, tone_search
 from pixelzip.container import Header
 from pixelzip.fields import write_varint
 from pixelzip.image import MODES_BY_NAME
@@ -55,6 +55,8 @@ def files_of_derived() -> dict[str, bytes]:
         "RGB16-10bits": (deep * 4 + np.random.default_rng(0).integers(0, 4, deep.shape).astype(np.uint16)) * 64,
         "RGBA16": smooth_image(80, 70, 4).astype(np.uint16) * 256,
         "cut": np.ascontiguousarray(jpeg[3:, 13:]),
+        "turned": np.ascontiguousarray(np.rot90(jpeg)),
+        "turned-L": np.ascontiguousarray(np.rot90(decoded(as_jpeg(texture(100, 118)[..., 0], 80)))),
         "cut-L": np.ascontiguousarray(decoded(as_jpeg(texture(96, 110)[..., 0], 80))[5:, 2:]),
         "cut-RGB16": jpeg[3:, 13:].astype(np.uint16) * 257,
     }
@@ -80,29 +82,32 @@ def broken_derived(prefix: str, of_jpeg: str) -> dict[str, bytes]:
     """Return files that are broken in each of their fields."""
     good = {path.stem: path.read_bytes() for path in GOLDEN.glob("*.pxz")}
     header, (body,) = container.read(good["derived-L"])
-    derivation, file, (other, streams) = derived.read(header, body)
-    assert derivation.tones is not None
-    table = derivation.tones.tables[0]
+    _, file, (other, streams) = derived.read(header, body)
+    found = tone_search.find(image.read(curved(1)))
+    assert found is not None
+    table = found[1].tables[0]
     of_cut, (cut_body,) = container.read(good["derived-cut-L"])
     cut_file = derived.read(of_cut, cut_body)[1]
-    size = bytes((0, 0, 1)) + write_varint(table.first) + write_varint(len(table.entries))
+    size = bytes((0, 0, 0, 1)) + write_varint(table.first) + write_varint(len(table.entries))
     entries = np.diff(table.entries[:, 0], prepend=np.uint8(0)).tobytes()
     grey = GOLDEN / f"{prefix}-parts-L.pxz"
     flipped = bytearray(good["derived-L"])
-    flipped[20] ^= 4
+    flipped[12] ^= 4
     files = {
         "flipped": bytes(flipped),
         "cut-short": good["derived-L"][:-9],
         "appended": good["derived-L"] + b"\0",
         "empty": container.write(header, []),
         "checksum": container.write(header, [bytes(4), body[4:]]),
-        "rows": written(of_cut, bytes((16, 2, 0)), cut_file),
-        "columns": written(of_cut, bytes((5, 16, 0)), cut_file),
-        "size": written(of_cut, bytes((4, 2, 0)), cut_file),
-        "count": written(header, bytes((0, 0, 2)) + size[3:] + size[3:] + deflated(2 * entries), file),
+        "orientation": written(of_cut, bytes((8, 5, 2, 0)), cut_file),
+        "turned": written(of_cut, bytes((4, 5, 2, 0)), cut_file),
+        "rows": written(of_cut, bytes((0, 16, 2, 0)), cut_file),
+        "columns": written(of_cut, bytes((0, 5, 16, 0)), cut_file),
+        "size": written(of_cut, bytes((0, 4, 2, 0)), cut_file),
+        "count": written(header, bytes((0, 0, 0, 2)) + size[4:] + size[4:] + deflated(2 * entries), file),
         "bits": written(replace(header, mode=MODES_BY_NAME["1"]), size + deflated(entries), file),
-        "no-levels": written(header, bytes((0, 0, 1, 0, 0)) + deflated(b""), file),
-        "many-levels": written(header, bytes((0, 0, 1, 1)) + write_varint(2**16) + deflated(bytes(2**16)), file),
+        "no-levels": written(header, bytes((0, 0, 0, 1, 0, 0)) + deflated(b""), file),
+        "many-levels": written(header, bytes((0, 0, 0, 1, 1)) + write_varint(2**16) + deflated(bytes(2**16)), file),
         "long": written(header, size + deflated(entries + b"\0"), file),
         "short": written(header, size + deflated(entries[:-1]), file),
         "unused": written(header, size + write_varint(len(deflated(entries))) + deflated(entries)[1:] + b"\0", file),
@@ -116,12 +121,13 @@ def broken_derived(prefix: str, of_jpeg: str) -> dict[str, bytes]:
         "of-derived": written(header, size + deflated(entries), good["derived-L"]),
         "of-parts": _of(grey.read_bytes()),
         "of-file": _of(good[f"{of_jpeg}-file-L-progressive"]),
-        "cut-of-model": _of(file, bytes((1, 0, 0)), rows=1),
+        "cut-of-model": _of(file, bytes((0, 1, 0, 0)), rows=1),
+        "turned-of-model": _of(file, bytes((3, 0, 0, 0))),
     }
     return {f"CorruptFile-derived-{name}.pxz": data for name, data in files.items()}
 
 
-def _of(file: bytes, fields: bytes = bytes(3), rows: int = 0) -> bytes:
+def _of(file: bytes, fields: bytes = bytes(4), rows: int = 0) -> bytes:
     """Return an image that is made of a file of any kind."""
     header, _ = container.read(file)
     model = header.model or bytes(2)

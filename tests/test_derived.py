@@ -22,14 +22,17 @@ from pixelzip.errors import CorruptFile
 from pixelzip.fields import write_varint
 from pixelzip.pack import Pack, pack
 from pixelzip.recovery import salvage
+from pixelzip.tiles import turned
 
 ERRORS = GOLDEN.parent / "golden-errors"
 REASONS = {
-    "flipped": "a table is cut short",
+    "flipped": "the checksum does not match the tables",
     "cut-short": "checksum does not match",
     "appended": "a tile's stream is empty or ends in a zero byte",
     "empty": "checksum at byte 0",
     "checksum": "checksum does not match the tables",
+    "orientation": "the orientation 8 is none",
+    "turned": "another mode, size or model",
     "rows": "16 rows and 2 columns cut off are too many",
     "columns": "5 rows and 16 columns cut off are too many",
     "size": "another mode, size or model",
@@ -49,6 +52,7 @@ REASONS = {
     "of-parts": "of a kind that it cannot be",
     "of-file": "of a kind that it cannot be",
     "cut-of-model": "of a kind that it cannot be",
+    "turned-of-model": "of a kind that it cannot be",
 }
 
 
@@ -82,10 +86,25 @@ def test_levels_are_found_where_a_jpeg_was_cut(cut: tuple[int, int], sampling: s
     file = pixelzip.compress(pixels)
     header, (body,) = container.read(file)
     derivation, _, (other, _) = derived.read(header, body)
-    assert tuple(np.subtract(derivation.cut, cut) % 8) == (0, 0)
+    assert derivation.is_placed
     assert (other.body, derivation.tones) == (container.BODY_JPEG, None)
     assert pixelzip.info(file).model == "photo-jpeg"
     assert np.array_equal(pixelzip.decompress_array(file), pixels)
+
+
+@pytest.mark.parametrize("orientation", range(8))
+@pytest.mark.parametrize("sampling", ["4:4:4", "4:2:0", "grey"])
+def test_levels_are_found_any_way_round(orientation: int, sampling: str) -> None:
+    pixels = texture(150, 171)
+    jpeg = as_jpeg(pixels[..., 0], 85) if sampling == "grey" else as_jpeg(pixels, 85, sampling)
+    upright = decoded(jpeg) if sampling != "grey" else decoded(jpeg)[..., None]
+    image = np.ascontiguousarray(turned(upright, orientation).squeeze())
+    whole, file = pixelzip.compress(upright.squeeze()), pixelzip.compress(image)
+    assert pixelzip.info(file).model == "photo-jpeg"
+    assert len(file) < 1.2 * len(whole)
+    assert np.array_equal(pixelzip.decompress_array(file), image)
+    assert np.array_equal(pixelzip.decompress_array(file, crop=(9, 20, 100, 33)), image[20:33, 9:100])
+    assert np.array_equal(salvage(file).to_array(), image)
 
 
 @pytest.mark.parametrize("cut", [(0, 0), (3, 13), (6, 0)], ids=str)
@@ -105,7 +124,7 @@ def test_a_curve_over_a_jpeg_that_was_cut() -> None:
     file = pixelzip.compress(pixels)
     header, (body,) = container.read(file)
     derivation, _, (other, _) = derived.read(header, body)
-    assert (derivation.cut, other.body, other.mode.name) == ((3, 13), container.BODY_JPEG, "RGB")
+    assert (derivation.is_placed, other.body, other.mode.name) == (True, container.BODY_JPEG, "RGB")
     assert derivation.tones is not None
     assert np.array_equal(pixelzip.decompress_array(file), pixels)
 
@@ -180,6 +199,12 @@ def test_every_flipped_bit_is_noticed() -> None:
 
 def test_tables_that_no_image_has() -> None:
     header, (body,) = container.read((GOLDEN / "derived-LA.pxz").read_bytes())
-    sizes = bytes((0, 0, 2)) + 2 * (write_varint(100) + write_varint(200))
+    sizes = bytes((0, 0, 0, 2)) + 2 * (write_varint(100) + write_varint(200))
     with pytest.raises(CorruptFile, match="2 tables of 16 bits are impossible"):
         pixelzip.decompress(written(header, sizes + deflated(bytes(400)), derived.read(header, body)[1]))
+
+
+def test_the_example_of_the_format() -> None:
+    text = (Path(__file__).parent.parent / "docs" / "format.md").read_text()
+    example = text[text.index("## 15.") :].split("```")[1]
+    assert pixelzip.decompress_array(bytes.fromhex(example)).tolist() == [[0, 3], [6, 9]]
