@@ -37,6 +37,8 @@ _WAYS: Final = ((0, 2), (1, 3), (4, 5), (6, 7))
 """Orientations, and what is the same upside down: decoders compute that alike, but not rows as columns, nor, where
 chroma is halved, the mirror image."""
 
+_NO_CHROMA: Final = 128
+
 Place = tuple[int, tuple[int, int]]
 """An orientation, and the rows and columns that were cut off then."""
 
@@ -58,6 +60,12 @@ class Recovered:
     def num_wrong(self) -> int:
         """How many pixels come out wrong."""
         return self.source.num_wrong(self.given)
+
+    @property
+    def has_few_wrong(self) -> bool:
+        """Whether nothing better need be looked for."""
+        few = _FEW_WRONG if (self.source.planes[..., 1:] != _NO_CHROMA).any() else _FEW_WRONG_GREYS
+        return few * self.num_wrong < self.source.is_inside.size
 
     @property
     def tables(self) -> Tables:
@@ -83,13 +91,15 @@ def find(
     """Return what samples came out of, given their planes and where in the grid of JPEG they start."""
     places = sorted((0, cut) for cut in planes.starts(origin))
     best = _find(samples, known, _AS_IT_IS, ends, num_threads) if _AS_IT_IS in places else None
-    is_grey = known.shape[2] == 1 or not np.ptp(known[..., 1:])
-    if best and (_FEW_WRONG_GREYS if is_grey else _FEW_WRONG) * best.num_wrong < best.source.is_inside.size:
+    if best and best.has_few_wrong:
         return best
     place, tables = _find_place(samples, known, origin, ends, num_threads)
-    attempts = [(place, tables), (place, None)] if place else [(one, None) for one in places]
-    tried = [best, *(_find(samples, known, one, ends, num_threads, known_tables) for one, known_tables in attempts)]
-    return min(filter(None, tried), key=lambda one: one.num_wrong, default=None)
+    for one, some in [(place, tables), (place, None)] if place else [(one, None) for one in places]:
+        found = _find(samples, known, one, ends, num_threads, some)
+        best = min(filter(None, (best, found)), key=lambda one: one.num_wrong, default=None)
+        if best and best.has_few_wrong:
+            break
+    return best
 
 
 def _find_place(

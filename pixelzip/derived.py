@@ -86,6 +86,8 @@ def read(header: Header, body: bytes, is_damaged: bool = False) -> tuple[Derivat
     orientation = fields.varint("orientation")
     cut = fields.varint("rows cut off"), fields.varint("columns cut off")
     derivation = Derivation(cut, orientation, _read_tables(header, fields))
+    if header.mode.name == "1" or not (derivation.tones or derivation.is_placed):
+        raise CorruptFile(f"an image of mode {header.mode.name} that is another one as it is")
     if orientation not in ORIENTATIONS:
         raise CorruptFile(f"the orientation {orientation} is none")
     if max(cut) > _MOST_CUT:
@@ -116,7 +118,7 @@ def _read_tables(header: Header, reader: Reader) -> Tones | None:
     count = reader.varint("number of tables")
     if count == 0:
         return None
-    if count not in (1, header.mode.num_channels) or header.mode.name == "1":
+    if count not in (1, header.mode.num_channels):
         raise CorruptFile(f"{count} tables are impossible in an image of mode {header.mode.name}")
     sizes = [(reader.varint("first level"), reader.varint("number of levels")) for _ in range(count)]
     if any(number == 0 or first + number > _MOST_LEVELS for first, number in sizes):

@@ -101,6 +101,7 @@ def broken_derived(prefix: str, of_jpeg: str) -> dict[str, bytes]:
         "checksum": container.write(header, [bytes(4), body[4:]]),
         "orientation": written(of_cut, bytes((8, 5, 2, 0)), cut_file),
         "turned": written(of_cut, bytes((4, 5, 2, 0)), cut_file),
+        "nothing": written(header, bytes(4), pixelzip.compress(curved(1)[..., 0] // 3)),
         "rows": written(of_cut, bytes((0, 16, 2, 0)), cut_file),
         "columns": written(of_cut, bytes((0, 5, 16, 0)), cut_file),
         "size": written(of_cut, bytes((0, 4, 2, 0)), cut_file),
@@ -121,16 +122,14 @@ def broken_derived(prefix: str, of_jpeg: str) -> dict[str, bytes]:
         "of-derived": written(header, size + deflated(entries), good["derived-L"]),
         "of-parts": _of(grey.read_bytes()),
         "of-file": _of(good[f"{of_jpeg}-file-L-progressive"]),
-        "cut-of-model": _of(file, bytes((0, 1, 0, 0)), rows=1),
+        "cut-of-model": _of(file, bytes((0, 1, 0, 0))),
         "turned-of-model": _of(file, bytes((3, 0, 0, 0))),
     }
     return {f"CorruptFile-derived-{name}.pxz": data for name, data in files.items()}
 
 
-def _of(file: bytes, fields: bytes = bytes(4), rows: int = 0) -> bytes:
+def _of(file: bytes, fields: bytes = bytes((0, 0, 1, 0))) -> bytes:
     """Return an image that is made of a file of any kind."""
     header, _ = container.read(file)
-    model = header.model or bytes(2)
-    return written(
-        Header(header.mode, header.width, header.height - rows, container.BODY_DERIVED, model=model), fields, file
-    )
+    size = header.width - fields[2], header.height - fields[1]
+    return written(Header(header.mode, *size, container.BODY_DERIVED, model=header.model or bytes(2)), fields, file)
