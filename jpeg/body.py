@@ -61,7 +61,7 @@ def compress(
     if picture.mode.name not in _MODES:
         return None
     samples = picture.samples.astype(np.uint8, copy=False)
-    known, origin = planes.find(samples)
+    known, origin = planes.find(samples, ends)
     if known is None or not lattice.has_blocks(known[..., 0], origin):
         return None
     found = recovered.find(samples, known, origin, ends, num_threads)

@@ -68,16 +68,20 @@ def _are_beyond(pixels: Pixels, given: Pixels | Floats, ends: tuple[Pixels, Pixe
     return too_high | too_low
 
 
-def find(samples: Pixels) -> tuple[Pixels | None, tuple[int, int]]:
+def find(samples: Pixels, ends: Ends | None = None) -> tuple[Pixels | None, tuple[int, int]]:
     """Return the planes (H, W, C) of (H, W, C) samples on the lattice of JPEG, and where in its grid they start.
 
-    Those of a grey image are known.
+    Those of a grey image are known. What is at other ``ends`` than 0 and 255 may count as clamped.
     """
     if _is_grey(samples[::_STEP, ::_STEP]) and _is_grey(samples):
         grey = samples[..., :1]
         origin = (0, 0) if lattice.has_blocks(grey[..., 0]) else lattice.find_origin(grey)
         return grey if samples.shape[2] == 1 else full(grey), origin
     found = lattice.find(samples, (JFIF,))
+    if ends and not found:
+        lowest, highest = np.array(ends, dtype=np.uint8).T
+        clamped = np.where(samples == highest, 255, np.where(samples == lowest, 0, samples))
+        found = lattice.find(clamped.astype(np.uint8), (JFIF,))
     return (found[1], found[0].origin) if found else (None, (0, 0))
 
 

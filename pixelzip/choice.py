@@ -20,6 +20,7 @@ from pixelzip.models.integer import IntegerCoefficientNetwork
 from pixelzip.networks import find_networks
 from pixelzip.threads import in_threads
 from pixelzip.tiles import Box
+from pixelzip.tone_alignment import proportional
 from pixelzip.tones import Tones
 
 _MANY_REPEATS: Final = 0.5
@@ -128,20 +129,36 @@ def _code(
     Those with gaps in their levels are coded without, and with tables.
     """
     searched = list(zip(pictures, levels, drawings, strict=True))
-    tones = in_threads(lambda one: None if one[1] or one[2] else tone_search.find(one[0]), searched, num_threads)
+    tones = in_threads(lambda one: _find_tones(*one), searched, num_threads)
     inner = [found[0] if found else picture for found, picture in zip(tones, pictures, strict=True)]
-    curves = [found for found in tones if found]
-    again = iter(_find_levels(networks, [some for some, _ in curves], num_threads, [curve for _, curve in curves]))
-    levels = [next(again) if found else one for found, one in zip(tones, levels, strict=True)]
-    coded = _code_as_they_are(networks, inner, levels, drawings, device, num_threads)
-    return in_threads(lambda one: _with_tones(*one), list(zip(pictures, coded, tones, strict=True)), num_threads)
+    straight = [(found[0], found[1], proportional(found[1])) for found in tones if found]
+    moved = [Picture(some.mode, after.undo(before.apply(some.samples))) for some, before, after in straight]
+    again = iter(_find_levels(networks, moved, num_threads, [after for *_, after in straight]))
+    before = [next(again) if found else one for found, one in zip(tones, levels, strict=True)]
+    coded = _code_as_they_are(networks, inner, before, drawings, device, num_threads)
+    whole = list(zip(pictures, levels, coded, before, tones, strict=True))
+    return in_threads(lambda one: _with_tones(*one), whole, num_threads)
 
 
-def _with_tones(picture: Picture, coded: _Coded, found: tuple[Picture, Tones] | None) -> _Coded:
+def _find_tones(picture: Picture, levels: jpeg.Coded | None, is_drawing: bool) -> tuple[Picture, Tones] | None:
+    return None if is_drawing or (levels and levels.is_sure) else tone_search.find(picture)
+
+
+def _with_tones(
+    picture: Picture,
+    levels: jpeg.Coded | None,
+    coded: _Coded,
+    before: jpeg.Coded | None,
+    found: tuple[Picture, Tones] | None,
+) -> _Coded:
+    """Add tables to what a picture was before, unless its own ``levels`` take less."""
     if found is None:
         return coded
     best = _smallest_part(coded)
-    file = derived.write(picture, Derivation(tones=found[1].extended()), best)
+    tones = proportional(found[1]) if before and best is before.file else found[1]
+    file = derived.write(picture, Derivation(tones=tones.extended()), best)
+    if levels and len(levels.file) < len(file):
+        return _Coded(picture, levels.file, is_jpeg=True)
     return _Coded(picture, file, coded.is_jpeg, is_toned=best is coded.file)
 
 

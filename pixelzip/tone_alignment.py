@@ -30,6 +30,10 @@ _LEAST_SHARE: Final = 0.9
 _AS_GOOD: Final = 1e-4
 """Share of colours for which tables are moved by one level more; some 35 levels of chroma further much is alike."""
 
+_LEAST_ENTRIES: Final = 16
+_MOST_BENT: Final = 2.0
+"""Levels by which a straight line may be missed: they were rounded, and some do not occur."""
+
 
 def align(tones: Tones, samples: Samples) -> Tones:
     """Return tables that put samples without gaps onto JFIF's lattice, or those that there are if none do.
@@ -49,6 +53,27 @@ def align(tones: Tones, samples: Samples) -> Tones:
     if shares[best] < _LEAST_SHARE:
         return tones
     return _moved(tones, int(reds[best[0]]), int(blues[best[1]]))
+
+
+def proportional(tones: Tones) -> Tones:
+    """Return tables, moved alike, that begin where the lightness that they give begins at nothing, or those given.
+
+    So do curves that only make lighter. What lies at an end may have been clamped, and tells nothing.
+    """
+    moved = [table for table in map(_from_nothing, tones.tables) if table]
+    if len({after.first - before.first for after, before in zip(moved, tones.tables, strict=False)}) != 1:
+        return tones
+    return Tones(tuple(moved)) if len(moved) == len(tones.tables) else tones
+
+
+def _from_nothing(table: Table) -> Table | None:
+    inner = table.entries[1:-1, 0].astype(np.float64)
+    if table.entries.shape[1] > 1 or len(inner) < _LEAST_ENTRIES:
+        return None
+    slope = (inner[-1] - inner[0]) / (len(inner) - 1)
+    first = round(inner.mean() / slope - (len(table.entries) - 1) / 2)
+    is_straight = np.abs(slope * (first + 1 + np.arange(len(inner))) - inner).max() <= _MOST_BENT
+    return replace(table, first=first) if is_straight and 0 <= first <= SMALL_LEVELS - len(table.entries) else None
 
 
 def _unclamped(tones: Tones, samples: Samples) -> NDArray[np.int32]:

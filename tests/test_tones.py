@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from conftest import smooth_image
@@ -12,9 +14,11 @@ from PIL import Image, ImageOps
 from test_jpeg import as_jpeg, decoded, texture
 from test_lattice import photograph
 
+import pixelzip
 from pixelzip import image, tone_search
 from pixelzip.errors import CorruptFile
 from pixelzip.models.conversion import CONVERSIONS, JFIF
+from pixelzip.tone_alignment import proportional
 from pixelzip.tones import Table, Tones, entries_from
 
 BRIGHTER = (np.arange(256) * 1.3).clip(0, 255).astype(np.uint8)
@@ -170,3 +174,27 @@ def test_nothing_is_found(pixels: NDArray[np.generic] | Image.Image, request: py
         assert [table.first for table in result[1].tables] == [0, 0, 0]
     else:
         assert result is None
+
+
+def test_tables_that_begin_where_nothing_is() -> None:
+    brighter = found(BRIGHTER[smooth_image(90, 100)])[1]
+    moved = proportional(Tones(tuple(Table(200 - len(some.entries), some.entries) for some in brighter.tables)))
+    for table in moved.tables:
+        assert np.abs(table.entries[:, 0] - 1.3 * np.arange(table.first, table.end)).max() < 3
+    steeper = found(STEEPER[smooth_image(90, 100)])[1]
+    assert proportional(steeper).ends == steeper.ends
+    apart = Tones((brighter.tables[0], replace(brighter.tables[1], first=90), brighter.tables[2]))
+    assert proportional(apart) is apart
+    short = Tones((Table(0, np.arange(9, dtype=np.uint8)[:, None] * 3),))
+    assert proportional(short) is short
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_levels_of_a_jpeg_are_found_through_a_curve(channels: int) -> None:
+    pixels = texture(160, 176) if channels == 3 else texture(160, 176)[..., 0]
+    jpeg = decoded(as_jpeg(pixels, 80))
+    curve = (np.arange(256) * 1.25).clip(0, 255).astype(np.uint8)
+    file = pixelzip.compress(curve[jpeg])
+    assert (pixelzip.info(file).body, pixelzip.info(file).model) == ("derived", "photo-jpeg")
+    assert len(file) < 1.5 * len(pixelzip.compress(jpeg))
+    assert np.array_equal(pixelzip.decompress_array(file), curve[jpeg])
