@@ -84,7 +84,7 @@ class _Solved:
 
 
 def find(
-    image: Source, cut: tuple[int, int] = (0, 0), num_threads: int | None = None, tables: Tables | None = None
+    image: Source, cut: tuple[int, int], num_threads: int | None, tables: Tables | None
 ) -> tuple[Sampling, list[Component]] | None:
     """Find the JPEG that pixels came from: its sampling and its components. Some pixels may come out wrong.
 

@@ -131,9 +131,9 @@ def _code(
     searched = list(zip(pictures, levels, drawings, strict=True))
     tones = in_threads(lambda one: _find_tones(*one), searched, num_threads)
     inner = [found[0] if found else picture for found, picture in zip(tones, pictures, strict=True)]
-    straight = [(found[0], found[1], proportional(found[1])) for found in tones if found]
-    moved = [Picture(some.mode, after.undo(before.apply(some.samples))) for some, before, after in straight]
-    again = iter(_find_levels(networks, moved, num_threads, [after for *_, after in straight]))
+    curves = [(picture, proportional(found[1])) for picture, found in zip(pictures, tones, strict=True) if found]
+    moved = [Picture(curve.mode, curve.undo(picture.samples)) for picture, curve in curves]
+    again = iter(_find_levels(networks, moved, num_threads, [curve for _, curve in curves]))
     before = [next(again) if found else one for found, one in zip(tones, levels, strict=True)]
     coded = _code_as_they_are(networks, inner, before, drawings, device, num_threads)
     whole = list(zip(pictures, levels, coded, before, tones, strict=True))
@@ -170,6 +170,7 @@ def _code_as_they_are(
     device: str,
     num_threads: int | None,
 ) -> list[_Coded]:
+    """Do what ``_code`` does, without a look at tables."""
     coded = [one.file if one else None for one in levels]
     are_sure = [one.is_sure if one else is_drawing for one, is_drawing in zip(levels, drawings, strict=True)]
     left = [index for index, is_sure in enumerate(are_sure) if not is_sure]
