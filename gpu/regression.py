@@ -26,6 +26,9 @@ NUM_WAVES: Final = tl.constexpr(8)
 _CHUNK: Final = tl.constexpr(32)
 """Lanes whose regressors are held at a time."""
 
+_ROWS: Final = tl.constexpr(8)
+"""Equations that are held at a time."""
+
 _LARGEST: Final = tl.constexpr(regression.LARGEST)
 _UNIT_SHIFT: Final = tl.constexpr(regression.UNIT_SHIFT)
 _UNIT_HALF: Final = tl.constexpr(1 << (regression.UNIT_SHIFT - 1))
@@ -46,8 +49,8 @@ _IS_OF_LEVEL: Final = tl.constexpr(_OF_LEVEL)
 class Regressions(NamedTuple):
     """``columns`` (3, 4, REGRESSORS); ``errors`` (3, 8, rows); ``noted`` (rows, 3): mean, unit and shift.
 
-    ``regressors`` (rows, REGRESSORS) int8; ``products`` (tiles * bands, 3, REGRESSORS, REGRESSORS); ``weights``
-    (tiles * bands, 3, REGRESSORS). What has no type here is int32. Sums are of 64 wavefronts at most, as much is
+    ``regressors`` (rows, REGRESSORS) int8; ``products`` (tiles * bands, 3, REGRESSORS, REGRESSORS), ``matrices`` like
+    them in float64, of zeros at first; ``weights`` (tiles * bands, 3, REGRESSORS). What has no type here is int32. Sums are of 64 wavefronts at most, as much is
     forgotten, and stay below 2^31.
     """
 
@@ -56,6 +59,7 @@ class Regressions(NamedTuple):
     noted: Any
     regressors: Any
     products: Any
+    matrices: Any
     weights: Any
 
 
@@ -164,37 +168,58 @@ def learn(regressions, tile, wave, channel, band_rows, num_bands):
     tl.debug_barrier()
 
 
-@triton.jit(do_not_specialize=("num_bands",))
-def solve(products, weights, num_bands):
-    """Find the weights of one channel of one band, in doubles, one IEEE operation after another: nothing may fuse.
-
-    A tile's ``num_bands`` bands are given a share of one another's sums; 0: there are none.
-    """
-    band, channel = tl.program_id(0), tl.program_id(1)
-    count = channel * (1 + _OWN) + (_SHARED + _OWN)
-    row, column = tl.arange(0, REGRESSORS)[:, None], tl.arange(0, REGRESSORS)[None, :]
-    entry, pitch = row * REGRESSORS + column, REGRESSORS * REGRESSORS
+@triton.jit
+def _equations(products, band, channel, row, num_bands):
+    """Return some (rows,) of a band's equations, (rows, REGRESSORS) float64, the right side after the regressors."""
+    column = tl.arange(0, REGRESSORS)[None, :]
+    entry, pitch = row[:, None] * REGRESSORS + column, REGRESSORS * REGRESSORS
     sums = tl.load(products + (band * 3 + channel) * pitch + entry)
-    matrix = sums.to(tl.float64)
     total, first = tl.zeros_like(sums).to(tl.int64), band - band % tl.maximum(num_bands, 1)
     for other in range(first, first + num_bands):
         total += tl.load(products + (other * 3 + channel) * pitch + entry)
-    matrix += total.to(tl.float64) * _SHARE_OF_ALL
-    matrix = tl.where((row == column) & (row < count), matrix + _RIDGE, matrix)
-    solution = tl.sum(tl.where(column == count, matrix, 0.0), axis=1)  # (regressors,), sums of one number
-    place = tl.arange(0, REGRESSORS)
-    for k in range(count):
-        pivots = tl.sum(tl.where(row == k, matrix, 0.0), axis=0)
+    equations = sums.to(tl.float64) + total.to(tl.float64) * _SHARE_OF_ALL
+    return tl.where(row[:, None] == column, equations + _RIDGE, equations)
+
+
+@triton.jit
+def _eliminate(matrix, equations, first, count):
+    """Subtract from ``equations`` the rows above the ``first`` of them, and from each those before; note the results.
+
+    ``matrix`` (REGRESSORS, REGRESSORS) has what is left of rows from the diagonal on, and factors below it.
+    """
+    row, place = first + tl.arange(0, _ROWS), tl.arange(0, REGRESSORS)
+    for k in range(first):
+        factors, pivots = tl.load(matrix + row * REGRESSORS + k), tl.load(matrix + k * REGRESSORS + place)
+        equations -= factors[:, None] * pivots[None, :]
+    for k in range(first, tl.minimum(first + _ROWS, count)):
+        pivots = tl.sum(tl.where(row[:, None] == k, equations, 0.0), axis=0)  # sums of one number
         pivot = tl.sum(tl.where(place == k, pivots, 0.0), axis=0)
-        factors = tl.where((place > k) & (place < count), pivots / pivot, 0.0)
-        matrix = tl.where((row > k) & (column > k), matrix - factors[:, None] * pivots[None, :], matrix)
-        solution = tl.where(
-            place > k, solution - factors * tl.sum(tl.where(place == k, solution, 0.0), axis=0), solution
-        )
+        tl.store(matrix + k * REGRESSORS + place, pivots, mask=place >= k)
+        tl.store(matrix + place * REGRESSORS + k, pivots / pivot, mask=(place > k) & (place < count))
+        tl.debug_barrier()
+        factors = tl.load(matrix + row * REGRESSORS + k, mask=row > k, other=0.0)
+        equations = tl.where(row[:, None] > k, equations - factors[:, None] * pivots[None, :], equations)
+
+
+@triton.jit(do_not_specialize=("num_bands",))
+def solve(products, matrices, weights, num_bands):
+    """Find the weights of one channel of one band, in doubles, one IEEE operation after another: nothing may fuse.
+
+    A tile's ``num_bands`` bands are given a share of one another's sums; 0: there are none. Each element is computed
+    as by native/regression.h, row after row and not pivot after pivot, so that few are read more than once.
+    """
+    band, channel = tl.program_id(0), tl.program_id(1)
+    count = channel * (1 + _OWN) + (_SHARED + _OWN)
+    matrix = matrices + (band * 3 + channel) * (REGRESSORS * REGRESSORS)
+    for first in range(0, count, _ROWS):
+        equations = _equations(products, band, channel, first + tl.arange(0, _ROWS), num_bands)
+        _eliminate(matrix, equations, first, count)
+    place = tl.arange(0, REGRESSORS)
+    solution = tl.load(matrix + place * REGRESSORS + count, mask=place < count, other=0.0)
     for back in range(count):
         k = count - 1 - back
-        above = tl.sum(tl.where(column == k, matrix, 0.0), axis=1)
-        pivot = tl.sum(tl.where(place == k, above, 0.0), axis=0)
+        above = tl.load(matrix + place * REGRESSORS + k, mask=place < k, other=0.0)
+        pivot = tl.load(matrix + k * (REGRESSORS + 1))
         found = tl.sum(tl.where(place == k, solution, 0.0), axis=0) / pivot
         solution = tl.where(place == k, found, tl.where(place < k, solution - above * found, solution))
     units = tl.floor(solution * _WEIGHT_ONE + 0.5)

@@ -23,8 +23,11 @@ from pixelzip.models.integer import IntegerNetwork
 from pixelzip.streams import CodedTile, Pixels, Tile, encode, words_of
 from pixelzip.threads import in_threads
 
-_GROUP_SYMBOLS: Final = 2**17
-"""Symbols that a thread fetches and codes, or checks, at a time: a tile's, or those of many small images."""
+_GROUP_SYMBOLS: Final = 2**18
+"""Symbols that a thread fetches and codes at a time: a tile's, or those of many small images."""
+
+_CHECKED_SYMBOLS: Final = 2**21
+"""Symbols whose checks a thread makes at a time: threads wait for one another where images are small."""
 
 _PIXELS_PER_ROW: Final = 64
 """Pixels of a tile in raster order that take about as much memory as what is kept of one column in all layers."""
@@ -83,7 +86,7 @@ def _encode_batch(order: Order, device: torch.device, num_threads: int | None, t
         parts = [fetched[:, ends[index] - first : ends[index + 1] - first] for index in group]
         return encode(tiles[group.start : group.stop], parts)
 
-    return list(itertools.chain(*in_threads(encode_group, _groups(ends), num_threads)))
+    return list(itertools.chain(*in_threads(encode_group, _groups(ends, _GROUP_SYMBOLS), num_threads)))
 
 
 @contextmanager
@@ -105,9 +108,9 @@ def _streams(device: torch.device) -> Iterator[torch.cuda.Stream]:
     return itertools.cycle([torch.cuda.Stream(device) for _ in range(2)])  # type: ignore[no-untyped-call]
 
 
-def _groups(ends: Sequence[int]) -> list[range]:
-    """Return consecutive tiles with about as many symbols in each group; ``ends`` (tiles + 1,) bound their symbols."""
-    numbers = np.array(ends[:-1]) // _GROUP_SYMBOLS
+def _groups(ends: Sequence[int], num_symbols: int) -> list[range]:
+    """Return consecutive tiles, about so many symbols in each group; ``ends`` (tiles + 1,) bound their symbols."""
+    numbers = np.array(ends[:-1]) // num_symbols
     starts = np.flatnonzero(np.diff(numbers, prepend=-1)).tolist()
     return list(map(range, starts, [*starts[1:], len(numbers)]))
 
@@ -144,7 +147,7 @@ def _decode_opened(
     def check_group(group: range) -> list[Pixels | CorruptFile]:
         return [tiles[index].checked(decoded[index], _rest(states[index], words)) for index in group]
 
-    return list(itertools.chain(*in_threads(check_group, _groups(ends), num_threads)))
+    return list(itertools.chain(*in_threads(check_group, _groups(ends, _CHECKED_SYMBOLS), num_threads)))
 
 
 def _states(streams: Sequence[bytes], device: torch.device) -> Tensor:

@@ -5,6 +5,7 @@ Nothing is decided on the CPU: the launches of all steps follow one another with
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -27,11 +28,12 @@ from pixelzip.models.config import ConeConfig
 from pixelzip.models.integer import IntegerNetwork
 from pixelzip.streams import CodedTile, Pixels, Tile
 
+_RECORDING: Final = threading.Lock()
+"""While one thread records a graph, no other may load kernels or forget a graph: the process may end of that."""
+
 _THREADS_PER_WARP: Final = 32
 _MOST_REGISTERS: Final = {16: 255, 64: 255, 256: 128, 1024: 64}
 """Of a thread, by lanes: two programs or more are to share a multiprocessor's 2^16, except for those of 1024 lanes."""
-
-_SOLVER_WARPS: Final = 8
 
 
 @dataclass(frozen=True)
@@ -87,10 +89,13 @@ def _walk(network: Ported, batch: Batch, intervals: Tensor, streams: Streams, la
 
 def _repeat(work: Callable[[], None], count: int, device: torch.device) -> None:
     """Launch the same kernels over and over; a GPU is told once which, which takes it a tenth of the time."""
-    work()  # what it launches is loaded now: nothing may be while a graph is recorded
-    again = _recorded(work) if device.type == "cuda" and count > 1 else work
+    with _RECORDING:
+        work()  # what it launches is loaded now: nothing may be while a graph is recorded
+        again = _recorded(work) if device.type == "cuda" and count > 1 else work
     for _ in range(count - 1):
         again()
+    with _RECORDING:
+        del again
 
 
 def _recorded(work: Callable[[], None]) -> Callable[[], None]:
@@ -156,6 +161,7 @@ def _regressions(config: ConeConfig, batch: Batch) -> Regressions:
         noted=batch.integers(batch.num_rows, 3),
         regressors=batch.integers(batch.num_rows, size).to(torch.int8),
         products=batch.integers(num_bands, 3, size, size),
+        matrices=torch.zeros((num_bands, 3, size, size), dtype=torch.float64, device=batch.device),
         weights=batch.integers(num_bands, 3, size),
     )
 
@@ -163,6 +169,6 @@ def _regressions(config: ConeConfig, batch: Batch) -> Regressions:
 def _solve(regressions: Regressions, num_bands: int) -> None:
     """Find new weights, and forget; ``num_bands`` is how many bands of a tile learn from one another."""
     grid = (len(regressions.weights), 3)
-    settings = {"num_warps": _SOLVER_WARPS, "enable_fp_fusion": False}
-    solve[grid](regressions.products, regressions.weights, num_bands=num_bands, **settings)
+    settings = {"num_warps": 1, "enable_fp_fusion": False}
+    solve[grid](regressions.products, regressions.matrices, regressions.weights, num_bands=num_bands, **settings)
     regressions.products.sub_(regressions.products >> regression.FORGET_SHIFT)

@@ -55,28 +55,41 @@ class _Blocks(torch.autograd.Function):
             taps, _, weight, _ = parameters[4 * index : 4 * index + 4]
             flat = gradient.flatten(0, 2)  # (pixels, channels)
             weight_gradient = (flat.t() @ mixed[index].flatten(0, 2)).float()
-            of_mixed = flat @ weight.to(flat.dtype)
-            before, sums = _unmixed(of_mixed, gradient, mixed[index], activations[index], taps)
+            of_mixed = _divided(gradient, mixed[index], weight)
+            before, sums = _unmixed(of_mixed, gradient, activations[index], taps)
             found = [sums[:5].t(), sums[5], weight_gradient, bias_gradient, *found]
             gradient, bias_gradient = before, sums[6]
         return gradient, *found
 
 
-def _unmixed(gradient: Tensor, residual: Tensor, mixed: Tensor, source: Tensor, taps: Tensor) -> tuple[Tensor, Tensor]:
+def _unmixed(gradient: Tensor, residual: Tensor, source: Tensor, taps: Tensor) -> tuple[Tensor, Tensor]:
     before = torch.empty_like(source)
     sums = torch.zeros((_NUM_SUMS, source.shape[-1]), device=source.device)
     kernels.unmix[_grid(source, _NUM_ROUNDS)](
-        before, sums, gradient, residual, mixed, source, taps.t().contiguous(),
+        before, sums, gradient, residual, source, taps.t().contiguous(),
         **_constants(source), ROUNDS=_NUM_ROUNDS, num_warps=4,
     )  # fmt: skip
     return before, sums
 
 
 def _added(mixed: Tensor, source: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    outputs, channels = torch.empty_like(source), source.shape[-1]
-    grid = (source.numel() // (_PRODUCT["ROWS"] * _PRODUCT["COLUMNS"]),)
-    kernels.add[grid](outputs, mixed, source, weight.to(source.dtype), bias, CHANNELS=channels, **_PRODUCT)
+    outputs = torch.empty_like(source)
+    kernels.add[_tiles(source)](
+        outputs, mixed, source, weight.to(source.dtype), bias, CHANNELS=source.shape[-1], **_PRODUCT
+    )
     return outputs
+
+
+def _divided(gradient: Tensor, mixed: Tensor, weight: Tensor) -> Tensor:
+    outputs = torch.empty_like(mixed)
+    kernels.divide[_tiles(mixed)](
+        outputs, gradient, mixed, weight.to(mixed.dtype), CHANNELS=mixed.shape[-1], **_PRODUCT
+    )
+    return outputs
+
+
+def _tiles(source: Tensor) -> tuple[int]:
+    return (source.numel() // (_PRODUCT["ROWS"] * _PRODUCT["COLUMNS"]),)
 
 
 def _grid(source: Tensor, num_rounds: int) -> tuple[int, int]:

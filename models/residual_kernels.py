@@ -76,29 +76,46 @@ def add(
 
 
 @triton.jit
+def divide(
+    outputs, gradient, mixed, weight, CHANNELS: tl.constexpr,
+    ROWS: tl.constexpr, COLUMNS: tl.constexpr, DEPTH: tl.constexpr,
+):  # fmt: skip
+    """Compute the gradient of the sums that ``mixed`` is made of from that of ``add``'s; ``weight`` is as there."""
+    row = (tl.program_id(0) // (CHANNELS // COLUMNS)) * ROWS + tl.arange(0, ROWS)
+    column = (tl.program_id(0) % (CHANNELS // COLUMNS)) * COLUMNS + tl.arange(0, COLUMNS)
+    sums = tl.zeros((ROWS, COLUMNS), dtype=tl.float32)
+    for first in range(0, CHANNELS, DEPTH):
+        inner = first + tl.arange(0, DEPTH)
+        values = tl.load(gradient + row[:, None] * CHANNELS + inner[None, :])
+        factors = tl.load(weight + inner[:, None] * CHANNELS + column[None, :])
+        sums = tl.dot(values, factors, sums)
+    place = row[:, None] * CHANNELS + column[None, :]
+    sums = tl.where(_is_inner(tl.load(mixed + place).to(tl.float32)), sums, 0.0)
+    tl.store(outputs + place, sums.to(outputs.dtype.element_ty))
+
+
+@triton.jit
 def _tap_gradient(
-    gradient, mixed, weight, pixel, channel, tap: tl.constexpr,
+    gradient, weight, pixel, channel, tap: tl.constexpr,
     HEIGHT: tl.constexpr, WIDTH: tl.constexpr, CHANNELS: tl.constexpr,
 ):  # fmt: skip
     """Return the gradient of the depthwise sum that reads pixels at a tap, and that times the tap's weight."""
     place, is_there = _shifted(pixel, 1 - tap // 3, 1 - tap % 3, HEIGHT, WIDTH)
     place = place[:, None] * CHANNELS + channel[None, :]
-    values = tl.load(mixed + place, mask=is_there[:, None], other=0.0).to(tl.float32)
     passed = tl.load(gradient + place, mask=is_there[:, None], other=0.0).to(tl.float32)
-    passed = tl.where(_is_inner(values), passed, 0.0)
     return passed, passed * tl.load(weight + tap * CHANNELS + channel)[None, :]
 
 
 @triton.jit
 def unmix(
-    outputs, sums, gradient, residual, mixed, source, weight,
+    outputs, sums, gradient, residual, source, weight,
     HEIGHT: tl.constexpr, WIDTH: tl.constexpr, CHANNELS: tl.constexpr, PIXELS: tl.constexpr, BLOCK: tl.constexpr,
     ROUNDS: tl.constexpr,
 ):  # fmt: skip
     """Compute the gradient of the sums that ``source`` is made of, and add up those of weights and biases.
 
-    ``gradient`` is that of ``mixed``, ``residual`` that of the sums of the block. ``sums`` (7, CHANNELS) float32 are of
-    taps, of the depthwise bias, and of the bias of what ``source`` is made of.
+    ``gradient`` is that of the depthwise sums, ``residual`` that of the sums of the block. ``sums`` (7, CHANNELS)
+    float32 are of taps, of the depthwise bias, and of the bias of what ``source`` is made of.
     """
     channel = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
     # Triton has no arrays of sums, so taps are written out.
@@ -109,15 +126,15 @@ def unmix(
         place = pixel[:, None] * CHANNELS + channel[None, :]
         values = tl.load(source + place).to(tl.float32)
         total = tl.load(residual + place).to(tl.float32)
-        passed, share = _tap_gradient(gradient, mixed, weight, pixel, channel, 0, HEIGHT, WIDTH, CHANNELS)
+        passed, share = _tap_gradient(gradient, weight, pixel, channel, 0, HEIGHT, WIDTH, CHANNELS)
         first, total = first + passed * values, total + share
-        passed, share = _tap_gradient(gradient, mixed, weight, pixel, channel, 1, HEIGHT, WIDTH, CHANNELS)
+        passed, share = _tap_gradient(gradient, weight, pixel, channel, 1, HEIGHT, WIDTH, CHANNELS)
         second, total = second + passed * values, total + share
-        passed, share = _tap_gradient(gradient, mixed, weight, pixel, channel, 2, HEIGHT, WIDTH, CHANNELS)
+        passed, share = _tap_gradient(gradient, weight, pixel, channel, 2, HEIGHT, WIDTH, CHANNELS)
         third, total = third + passed * values, total + share
-        passed, share = _tap_gradient(gradient, mixed, weight, pixel, channel, 3, HEIGHT, WIDTH, CHANNELS)
+        passed, share = _tap_gradient(gradient, weight, pixel, channel, 3, HEIGHT, WIDTH, CHANNELS)
         fourth, total = fourth + passed * values, total + share
-        passed, share = _tap_gradient(gradient, mixed, weight, pixel, channel, 4, HEIGHT, WIDTH, CHANNELS)
+        passed, share = _tap_gradient(gradient, weight, pixel, channel, 4, HEIGHT, WIDTH, CHANNELS)
         fifth, own, total = fifth + passed * values, own + passed, total + share
         total = tl.where(_is_inner(values), total, 0.0)
         before += total

@@ -6,7 +6,8 @@ inside the pack.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -32,9 +33,14 @@ __all__ = ["Entry", "Pack", "PackInfo", "pack"]
 _GROUP_BYTES: Final = 10
 """What one image of another coding costs in the index among small images of one shape."""
 
-
 _CLOSE: Final = 1.1
 """Of independent noise WebP may take a tenth less than the estimate."""
+
+_NUM_TOGETHER: Final = 2**11
+"""Images that a GPU codes while other codings of those before are tried on the CPU."""
+
+_PARTS_AT_ONCE: Final = 3
+"""So many times as many are worked on: on the GPU, before it and after it."""
 
 
 def pack(
@@ -68,49 +74,59 @@ def pack(
     titles = [f"image {index} ({names[index]})" if names else f"image {index}" for index in range(len(images))]
     pictures = [_picture(title, image) for title, image in zip(titles, images, strict=True)]
     network = find_networks(model).pixels
-    streams = _streams(network, pictures, device, num_threads)
-    others = [picture for index, picture in enumerate(pictures) if index not in streams]
+    coded = _coded(network, pictures, device, num_threads)
+    others = [picture for index, picture in enumerate(pictures) if index not in coded]
     files = iter(choice.compress_pictures(others, model, device, num_threads, strip=False, or_pixels=True))
-    smaller = _smaller_files(pictures, streams, num_threads)
     shapes, payloads = [], []
     for index, picture in enumerate(pictures):
-        stream = streams.get(index)
-        file = smaller[index] if stream else next(files)
-        shapes.append(Shape(picture.mode, *picture.size, STREAM if file is None else FILE))
-        payloads.append(file or stream or b"")
+        coding, payload = coded[index] if index in coded else (FILE, next(files))
+        shapes.append(Shape(picture.mode, *picture.size, coding))
+        payloads.append(payload)
     return pack_container.write(network.identifier, shapes, payloads, names, labels)
 
 
-def _streams(
+def _coded(
     network: IntegerNetwork, pictures: Sequence[Picture], device: str, num_threads: int | None
-) -> dict[int, bytes]:
-    """Code all images that a short stream can hold, by index."""
-    small = {
-        index: picture
+) -> dict[int, tuple[int, bytes]]:
+    """Code all images that a short stream can hold: coding and payload by index."""
+    small = [
+        index
         for index, picture in enumerate(pictures)
         if picture.mode.name in STREAM_MODES and Tiling(*picture.size).is_single and picture.jpeg is None
-    }
-    if not small:
-        return {}
+    ]
+    num_together = max(1, len(small)) if device == "cpu" else _NUM_TOGETHER
+    parts = [small[first : first + num_together] for first in range(0, len(small), num_together)]
+
+    def code(part: Sequence[int]) -> dict[int, tuple[int, bytes]]:
+        streams = _streams(network, {index: pictures[index] for index in part}, device, num_threads)
+        files = _smaller_files(pictures, streams, num_threads)
+        return {index: (FILE, files[index]) if index in files else (STREAM, streams[index]) for index in part}
+
+    return dict(itertools.chain(*(part.items() for part in in_threads(code, parts, _PARTS_AT_ONCE))))
+
+
+def _streams(
+    network: IntegerNetwork, pictures: Mapping[int, Picture], device: str, num_threads: int | None
+) -> dict[int, bytes]:
     tiles, headers = [], dict[tuple[str, int, int], Header]()
-    for index, picture in small.items():
+    for index, picture in pictures.items():
         key = picture.mode.name, *picture.size
         if key not in headers:
             headers[key] = Shape(picture.mode, *picture.size, STREAM).header(network.identifier)
         pixels = split(picture, SIGNIFICANT_BITS[-1])[0]
         tiles.append(Tile(pixels, headers[key].seal(index), is_short=True))
-    return dict(zip(small, encode_tiles(network, tiles, device, num_threads), strict=True))
+    return dict(zip(pictures, encode_tiles(network, tiles, device, num_threads), strict=True))
 
 
 def _smaller_files(
-    pictures: Sequence[Picture], streams: dict[int, bytes], num_threads: int | None
-) -> dict[int, bytes | None]:
-    """Return a file for each image whose stream is larger than that, None for all others that have a stream."""
+    pictures: Sequence[Picture], streams: Mapping[int, bytes], num_threads: int | None
+) -> dict[int, bytes]:
+    """Return a file for each image whose stream is larger than that."""
     limits = {index: len(stream) - _GROUP_BYTES for index, stream in streams.items()}
     estimates = _estimates(pictures, limits, num_threads)
     tried = [index for index, limit in limits.items() if estimates.get(index, 0) < _CLOSE * limit]
     files = in_threads(lambda index: fallback.smaller_than(pictures[index], limits[index]), tried, num_threads)
-    return dict.fromkeys(streams) | dict(zip(tried, files, strict=True))
+    return {index: file for index, file in zip(tried, files, strict=True) if file is not None}
 
 
 def _estimates(pictures: Sequence[Picture], indices: Iterable[int], num_threads: int | None) -> dict[int, float]:
@@ -137,7 +153,7 @@ def _picture(title: str, image: ImageOrArray) -> Picture:
         raise UnsupportedImage(f"{title}: packs do not hold mode {picture.mode.name}; convert it to L or RGB")
     if any(kind == TRANSPARENCY for kind, _ in picture.blocks):
         raise UnsupportedImage(f"{title}: packs do not hold a transparent colour; convert it to RGBA")
-    return replace(picture, blocks=())
+    return replace(picture, blocks=()) if picture.blocks else picture
 
 
 def _check_names(names: Sequence[str] | None, num_images: int) -> None:
