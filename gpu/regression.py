@@ -50,8 +50,8 @@ class Regressions(NamedTuple):
     """``columns`` (3, 4, REGRESSORS); ``errors`` (3, 8, rows); ``noted`` (rows, 3): mean, unit and shift.
 
     ``regressors`` (rows, REGRESSORS) int8; ``products`` (tiles * bands, 3, REGRESSORS, REGRESSORS), ``matrices`` like
-    them in float64, of zeros at first; ``weights`` (tiles * bands, 3, REGRESSORS). What has no type here is int32. Sums are of 64 wavefronts at most, as much is
-    forgotten, and stay below 2^31.
+    them in float64, of zeros at first; ``weights`` (tiles * bands, 3, REGRESSORS). What has no type here is int32. Sums
+    are of 64 wavefronts at most, as much is forgotten, and stay below 2^31.
     """
 
     columns: Any

@@ -168,7 +168,7 @@ class ConePixelCNN(nn.Module):
     def _has_kernels(self, inputs: Tensor) -> bool:
         """Whether all blocks are computed, and trained, in kernels."""
         config, num_pixels = self.config, inputs[:, 0].numel()
-        is_like_them = config.depthwise and len(config.blocks) == 1 and not config.dropout
+        is_like_them = config.depthwise and len(config.blocks) == 1
         fits = config.channels % KERNEL_CHANNELS == 0 and num_pixels % KERNEL_PIXELS == 0
         return inputs.is_cuda and (self.training or self.quantised) and is_like_them and fits and _HAS_TRITON
 
@@ -181,7 +181,7 @@ class ConePixelCNN(nn.Module):
             parameters += [mix.weight_of(self.quantised)[:, :, 0], mix.bias]  # (channels, taps)
             parameters += [add.weight_of(self.quantised)[:, 0], add.bias]  # (channels, channels)
         pixels_first = source.permute(0, 2, 3, 1).to(torch.bfloat16).contiguous()
-        last: Tensor = in_kernels(pixels_first, *parameters)
+        last: Tensor = in_kernels(pixels_first, *parameters, dropout=self.config.dropout if self.training else 0.0)
         return last.permute(0, 3, 1, 2)
 
     def inputs(self, pixels: Tensor) -> tuple[Tensor, Tensor]:

@@ -31,21 +31,18 @@ _NUM_SUMS: Final = 7
 
 class _Blocks(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, source: Tensor, *parameters: Tensor) -> Tensor:  # source: (images, height, width, channels)
+    def forward(ctx: Any, source: Tensor, dropout: float, *parameters: Tensor) -> Tensor:
         blocks = [parameters[first : first + 4] for first in range(0, len(parameters), 4)]
         activations, mixed = [source], []
         for taps, mix_bias, weight, bias in blocks:
-            between = torch.empty_like(source)
-            kernels.mix[_grid(source, 1)](
-                between, activations[-1], taps.t().contiguous(), mix_bias, **_constants(source), num_warps=4
-            )
-            mixed.append(between)
-            activations.append(_added(between, activations[-1], weight, bias))
+            mixed.append(_mixed(activations[-1], taps, mix_bias, dropout))
+            activations.append(_added(mixed[-1], activations[-1], weight, bias))
         ctx.save_for_backward(*activations, *mixed, *parameters)
+        ctx.dropout = dropout
         return activations[-1]
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, ...]:
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         num_blocks = (len(ctx.saved_tensors) - 1) // 6
         activations, mixed = ctx.saved_tensors[: num_blocks + 1], ctx.saved_tensors[num_blocks + 1 : 2 * num_blocks + 1]
         parameters, last = ctx.saved_tensors[2 * num_blocks + 1 :], activations[-1]
@@ -55,11 +52,20 @@ class _Blocks(torch.autograd.Function):
             taps, _, weight, _ = parameters[4 * index : 4 * index + 4]
             flat = gradient.flatten(0, 2)  # (pixels, channels)
             weight_gradient = (flat.t() @ mixed[index].flatten(0, 2)).float()
-            of_mixed = _divided(gradient, mixed[index], weight)
+            of_mixed = _divided(gradient, mixed[index], weight, ctx.dropout)
             before, sums = _unmixed(of_mixed, gradient, activations[index], taps)
             found = [sums[:5].t(), sums[5], weight_gradient, bias_gradient, *found]
             gradient, bias_gradient = before, sums[6]
-        return gradient, *found
+        return gradient, None, *found
+
+
+def _mixed(source: Tensor, taps: Tensor, bias: Tensor, dropout: float) -> Tensor:
+    outputs = torch.empty_like(source)
+    seed = int(torch.randint(2**31, ())) if dropout else 0
+    kernels.mix[_grid(source, 1)](
+        outputs, source, taps.t().contiguous(), bias, seed, DROPOUT=dropout, **_constants(source), num_warps=4
+    )
+    return outputs
 
 
 def _unmixed(gradient: Tensor, residual: Tensor, source: Tensor, taps: Tensor) -> tuple[Tensor, Tensor]:
@@ -80,10 +86,10 @@ def _added(mixed: Tensor, source: Tensor, weight: Tensor, bias: Tensor) -> Tenso
     return outputs
 
 
-def _divided(gradient: Tensor, mixed: Tensor, weight: Tensor) -> Tensor:
+def _divided(gradient: Tensor, mixed: Tensor, weight: Tensor, dropout: float) -> Tensor:
     outputs = torch.empty_like(mixed)
     kernels.divide[_tiles(mixed)](
-        outputs, gradient, mixed, weight.to(mixed.dtype), CHANNELS=mixed.shape[-1], **_PRODUCT
+        outputs, gradient, mixed, weight.to(mixed.dtype), DROPOUT=dropout, CHANNELS=mixed.shape[-1], **_PRODUCT
     )
     return outputs
 
@@ -103,7 +109,7 @@ def _constants(source: Tensor) -> dict[str, int]:
 
 
 @torch.compiler.disable  # type: ignore[untyped-decorator]
-def blocks(source: Tensor, *parameters: Tensor) -> Tensor:
+def blocks(source: Tensor, *parameters: Tensor, dropout: float = 0.0) -> Tensor:
     """Compute residual blocks, activations rounded, and later their gradients.
 
     Args:
@@ -111,5 +117,7 @@ def blocks(source: Tensor, *parameters: Tensor) -> Tensor:
             multiple of KERNEL_CHANNELS, the pixels of all images one of KERNEL_PIXELS.
         parameters: for each block the depthwise weights (channels, 5) and bias, the weights (channels, channels) and
             bias of the product; float32.
+        dropout: share of the depthwise layers' results that become zero, others by torch's generator each time; the
+            rest are as much larger.
     """
-    return _Blocks.apply(source, *parameters)  # type: ignore[no-any-return, no-untyped-call]
+    return _Blocks.apply(source, dropout, *parameters)  # type: ignore[no-any-return, no-untyped-call]

@@ -18,6 +18,10 @@ LARGEST: Final = tl.constexpr(255 / layers.ACTIVATION_STEPS)
 _ROUNDER: Final = tl.constexpr(1.5 * 2.0**23)
 """A float32 of less than 2^22 to which this is added is rounded to a whole number, half to even."""
 
+_FIRST_FACTOR: Final = tl.constexpr(0x85EBCA6B)
+_SECOND_FACTOR: Final = tl.constexpr(0xC2B2AE35)
+"""Those of MurmurHash3's last step (Appleby)."""
+
 
 @triton.jit
 def _activation(values):
@@ -32,6 +36,14 @@ def _is_inner(values):
 
 
 @triton.jit
+def _is_kept(place, seed, DROPOUT: tl.constexpr):
+    """Return whether dropout leaves what lies at a place: a hash of both, which is cheaper than a random number."""
+    hashed = (place.to(tl.uint32) ^ seed.to(tl.uint32)) * _FIRST_FACTOR
+    hashed = (hashed ^ (hashed >> 15)) * _SECOND_FACTOR
+    return ((hashed ^ (hashed >> 13)) >> 8).to(tl.float32) >= DROPOUT * 2.0**24
+
+
+@triton.jit
 def _shifted(pixel, row_offset, column_offset, HEIGHT: tl.constexpr, WIDTH: tl.constexpr):
     """Return pixels at an offset, and whether they lie in the same image."""
     row, column = pixel // WIDTH % HEIGHT + row_offset, pixel % WIDTH + column_offset
@@ -39,12 +51,15 @@ def _shifted(pixel, row_offset, column_offset, HEIGHT: tl.constexpr, WIDTH: tl.c
     return pixel + row_offset * WIDTH + column_offset, is_there
 
 
-@triton.jit
+@triton.jit(do_not_specialize=("seed",))
 def mix(
-    outputs, source, weight, bias,
+    outputs, source, weight, bias, seed, DROPOUT: tl.constexpr,
     HEIGHT: tl.constexpr, WIDTH: tl.constexpr, CHANNELS: tl.constexpr, PIXELS: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
-    """Compute a depthwise layer; ``weight`` is (taps, CHANNELS) and ``bias`` (CHANNELS,) float32."""
+    """Compute a depthwise layer; ``weight`` is (taps, CHANNELS) and ``bias`` (CHANNELS,) float32.
+
+    A share DROPOUT of the results become zero, the others are divided by what is left.
+    """
     pixel = tl.program_id(0) * PIXELS + tl.arange(0, PIXELS)
     channel = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
     sums = tl.zeros((PIXELS, BLOCK), dtype=tl.float32) + tl.load(bias + channel)[None, :]
@@ -52,8 +67,10 @@ def mix(
         place, is_there = _shifted(pixel, tap // 3 - 1, tap % 3 - 1, HEIGHT, WIDTH)  # of models.config.CONE
         values = tl.load(source + place[:, None] * CHANNELS + channel[None, :], mask=is_there[:, None], other=0.0)
         sums += values.to(tl.float32) * tl.load(weight + tap * CHANNELS + channel)[None, :]
-    place = pixel[:, None] * CHANNELS + channel[None, :]
-    tl.store(outputs + place, _activation(sums).to(outputs.dtype.element_ty))
+    place, results = pixel[:, None] * CHANNELS + channel[None, :], _activation(sums)
+    if DROPOUT > 0:
+        results = tl.where(_is_kept(place, seed, DROPOUT), results / (1 - DROPOUT), 0.0)
+    tl.store(outputs + place, results.to(outputs.dtype.element_ty))
 
 
 @triton.jit
@@ -77,10 +94,13 @@ def add(
 
 @triton.jit
 def divide(
-    outputs, gradient, mixed, weight, CHANNELS: tl.constexpr,
+    outputs, gradient, mixed, weight, DROPOUT: tl.constexpr, CHANNELS: tl.constexpr,
     ROWS: tl.constexpr, COLUMNS: tl.constexpr, DEPTH: tl.constexpr,
 ):  # fmt: skip
-    """Compute the gradient of the sums that ``mixed`` is made of from that of ``add``'s; ``weight`` is as there."""
+    """Compute the gradient of the sums that ``mixed`` is made of from that of ``add``'s; ``weight`` is as there.
+
+    What was dropped is zero, and passes no gradient like what was clamped.
+    """
     row = (tl.program_id(0) // (CHANNELS // COLUMNS)) * ROWS + tl.arange(0, ROWS)
     column = (tl.program_id(0) % (CHANNELS // COLUMNS)) * COLUMNS + tl.arange(0, COLUMNS)
     sums = tl.zeros((ROWS, COLUMNS), dtype=tl.float32)
@@ -90,7 +110,7 @@ def divide(
         factors = tl.load(weight + inner[:, None] * CHANNELS + column[None, :])
         sums = tl.dot(values, factors, sums)
     place = row[:, None] * CHANNELS + column[None, :]
-    sums = tl.where(_is_inner(tl.load(mixed + place).to(tl.float32)), sums, 0.0)
+    sums = tl.where(_is_inner(tl.load(mixed + place).to(tl.float32) * (1 - DROPOUT)), sums / (1 - DROPOUT), 0.0)
     tl.store(outputs + place, sums.to(outputs.dtype.element_ty))
 
 

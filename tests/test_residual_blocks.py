@@ -25,10 +25,21 @@ def rounded(values: Tensor) -> Tensor:
     return result + (values - values.detach()) * is_inner
 
 
-def expected(source: Tensor, *parameters: Tensor) -> Tensor:
+def kept(shape: torch.Size, seed: int, dropout: float) -> Tensor:
+    """Return what the hash leaves of (images, channels, height, width), 1 or 0."""
+    images, channels, height, width = shape
+    place = torch.arange(shape.numel()).view(images, height, width, channels).permute(0, 3, 1, 2)
+    hashed = (place ^ seed) * 0x85EBCA6B % 2**32
+    hashed = (hashed ^ hashed >> 15) * 0xC2B2AE35 % 2**32
+    return ((hashed ^ hashed >> 13) >> 8 >= dropout * 2**24).to(DEVICE)
+
+
+def expected(source: Tensor, dropout: float, *parameters: Tensor) -> Tensor:
     outputs = source.permute(0, 3, 1, 2)
     for taps, mix_bias, weight, bias in zip(*(parameters[start::4] for start in range(4)), strict=True):
         mixed = rounded(sum_of_shifts(outputs, taps[:, :, None], mix_bias))
+        if dropout:
+            mixed = mixed * kept(mixed.shape, int(torch.randint(2**31, ())), dropout) / (1 - dropout)
         matrix = weight.to(DTYPE).float()
         outputs = rounded(outputs + functional.conv2d(mixed, matrix[:, :, None, None], bias))
     return outputs.permute(0, 2, 3, 1)
@@ -38,16 +49,19 @@ def distance(found: Tensor, wanted: Tensor) -> float:
     return float((found.float() - wanted).norm() / wanted.norm())
 
 
+@pytest.mark.parametrize("dropout", [0.0, 0.25])
 @pytest.mark.parametrize("num_blocks", [1, pytest.param(3, marks=[pytest.mark.gpu, on_gpu])])
-def test_outputs_and_gradients(num_blocks: int) -> None:
+def test_outputs_and_gradients(num_blocks: int, dropout: float) -> None:
     torch.manual_seed(0)
     channels = pixelcnn.KERNEL_CHANNELS
     source = ((torch.rand(2, 32, 32, channels) * 128).round() / 32).to(DEVICE).requires_grad_()
     shapes = [((channels, 5), 0.4), ((channels,), 0.3), ((channels, channels), 0.03), ((channels,), 0.3)] * num_blocks
     parameters = [(torch.randn(shape) * size).to(DEVICE).requires_grad_() for shape, size in shapes]
     weights = torch.randn_like(source)
-    wanted = expected(source, *parameters)
-    found = kernels.blocks(source.to(DTYPE), *parameters)
+    torch.manual_seed(1)
+    wanted = expected(source, dropout, *parameters)
+    torch.manual_seed(1)
+    found = kernels.blocks(source.to(DTYPE), *parameters, dropout=dropout)
     assert float((found.float() != wanted).float().mean()) <= (1e-3 if DEVICE == "cuda" else 0)
     inputs = (source, *parameters)
     is_inner = (source > 0) & (source < 255 / ACTIVATION_STEPS)
