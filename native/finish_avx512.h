@@ -38,6 +38,22 @@ FINISH void finish(const Layer *layer, __m512i sums, int output, ptrdiff_t place
         _mm512_storeu_si512(target.parameters + place, rounded(layer, sums, output, LARGEST_PARAMETER));
 }
 
+/* Finish two groups of a pixel's activations: packed in quarters of a register, which are then put in order. */
+FINISH void finish_two(const Layer *layer, const __m512i sums[2], int output, ptrdiff_t place, Target target)
+{
+    const __m256i apart = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
+    const __m512i together = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 0, 0, 0, 0, 0, 0, 0, 0);
+    const __m512i first = rounded(layer, sums[0], output, FAR), second = rounded(layer, sums[1], output + GROUP, FAR);
+    __m512i zero = _mm512_set1_epi16(128);
+    if (target.residual) {
+        const __m256i residual = _mm256_loadu_si256((const __m256i *)(target.residual + place));
+        zero = _mm512_cvtepu8_epi16(_mm256_permutevar8x32_epi32(residual, apart));
+    }
+    const __m512i numbers = _mm512_adds_epi16(zero, _mm512_packs_epi32(first, second));
+    const __m512i stored = _mm512_permutexvar_epi32(together, _mm512_packus_epi16(numbers, numbers));
+    _mm256_storeu_si256((__m256i *)(target.activations + place), _mm512_castsi512_si256(stored));
+}
+
 /* Finish four groups of a pixel's activations: packed in quarters of a register, whose numbers are then put in order. */
 FINISH void finish_four(const Layer *layer, const __m512i sums[4], int output, ptrdiff_t place, Target target)
 {

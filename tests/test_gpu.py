@@ -163,7 +163,7 @@ def test_shipped_networks_on_a_gpu(model: str) -> None:
 @pytest.mark.gpu
 @on_gpu
 def test_a_network_of_the_paper_on_a_gpu(tmp_path: Path) -> None:
-    network = network_of(PaperConfig(blocks=1), tmp_path)
+    network = network_of(PaperConfig(channels=128, blocks=1), tmp_path)
     assert proof.runs(network, "cuda", [(32, 32, 3)])
     shapes = ((32, 32, 3), (9, 13, 1), (1, 1, 3), (20, 7, 3))
     check(network, [Tile(smooth_image(*shape), 7, is_short=True) for shape in shapes * 3], "cuda")
