@@ -17,9 +17,11 @@ from pixelzip.batching import in_batches
 from pixelzip.errors import CorruptFile
 from pixelzip.gpu.batch import lanes_for
 from pixelzip.gpu.coder import Streams
+from pixelzip.gpu.layers import NUM_WAVES
 from pixelzip.gpu.raster import RasterOrder
 from pixelzip.gpu.walk import Wavefronts
 from pixelzip.models.integer import IntegerNetwork
+from pixelzip.models.paper import PaperConfig
 from pixelzip.streams import CodedTile, Pixels, Tile, encode, words_of
 from pixelzip.threads import in_threads
 
@@ -31,6 +33,10 @@ _CHECKED_SYMBOLS: Final = 2**21
 
 _PIXELS_PER_ROW: Final = 64
 """Pixels of a tile in raster order that take about as much memory as what is kept of one column in all layers."""
+
+
+_KEPT_BYTES: Final = 2**14
+"""Activations of a row that count as one row of a batch: batches of wide networks have fewer, and take 2^30 bytes."""
 
 
 class Order(Protocol):
@@ -70,9 +76,11 @@ def _order(network: IntegerNetwork, shapes: Sequence[tuple[int, ...]]) -> Order:
 
 def _sizes(network: IntegerNetwork, shapes: Sequence[tuple[int, ...]]) -> list[tuple[int, Any]]:
     """Return rows and kinds of tiles (h, w, channels). In raster order memory grows with columns, or with the area."""
-    if network.config.in_raster_order:
+    config = network.config
+    if isinstance(config, PaperConfig):
         return [(max(w, h * w // _PIXELS_PER_ROW), (h, w, c)) for h, w, c in shapes]
-    return [(h, c) for h, _, c in shapes]
+    kept_bytes = (1 + sum(config.blocks)) * NUM_WAVES.value * config.channels
+    return [(h * max(1, kept_bytes // _KEPT_BYTES), c) for h, _, c in shapes]
 
 
 def _encode_batch(order: Order, device: torch.device, num_threads: int | None, tiles: Sequence[Tile]) -> list[bytes]:

@@ -148,6 +148,12 @@ def test_kernels_are_used_only_where_they_are_proved(
     assert len(caplog.records) == (fault != "nothing")
 
 
+def test_batches_of_wide_networks_have_fewer_tiles() -> None:
+    shapes = [(32, 32, 3), (256, 512, 1)]
+    assert kernels._sizes(models.load("photo"), shapes) == [(32, 3), (256, 1)]
+    assert kernels._sizes(models.load("cifar10"), shapes) == [(4 * 32, 3), (4 * 256, 1)]
+
+
 @pytest.mark.gpu
 @on_gpu
 @pytest.mark.parametrize("model", ["photo", "photo-max", "photo-planes", "cifar10"])
