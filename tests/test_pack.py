@@ -57,6 +57,14 @@ def test_round_trip(images: list[np.ndarray], described: bool, order: object, mo
     assert packed.damaged() == []
 
 
+def test_parts_of_many_images_give_the_same_bytes(model_path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    images = [*small_images(), np.tile(np.uint8([[0, 255, 9], [90, 0, 200]]), (40, 20, 1)), *small_images(4, 7)]
+    whole = pack(images, model=model_path)
+    monkeypatch.setattr("pixelzip.pack._NUM_TOGETHER", 3)
+    assert pack(images, model=model_path, device="cpu:0") == whole  # as on a GPU: in parts, without the extension
+    assert {coding for *_, coding in shapes_and_codings(whole)} == {STREAM, FILE}
+
+
 def test_each_image_alone_is_the_same(model_path: str) -> None:
     images = [*small_images(), smooth_image(3, 300), smooth_image(1, 1), smooth_image(9, 9, 1)[..., 0]]
     names = [f"image {index}" for index in range(len(images))]
