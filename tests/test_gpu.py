@@ -75,7 +75,9 @@ def check(network: IntegerNetwork, tiles: list[Tile], device: str) -> None:
     assert all(map(np.array_equal, decoded, [tile.pixels for tile in tiles]))
 
 
+# Where the interpreter runs for long it is not traced, which takes half of the time; short tests run the same code.
 @interpreted
+@pytest.mark.no_cover
 def test_tiles_that_learn(tmp_path: Path) -> None:
     check(network_of(LEARNING, tmp_path), [Tile(smooth_image(9, 3), 5)], "cpu")
 
@@ -87,12 +89,14 @@ def test_short_streams_of_grey_tiles_of_several_sizes(tmp_path: Path) -> None:
 
 
 @interpreted
+@pytest.mark.no_cover
 def test_raster_order_of_tiles_of_several_sizes(tmp_path: Path) -> None:
     grey, colour = Tile(noise(1, 2, 1), 9, is_short=True), Tile(noise(3, 2, 3), 8, is_short=True)
     check(network_of(PAPER, tmp_path), [grey, Tile(smooth_image(3, 2), 7), colour], "cpu")
 
 
 @interpreted
+@pytest.mark.no_cover
 def test_raster_order_at_one_resolution(tmp_path: Path) -> None:
     config = PaperConfig(channels=33, blocks=1, mixtures=3, downsampling=False, shortcuts=False)
     check(network_of(config, tmp_path), [Tile(noise(1, 2, 3), 7)], "cpu")
