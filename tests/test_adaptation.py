@@ -25,6 +25,7 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> IntegerNetwork:
 
 @pytest.mark.usefixtures("engine")
 @pytest.mark.parametrize("kind", ["smooth", "noise", "constant"])
+@pytest.mark.no_cover
 def test_bits_equal_the_definition(network: IntegerNetwork, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     pixels = {
         "smooth": smooth_image(12, 11),

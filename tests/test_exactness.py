@@ -17,13 +17,14 @@ LENGTHS = (1, 3, 8, 63, 66, 80, 127, 320, 400, 512, 1023, 2000)
 ROWS = (1, 2, 16, 17, 31, 100)
 
 
-@pytest.mark.no_cover  # half as fast when traced
+@pytest.mark.no_cover
 @pytest.mark.usefixtures("engine")
 @pytest.mark.parametrize("model", exactness.DIGESTS)
 def test_the_digests_of_this_machine(model: str) -> None:
     assert exactness.digest(model) == exactness.DIGESTS[model]
 
 
+@pytest.mark.no_cover
 def test_a_digest_with_float32_products(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pixelzip.native.INSTRUCTION_SETS", ())
     monkeypatch.setattr(product, "int8_products_are_exact", lambda device: False)

@@ -77,6 +77,7 @@ SLOW = ("lattice", "drawing-bands")
     [path for path in GOOD if path.stat().st_size < 2000 and not any(name in path.name for name in SLOW)],
     ids=lambda path: path.name,
 )
+@pytest.mark.no_cover
 def test_golden_file_decodes_with_the_other_coder(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pixelzip.native.INSTRUCTION_SETS", ())
     monkeypatch.setattr("pixelzip.ans.HAS_CONSTRICTION", False)

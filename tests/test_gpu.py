@@ -75,7 +75,6 @@ def check(network: IntegerNetwork, tiles: list[Tile], device: str) -> None:
     assert all(map(np.array_equal, decoded, [tile.pixels for tile in tiles]))
 
 
-# Where the interpreter runs for long it is not traced, which takes half of the time; short tests run the same code.
 @interpreted
 @pytest.mark.no_cover
 def test_tiles_that_learn(tmp_path: Path) -> None:

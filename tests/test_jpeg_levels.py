@@ -211,6 +211,7 @@ class KeptFeatures(coder.StepCoder):
 
 @pytest.mark.parametrize("sampling", SAMPLINGS, ids=lambda sampling: sampling.name)
 @pytest.mark.parametrize("size", [(9, 30), (40, 24), (24, 41)], ids=str)
+@pytest.mark.no_cover
 def test_features_are_those_of_the_format(sampling: Sampling, size: tuple[int, int]) -> None:
     components, given = any_components(size, sampling), KeptFeatures()
     coder.walk(components, given, Known)
@@ -231,6 +232,7 @@ def test_features_are_those_of_the_format(sampling: Sampling, size: tuple[int, i
 
 @pytest.mark.parametrize("sampling", SAMPLINGS, ids=lambda sampling: sampling.name)
 @pytest.mark.parametrize("size", [(9, 30), (24, 34)], ids=str)
+@pytest.mark.no_cover
 def test_surroundings_are_those_of_the_format(sampling: Sampling, size: tuple[int, int]) -> None:
     components, given = any_components(size, sampling), KeptFeatures()
     coder.walk(components, given, Surroundings)

@@ -60,6 +60,7 @@ def torch_intervals(network: IntegerNetwork, tile: Tile) -> tuple[np.ndarray, np
 
 
 @pytest.mark.parametrize("num_channels", [1, 3])
+@pytest.mark.no_cover
 def test_intervals_equal_those_of_torch(
     network: IntegerNetwork, num_channels: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -73,6 +74,7 @@ def test_intervals_equal_those_of_torch(
 
 @pytest.mark.parametrize("is_short", [False, True])
 @pytest.mark.parametrize("num_channels", [1, 3])
+@pytest.mark.no_cover
 def test_streams_equal_those_of_torch_and_are_read_by_both(
     network: IntegerNetwork, num_channels: int, is_short: bool
 ) -> None:
@@ -88,6 +90,7 @@ def test_streams_equal_those_of_torch_and_are_read_by_both(
 @settings(max_examples=60)
 @given(data=st.data())
 @pytest.mark.parametrize("is_short", [False, True])
+@pytest.mark.no_cover
 def test_damaged_streams_are_read_as_torch_reads_them(
     network: IntegerNetwork, is_short: bool, data: st.DataObject
 ) -> None:

@@ -118,6 +118,7 @@ def test_integers_cost_what_the_float_network_says(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("config", PAPER_CONFIGS, ids=str)
+@pytest.mark.no_cover
 def test_files_in_raster_order(config: PaperConfig, tmp_path: Path) -> None:
     model = str(tmp_path / "x.safetensors")
     export_network(make_network(config), Path(model), {})

@@ -38,6 +38,7 @@ def image(kind: str, height: int, width: int) -> np.ndarray:
     ("kind", "height", "width"),
     [("smooth", 12, 11), ("noise", 9, 10), ("white", 9, 10), ("smooth", 1, 20), ("noise", 9, 1), ("smooth", 27, 9)],
 )
+@pytest.mark.no_cover
 def test_bits_equal_the_definition(network: IntegerNetwork, kind: str, height: int, width: int) -> None:
     pixels = image(kind, height, width)
     measured = streams.measure_tiles(network, [Tile(pixels, 0)], "cpu", 1)[0]
