@@ -206,7 +206,7 @@ def solve(products, matrices, weights, num_bands):
     """Find the weights of one channel of one band, in doubles, one IEEE operation after another: nothing may fuse.
 
     A tile's ``num_bands`` bands are given a share of one another's sums; 0: there are none. Each element is computed
-    as by native/regression.h, row after row and not pivot after pivot, so that few are read more than once.
+    as by native/equations.h, row after row and not pivot after pivot, so that few are read more than once.
     """
     band, channel = tl.program_id(0), tl.program_id(1)
     count = channel * (1 + _OWN) + (_SHARED + _OWN)

@@ -34,7 +34,6 @@ _CHECKED_SYMBOLS: Final = 2**21
 _PIXELS_PER_ROW: Final = 64
 """Pixels of a tile in raster order that take about as much memory as what is kept of one column in all layers."""
 
-
 _KEPT_BYTES: Final = 2**14
 """Activations of a row that count as one row of a batch: batches of wide networks have fewer, and take 2^30 bytes."""
 
@@ -53,7 +52,7 @@ def encode_tiles(network: IntegerNetwork, tiles: Sequence[Tile], device: str, nu
     """Code tiles into one stream each."""
     shapes = [tile.pixels.shape for tile in tiles]
     encode_batch = functools.partial(_encode_batch, _order(network, shapes), torch.device(device), num_threads)
-    return in_batches(encode_batch, tiles, _sizes(network, shapes), device, num_threads, _num_at_once(device))
+    return in_batches(encode_batch, tiles, _sizes(network, shapes), device, None, _num_at_once(device))
 
 
 def decode_tiles(
@@ -62,7 +61,7 @@ def decode_tiles(
     """Undo ``encode_tiles``; a tile whose checksum does not match gives the error in its place."""
     shapes = [tile.shape for tile in tiles]
     decode_batch = functools.partial(_decode_batch, _order(network, shapes), torch.device(device), num_threads)
-    return in_batches(decode_batch, tiles, _sizes(network, shapes), device, num_threads, _num_at_once(device))
+    return in_batches(decode_batch, tiles, _sizes(network, shapes), device, None, _num_at_once(device))
 
 
 def _num_at_once(device: str) -> int:

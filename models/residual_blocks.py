@@ -52,7 +52,7 @@ class _Blocks(torch.autograd.Function):
             taps, _, weight, _ = parameters[4 * index : 4 * index + 4]
             flat = gradient.flatten(0, 2)  # (pixels, channels)
             weight_gradient = (flat.t() @ mixed[index].flatten(0, 2)).float()
-            of_mixed = _divided(gradient, mixed[index], weight, ctx.dropout)
+            of_mixed = _unadded(gradient, mixed[index], weight, ctx.dropout)
             before, sums = _unmixed(of_mixed, gradient, activations[index], taps)
             found = [sums[:5].t(), sums[5], weight_gradient, bias_gradient, *found]
             gradient, bias_gradient = before, sums[6]
@@ -86,9 +86,9 @@ def _added(mixed: Tensor, source: Tensor, weight: Tensor, bias: Tensor) -> Tenso
     return outputs
 
 
-def _divided(gradient: Tensor, mixed: Tensor, weight: Tensor, dropout: float) -> Tensor:
+def _unadded(gradient: Tensor, mixed: Tensor, weight: Tensor, dropout: float) -> Tensor:
     outputs = torch.empty_like(mixed)
-    kernels.divide[_tiles(mixed)](
+    kernels.unadd[_tiles(mixed)](
         outputs, gradient, mixed, weight.to(mixed.dtype), DROPOUT=dropout, CHANNELS=mixed.shape[-1], **_PRODUCT
     )
     return outputs

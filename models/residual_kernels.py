@@ -93,7 +93,7 @@ def add(
 
 
 @triton.jit
-def divide(
+def unadd(
     outputs, gradient, mixed, weight, DROPOUT: tl.constexpr, CHANNELS: tl.constexpr,
     ROWS: tl.constexpr, COLUMNS: tl.constexpr, DEPTH: tl.constexpr,
 ):  # fmt: skip

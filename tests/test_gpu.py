@@ -82,6 +82,7 @@ def test_tiles_that_learn(tmp_path: Path) -> None:
 
 
 @interpreted
+@pytest.mark.no_cover
 def test_short_streams_of_grey_tiles_of_several_sizes(tmp_path: Path) -> None:
     tiles = [Tile(noise(*shape, 1), 7, (3, 2), is_short=True) for shape in ((3, 4), (1, 1), (2, 1))]
     check(network_of(PLAIN, tmp_path), tiles, "cpu")
