@@ -31,7 +31,7 @@ _NUM_SUMS: Final = 7
 
 class _Blocks(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, source: Tensor, dropout: float, *parameters: Tensor) -> Tensor:
+    def forward(ctx: Any, source: Tensor, dropout: float, *parameters: Tensor) -> Tensor:  # source: as in ``blocks``
         blocks = [parameters[first : first + 4] for first in range(0, len(parameters), 4)]
         activations, mixed = [source], []
         for taps, mix_bias, weight, bias in blocks:
@@ -80,7 +80,7 @@ def _unmixed(gradient: Tensor, residual: Tensor, source: Tensor, taps: Tensor) -
 
 def _added(mixed: Tensor, source: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     outputs = torch.empty_like(source)
-    kernels.add[_tiles(source)](
+    kernels.add[_product_grid(source)](
         outputs, mixed, source, weight.to(source.dtype), bias, CHANNELS=source.shape[-1], **_PRODUCT
     )
     return outputs
@@ -88,13 +88,13 @@ def _added(mixed: Tensor, source: Tensor, weight: Tensor, bias: Tensor) -> Tenso
 
 def _unadded(gradient: Tensor, mixed: Tensor, weight: Tensor, dropout: float) -> Tensor:
     outputs = torch.empty_like(mixed)
-    kernels.unadd[_tiles(mixed)](
+    kernels.unadd[_product_grid(mixed)](
         outputs, gradient, mixed, weight.to(mixed.dtype), DROPOUT=dropout, CHANNELS=mixed.shape[-1], **_PRODUCT
     )
     return outputs
 
 
-def _tiles(source: Tensor) -> tuple[int]:
+def _product_grid(source: Tensor) -> tuple[int]:
     return (source.numel() // (_PRODUCT["ROWS"] * _PRODUCT["COLUMNS"]),)
 
 

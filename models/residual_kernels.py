@@ -74,19 +74,32 @@ def mix(
 
 
 @triton.jit
-def add(
-    outputs, mixed, source, weight, bias, CHANNELS: tl.constexpr,
+def _product(
+    inputs, weight, INPUT_PITCH: tl.constexpr, OUTPUT_PITCH: tl.constexpr, CHANNELS: tl.constexpr,
     ROWS: tl.constexpr, COLUMNS: tl.constexpr, DEPTH: tl.constexpr,
 ):  # fmt: skip
-    """Multiply, add ``bias`` and ``source``; ``weight`` is (CHANNELS, inputs) of the activations' type."""
+    """Return a program's (ROWS,) pixels, (COLUMNS,) channels and the (ROWS, COLUMNS) sums of products there, float32.
+
+    ``inputs`` are (pixels, CHANNELS); the pitches are what lies in ``weight`` between inputs and between outputs.
+    """
     row = (tl.program_id(0) // (CHANNELS // COLUMNS)) * ROWS + tl.arange(0, ROWS)
     column = (tl.program_id(0) % (CHANNELS // COLUMNS)) * COLUMNS + tl.arange(0, COLUMNS)
     sums = tl.zeros((ROWS, COLUMNS), dtype=tl.float32)
     for first in range(0, CHANNELS, DEPTH):
         inner = first + tl.arange(0, DEPTH)
-        values = tl.load(mixed + row[:, None] * CHANNELS + inner[None, :])
-        factors = tl.load(weight + column[None, :] * CHANNELS + inner[:, None])
+        values = tl.load(inputs + row[:, None] * CHANNELS + inner[None, :])
+        factors = tl.load(weight + inner[:, None] * INPUT_PITCH + column[None, :] * OUTPUT_PITCH)
         sums = tl.dot(values, factors, sums)
+    return row, column, sums
+
+
+@triton.jit
+def add(
+    outputs, mixed, source, weight, bias, CHANNELS: tl.constexpr,
+    ROWS: tl.constexpr, COLUMNS: tl.constexpr, DEPTH: tl.constexpr,
+):  # fmt: skip
+    """Multiply, add ``bias`` and ``source``; ``weight`` is (CHANNELS, inputs) of the activations' type."""
+    row, column, sums = _product(mixed, weight, 1, CHANNELS, CHANNELS, ROWS, COLUMNS, DEPTH)
     place = row[:, None] * CHANNELS + column[None, :]
     sums += tl.load(source + place).to(tl.float32) + tl.load(bias + column)[None, :]
     tl.store(outputs + place, _activation(sums).to(outputs.dtype.element_ty))
@@ -99,16 +112,10 @@ def unadd(
 ):  # fmt: skip
     """Compute the gradient of the sums that ``mixed`` is made of from that of ``add``'s; ``weight`` is as there.
 
-    What was dropped is zero, and passes no gradient like what was clamped.
+    What was dropped is zero, and passes no gradient like what was clamped. In bfloat16 the largest of what dropout has
+    divided may pass for the one below.
     """
-    row = (tl.program_id(0) // (CHANNELS // COLUMNS)) * ROWS + tl.arange(0, ROWS)
-    column = (tl.program_id(0) % (CHANNELS // COLUMNS)) * COLUMNS + tl.arange(0, COLUMNS)
-    sums = tl.zeros((ROWS, COLUMNS), dtype=tl.float32)
-    for first in range(0, CHANNELS, DEPTH):
-        inner = first + tl.arange(0, DEPTH)
-        values = tl.load(gradient + row[:, None] * CHANNELS + inner[None, :])
-        factors = tl.load(weight + inner[:, None] * CHANNELS + column[None, :])
-        sums = tl.dot(values, factors, sums)
+    row, column, sums = _product(gradient, weight, CHANNELS, 1, CHANNELS, ROWS, COLUMNS, DEPTH)
     place = row[:, None] * CHANNELS + column[None, :]
     sums = tl.where(_is_inner(tl.load(mixed + place).to(tl.float32) * (1 - DROPOUT)), sums / (1 - DROPOUT), 0.0)
     tl.store(outputs + place, sums.to(outputs.dtype.element_ty))
