@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 @click.option("--family", type=click.Choice(["cone", "paper"]), default="cone", show_default=True)
 @click.option("--channels", type=click.IntRange(min=1), help="Default: 80, paper 160.")
 @click.option("--blocks", help="Residual blocks at each resolution, as in 2,4; paper: one number. Default: 6, paper 5.")
+@click.option("--members", help="Channels of further members of an ensemble, as in 512,512; family cone only.")
 @click.option("--mixtures", type=click.IntRange(min=1), help="Default: 5, paper 10.")
 @click.option("--depthwise", is_flag=True, help="Spatial layers read one channel each; family cone only.")
 @click.option(
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
     "--initial",
     type=click.Path(exists=True),
     multiple=True,
-    help="Model file or folder of a run to start from; of two, both side by side in a network as wide as both.",
+    help="Model file or folder of a run to start from; for an ensemble one of each member.",
 )
 @click.option("--cifar10", is_flag=True, help="The one FOLDER is CIFAR-10: train on whole 32x32 images.")
 @click.option(
@@ -66,6 +67,7 @@ def train(
     family: str,
     channels: int | None,
     blocks: str | None,
+    members: str | None,
     mixtures: int | None,
     depthwise: bool,
     regression_rows: int | None,
@@ -90,9 +92,9 @@ def train(
     from pixelzip.models.start import TrainingConfig  # seconds to import: not for --help
 
     try:
-        _check(small_images, planes or cifar10, initial)
+        _check(small_images, planes or cifar10, initial, _counts(members))
         sizes = {"channels": channels, "mixtures": mixtures, "dropout": dropout, "regression_rows": regression_rows}
-        network = _network(family, sizes, depthwise, blocks, planes, cifar10, class_conditional)
+        network = _network(family, sizes, depthwise, blocks, members, planes, cifar10, class_conditional)
         config = TrainingConfig(
             data=data,
             num_held_out=held_out,
@@ -113,11 +115,16 @@ def train(
         raise click.ClickException(" ".join(str(error).split())) from error
 
 
-def _check(small_images: str | None, is_for_others: bool, initial: tuple[str, ...]) -> None:
+def _counts(text: str | None) -> tuple[int, ...]:
+    """Read numbers between commas; raises ValueError."""
+    return () if text is None else tuple(int(count) for count in text.split(","))
+
+
+def _check(small_images: str | None, is_for_others: bool, initial: tuple[str, ...], members: tuple[int, ...]) -> None:
     if small_images and is_for_others:
         raise ValueError("--small-images goes with photographs, not with --planes or --cifar10")
-    if len(initial) > 2:
-        raise ValueError("--initial may be given twice at most")
+    if len(initial) not in (0, 1, 1 + len(members)):
+        raise ValueError("--initial is given once, or for an ensemble once for each member")
 
 
 def _network(
@@ -125,6 +132,7 @@ def _network(
     sizes: dict[str, Any],
     depthwise: bool,
     blocks: str | None,
+    members: str | None,
     planes: bool,
     cifar10: bool,
     class_conditional: bool,
@@ -135,17 +143,19 @@ def _network(
     from pixelzip.models.paper import PaperConfig
 
     given = {name: value for name, value in sizes.items() if value is not None}
-    counts = () if blocks is None else tuple(int(count) for count in blocks.split(","))
+    counts = _counts(blocks)
     if family == "cone":
         if class_conditional:
             raise ValueError("networks of the cone family have no classes")
         period = PLANES_PERIOD if planes else SIDE if cifar10 else 0
         learns = not cifar10
+        given["members"] = _counts(members)
         cone = ConeConfig(**given, depthwise=depthwise, period=period, adaptive=learns, regression=learns)
         return replace(cone, blocks=counts) if counts else cone
-    if planes or depthwise or "regression_rows" in given or len(counts) > 1:
+    if planes or depthwise or members or "regression_rows" in given or len(counts) > 1:
         raise ValueError(
-            "networks of the paper's family have one number of blocks, no planes, no regression and no depthwise layers"
+            "networks of the paper's family have one number of blocks, no planes, no regression, no members and no "
+            "depthwise layers"
         )
     paper = PaperConfig(**given, num_classes=NUM_CLASSES * class_conditional)
     return replace(paper, blocks=counts[0]) if counts else paper

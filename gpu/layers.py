@@ -149,9 +149,9 @@ def block(
 @triton.jit(do_not_specialize=PLACE)
 def head(
     parameters, source, weight, bias, multiplier, tiles, num_rows, counter,
-    NUM_CHANNELS: tl.constexpr, NUM_PARAMETERS: tl.constexpr, LANES: tl.constexpr,
+    IS_ADDED: tl.constexpr, NUM_CHANNELS: tl.constexpr, NUM_PARAMETERS: tl.constexpr, LANES: tl.constexpr,
 ):  # fmt: skip
-    """Compute the last layer: ``parameters`` (rows, NUM_PARAMETERS) int32."""
+    """Compute the last layer: ``parameters`` (rows, NUM_PARAMETERS) int32, perhaps added to what is there."""
     tile = tile_at(tiles, tl.program_id(0))
     wave = wave_of(tile, tl.load(counter), tl.program_id(1) * LANES, LANES)
     if tl.program_id(1) * LANES < wave.num_lanes:
@@ -164,6 +164,8 @@ def head(
             entry = inner[:, None] + output[None, :] * NUM_CHANNELS
             sums += tl.dot(values, tl.load(weight + entry), out_dtype=tl.int32)
         values = requantised(sums, tl.load(bias + output)[None, :], tl.load(multiplier + output)[None, :])
-        bounded = tl.minimum(tl.maximum(values, -_SHORT_LIMIT), _SHORT_LIMIT)
         place = wave.place[:, None] * NUM_PARAMETERS + output[None, :]
+        if IS_ADDED:
+            values += tl.load(parameters + place, mask=wave.is_lane[:, None], other=0)
+        bounded = tl.minimum(tl.maximum(values, -_SHORT_LIMIT), _SHORT_LIMIT)
         tl.store(parameters + place, bounded, mask=wave.is_lane[:, None])

@@ -41,22 +41,17 @@ class _Integers:
 
 @dataclass(frozen=True, eq=False)
 class Ported:
-    """A network on a device: layers and tables."""
+    """A network on a device: the layers of each member, from stem to head, and tables."""
 
     config: ConeConfig
-    layers: tuple[_Integers, ...]
+    members: tuple[tuple[_Integers, ...], ...]
     tables: dict[str, Tensor]
     taps: Tensor
 
     @property
-    def num_channels(self) -> int:
-        """Channels of activations, padded."""
-        return self.layers[0].bias.shape[0]
-
-    @property
     def num_parameters(self) -> int:
-        """Outputs of the head, padded."""
-        return self.layers[-1].bias.shape[0]
+        """Outputs of a head, padded."""
+        return self.members[-1][-1].bias.shape[0]
 
 
 @functools.lru_cache(maxsize=8)
@@ -66,9 +61,10 @@ def port(network: IntegerNetwork, device: torch.device) -> Ported:
     num_inputs = max(_LEAST_INPUTS, 1 << (network.config.num_features - 1).bit_length())
     taps = np.zeros((2, num_inputs), dtype=np.int32)
     taps[:, : 3 * len(CONTEXT)] = np.repeat(np.array(CONTEXT).T, 3, axis=1)
+    layers = [_ported(integers, num_inputs, device) for integers in network.layers]
     return Ported(
         network.config,
-        tuple(_ported(integers, num_inputs, device) for integers in network.layers),
+        tuple(zip(*[iter(layers)] * (len(layers) // (1 + len(network.config.members))), strict=True)),
         {name: torch.from_numpy(table).to(device) for name, table in network.tables.items()},
         torch.from_numpy(taps).to(device),
     )
@@ -98,32 +94,50 @@ class Activations:
 
     def __init__(self, ported: Ported, num_rows: int, device: torch.device) -> None:
         self._ported = ported
-        num_kept = 1 + (len(ported.layers) - 2) // 2
-        shape = (num_kept, layers.NUM_WAVES.value, num_rows, ported.num_channels)
-        self._kept = torch.full(shape, ZERO_POINT, dtype=torch.int8, device=device)
+        self._kept = [_kept(member, num_rows, device) for member in ported.members]
         self.parameters = torch.zeros((num_rows, ported.num_parameters), dtype=torch.int32, device=device)
         self.guesses = torch.zeros((num_rows, 3), dtype=torch.int32, device=device)
 
     def compute(self, batch: Batch, counter: Tensor) -> None:
         """Compute all layers at the lanes of a step, which ``counter`` () int32 is."""
-        ported, channels = self._ported, self._ported.num_channels
         place = {"tiles": batch.table, "num_rows": batch.num_rows, "counter": counter, "LANES": LANES}
         place["enable_fp_fusion"] = False
         tiles_and_lanes = (len(batch), -(-batch.most_lanes // LANES))
-        outputs = min(_MOST_OUTPUTS, 1 << (channels - 1).bit_length())
-        stem, *blocks, head = ported.layers
+        for index, (kept, member) in enumerate(zip(self._kept, self._ported.members, strict=True)):
+            self._compute_blocks(kept, member, batch.levels, tiles_and_lanes, place)
+            head = member[-1]
+            layers.head[*tiles_and_lanes, self._ported.num_parameters // _BLOCK](
+                self.parameters, kept[-1], head.weight, head.bias, head.multiplier, IS_ADDED=index > 0,
+                NUM_CHANNELS=kept.shape[-1], NUM_PARAMETERS=self._ported.num_parameters, **place,
+            )  # fmt: skip
+
+    def _compute_blocks(
+        self,
+        kept: Tensor,  # as _kept makes it
+        member: tuple[_Integers, ...],
+        levels: Tensor,
+        tiles_and_lanes: tuple[int, int],
+        place: dict[str, Any],
+    ) -> None:
+        """Compute all layers of a member but its head."""
+        ported, channels = self._ported, kept.shape[-1]
+        stem, *blocks, _ = member
         layers.stem[*tiles_and_lanes, channels // _BLOCK](
-            self._kept[0], batch.levels, ported.taps, self.guesses, stem.weight, stem.bias, stem.multiplier,
+            kept[0], levels, ported.taps, self.guesses, stem.weight, stem.bias, stem.multiplier,
             PERIOD=ported.config.period, NUM_INPUTS=stem.weight.shape[1], NUM_CHANNELS=channels, **place,
         )  # fmt: skip
+        outputs = min(_MOST_OUTPUTS, 1 << (channels - 1).bit_length())
         for index in range(len(blocks) // 2):
             mix, add = blocks[2 * index : 2 * index + 2]
             layers.block[*tiles_and_lanes, -(-channels // outputs)](
-                self._kept[index + 1], self._kept[index], mix.weight, mix.bias, mix.multiplier,
+                kept[index + 1], kept[index], mix.weight, mix.bias, mix.multiplier,
                 add.weight, add.bias, add.multiplier,
                 NUM_CHANNELS=channels, OUTPUTS=outputs, num_warps=_NUM_WARPS, **place,
             )  # fmt: skip
-        layers.head[*tiles_and_lanes, ported.num_parameters // _BLOCK](
-            self.parameters, self._kept[-1], head.weight, head.bias, head.multiplier,
-            NUM_CHANNELS=channels, NUM_PARAMETERS=ported.num_parameters, **place,
-        )  # fmt: skip
+
+
+def _kept(member: tuple[_Integers, ...], num_rows: int, device: torch.device) -> Tensor:
+    """Make room for the activations of a member's stem and blocks, (1 + blocks, waves, rows, channels) int8."""
+    num_kept, num_channels = 1 + (len(member) - 2) // 2, len(member[0].bias)
+    shape = (num_kept, layers.NUM_WAVES.value, num_rows, num_channels)
+    return torch.full(shape, ZERO_POINT, dtype=torch.int8, device=device)

@@ -78,7 +78,7 @@ def _sizes(network: IntegerNetwork, shapes: Sequence[tuple[int, ...]]) -> list[t
     config = network.config
     if isinstance(config, PaperConfig):
         return [(max(w, h * w // _PIXELS_PER_ROW), (h, w, c)) for h, w, c in shapes]
-    kept_bytes = (1 + sum(config.blocks)) * NUM_WAVES.value * config.channels
+    kept_bytes = (1 + sum(config.blocks)) * NUM_WAVES.value * (config.channels + sum(config.members))
     return [(h * max(1, kept_bytes // _KEPT_BYTES), c) for h, _, c in shapes]
 
 

@@ -88,6 +88,7 @@ MODELS: Final = (
     Model("cifar10", "cifar10-7.safetensors", "dc0b34c4642655f0d52ed90ec1573f9786573034bed91ef8e2ec93e2ad1e9614"),
     Model("photo-jpeg", "photo-jpeg-2.safetensors", "0b2aaad88a9b67d96aca414624ba2dce32b132234e883573d43d82b6d04e4442"),
     Model("cifar10", "cifar10-8.safetensors", "e2cd561b8001271001c7f0151bee1ec42d85df0175038c5a3db0b9b973342a4b"),
+    Model("cifar10", "cifar10-9.safetensors", "be632bcfee564f0526668054f54baaea73de84ef71d9a2d7ffbb7343be3e58e9"),
 )
 """Append-only: what has shipped stays readable. Of entries with one name the last is what new files are made with."""
 
@@ -100,6 +101,10 @@ COMPANIONS: Final = (PLANES, JPEG)
 
 _GUIDES: Final = {"photo-max": "photo-fast"}
 """Models for which bytes count more than time, and the fast ones that find out which way round tiles cost least."""
+
+
+_MIRRORS: Final = ("cifar10", "photo-max")
+"""Models for which bytes count more than time: in packs small images are tried as they are and mirrored."""
 
 
 def load(model: str) -> IntegerNetwork:
@@ -138,6 +143,11 @@ def is_companion(name: str) -> bool:
 def guide(model: str) -> str | None:
     """Return the name of the model that turns tiles for a shipped one, given by name or path; None: nothing."""
     return next((fast for slow, fast in _GUIDES.items() if model in (slow, str(find(slow).path))), None)
+
+
+def tries_mirrors(model: str) -> bool:
+    """Return whether packs by a model, of this name or path, hold the shorter of a small image and its mirror image."""
+    return any(model in (name, str(find(name).path)) for name in _MIRRORS)
 
 
 def load_identified(identifier: bytes) -> IntegerNetwork:

@@ -66,10 +66,14 @@ class ConeConfig:
     depthwise: bool = False
     """Whether the spatial layers of the blocks read one channel each."""
 
+    members: tuple[int, ...] = ()
+    """Channels of further members of an ensemble: networks as deep, which read the same. The parameters are the sums of
+    what all heads say; Hansen and Salamon, "Neural network ensembles" (1990)."""
+
     def __post_init__(self) -> None:
         """Raise ValueError unless every field is in its range."""
-        if self.channels < 1 or self.mixtures < 1 or not self.blocks or min(self.blocks) < 1:
-            raise ValueError(f"channels, mixtures and every entry of blocks must be positive: {self}")
+        if min(self.channels, self.mixtures, *self.members, *self.blocks) < 1 or not self.blocks:
+            raise ValueError(f"channels, mixtures and every entry of blocks and members must be positive: {self}")
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout must be in [0, 1), not {self.dropout}")
         if self.period < 0:
@@ -100,26 +104,35 @@ class ConeConfig:
         return sum(layer.num_weights / layer.scale**2 for layer in self.plan())
 
     def plan(self) -> tuple[Layer, ...]:
-        """List the layers in the order they are computed."""
-        channels = self.channels
-        layers = [Layer("stem", FEATURES, self.num_features, channels)]
+        """List the layers in the order they are computed: those of further members first."""
+        layers: list[Layer] = []
+        for index, channels in enumerate(self.members):
+            layers += self._member(f"member{index}.", channels, layers)
+        return (*layers, *self._member("", self.channels, layers))
+
+    def _member(self, name: str, channels: int, before: list[Layer]) -> list[Layer]:
+        """List the layers of one member, whose head adds to that of the member before."""
+        layers = [Layer(f"{name}stem", FEATURES, self.num_features, channels)]
         shortcuts: list[str] = []
         for level, num_blocks in enumerate(self.blocks):
             scale = 2**level
             if level:
                 shortcuts.append(layers[-1].name)
-                layers.append(Layer(f"down{scale}", layers[-1].name, channels, channels, BLOCK, scale, scale // 2))
-            layers += self._blocks(f"down{scale}", layers[-1].name, num_blocks, scale)
+                layers.append(
+                    Layer(f"{name}down{scale}", layers[-1].name, channels, channels, BLOCK, scale, scale // 2)
+                )
+            layers += self._blocks(f"{name}down{scale}", layers[-1], num_blocks)
         for level in reversed(range(len(self.blocks) - 1)):
             scale, source = 2**level, layers[-1].name
-            layers.append(Layer(f"up{scale}", source, channels, channels, POINT, scale, 2 * scale, shortcuts.pop()))
-            layers += self._blocks(f"up{scale}", layers[-1].name, self.blocks[level], scale)
-        layers.append(Layer("head", layers[-1].name, channels, self.num_parameters_per_pixel, output="parameters"))
-        return tuple(layers)
+            shortcut = shortcuts.pop()
+            layers.append(Layer(f"{name}up{scale}", source, channels, channels, POINT, scale, 2 * scale, shortcut))
+            layers += self._blocks(f"{name}up{scale}", layers[-1], self.blocks[level])
+        size, added = (channels, self.num_parameters_per_pixel), before[-1].name if before else None
+        return [*layers, Layer(f"{name}head", layers[-1].name, *size, residual=added, output="parameters")]
 
-    def _blocks(self, prefix: str, source: str, num_blocks: int, scale: int) -> list[Layer]:
+    def _blocks(self, prefix: str, before: Layer, num_blocks: int) -> list[Layer]:
         layers: list[Layer] = []
-        size = self.channels, self.channels
+        source, scale, size = before.name, before.scale, (before.out_channels, before.out_channels)
         for index in range(num_blocks):
             mix, add = f"{prefix}.{index}.mix", f"{prefix}.{index}.add"
             layers.append(Layer(mix, source, *size, CONE, scale, scale, depthwise=self.depthwise))

@@ -1,6 +1,8 @@
-"""Trained weights -> first weights of another network: deeper, wider, with or without places."""
+"""Trained weights -> first weights of another network: deeper, wider, an ensemble, with or without places."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -8,7 +10,6 @@ from torch.nn import functional
 
 from pixelzip.models.config import NUM_FEATURES, POSITION_STEP
 from pixelzip.models.features import FEATURE_STEPS
-from pixelzip.models.layers import PARAMETERS_PER_COMPONENT
 from pixelzip.models.pixelcnn import ConePixelCNN
 
 Weights = dict[str, Tensor]
@@ -71,36 +72,25 @@ def with_places(weights: Weights, num_inputs: int) -> Weights:
     return {**weights, f"{_STEM}.weight": functional.pad(stem, (0, missing)), f"{_STEM}.bias": bias}
 
 
-def side_by_side(first: Weights, second: Weights, network: ConePixelCNN) -> Weights:
-    """Join two networks of one resolution and one depth into one as wide as both: ``network``, or its first blocks.
-
-    Neither half reads the other at first, and the mixture is that of all their components. Both must read the same
-    inputs.
+def joined(parts: Sequence[Weights], network: ConePixelCNN) -> Weights:
+    """Make trained networks the members of an ensemble: of what they say the mean counts. The main one comes first.
 
     Raises:
-        ValueError: the networks differ in their depth or their inputs.
+        ValueError: their sizes are not those of the members.
     """
-    last = num_layers(first) - 1
-    stem = f"{_STEM}.weight"
-    if num_layers(second) - 1 != last or first[stem].shape[1:] != second[stem].shape[1:]:
-        raise ValueError("only networks of one depth that read the same can stand side by side")
-    joined = {}
-    for name, tensor in first.items():
-        _, number, kind = name.split(".")
-        groups = PARAMETERS_PER_COMPONENT if int(number) == last else 1
-        parts = [part.reshape(groups, -1, *part.shape[1:]) for part in (tensor, second[name])]
-        is_depthwise = int(number) < last and network.layers[int(number)].layer.depthwise  # type: ignore[union-attr]
-        if kind == "weight" and int(number) and not is_depthwise:
-            parts = _each_with_own_inputs(*parts)
-        joined[name] = torch.cat(parts, dim=1).flatten(0, 1)
-    return joined
+    result: Weights = {}
+    for part in (*parts[1:], parts[0]):  # as ``ConeConfig.plan`` lists them
+        first, last = num_layers(result), num_layers(part) - 1
+        for name, tensor in with_places(part, network.config.num_features).items():
+            _, number, kind = name.split(".")
+            share = 1 / len(parts) if int(number) == last else 1.0
+            result[f"layers.{first + int(number)}.{kind}"] = share * tensor
+    wanted = {name: tensor.shape for name, tensor in network.state_dict().items()}
+    if {name: tensor.shape for name, tensor in result.items()} != wanted:
+        raise ValueError("these are not the members of such an ensemble")
+    return result
 
 
 def num_layers(weights: Weights) -> int:
     """Count the layers that weights are of."""
-    return 1 + max(int(name.split(".")[1]) for name in weights)
-
-
-def _each_with_own_inputs(first: Tensor, second: Tensor) -> list[Tensor]:
-    """Widen the last dimension to the inputs of both; each part reads its own."""
-    return [functional.pad(first, (0, second.shape[-1])), functional.pad(second, (first.shape[-1], 0))]
+    return 1 + max((int(name.split(".")[1]) for name in weights), default=-1)

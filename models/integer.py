@@ -48,6 +48,10 @@ IDENTIFIER_BYTES: Final = 2
 METADATA_KEY: Final = "pixelzip"
 """The one metadata entry of a model file: a JSON object of strings."""
 
+MEMBERS_KEY: Final = "members"
+"""Of the metadata of an ensemble whose members have files of their own: what their layers' names begin with, and their
+files' names and SHA-256, ``{prefix: [name, sha256]}`` in JSON. It has the tensors that are not theirs."""
+
 Config = ConeConfig | PaperConfig
 """Networks for pixels."""
 
@@ -168,11 +172,10 @@ def load_model(path: Path) -> IntegerNetwork | IntegerCoefficientNetwork:
     """
     sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
     try:
-        with safe_open(path, framework="numpy") as file:
-            metadata: dict[str, str] = json.loads((file.metadata() or {})[METADATA_KEY])
-            tensors: dict[str, Any] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        metadata, own = _opened(path)
+        tensors = {**_of_members(path.parent, json.loads(metadata.get(MEMBERS_KEY, "{}"))), **own}
         config = config_from_json(metadata["config"])
-        num_blocks = len(config.hidden) if isinstance(config, CoefficientConfig) else np.sum(config.blocks)
+        num_blocks = _num_blocks(config)
         if num_blocks > len(tensors):
             raise ValueError(f"{num_blocks} blocks have more than {len(tensors)} tensors")
         layers = tuple(
@@ -190,6 +193,30 @@ def load_model(path: Path) -> IntegerNetwork | IntegerCoefficientNetwork:
         return IntegerNetwork(layers, tables, metadata, sha256, config)
     except (SafetensorError, LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise ValueError(f"{path.name}: not a pixelzip model: {error}") from error
+
+
+def _opened(path: Path) -> tuple[dict[str, str], dict[str, Any]]:
+    """Return the metadata and the tensors of a model file."""
+    with safe_open(path, framework="numpy") as file:
+        metadata = json.loads((file.metadata() or {})[METADATA_KEY])
+        return metadata, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+
+
+def _of_members(folder: Path, members: dict[str, list[str]]) -> dict[str, Any]:
+    """Return the tensors of an ensemble's members, which lie in the same folder, as MEMBERS_KEY says."""
+    tensors = dict[str, Any]()
+    for prefix, (name, sha256) in members.items():
+        path = folder / Path(name).name
+        if hashlib.sha256(path.read_bytes()).hexdigest() != sha256:
+            raise ValueError(f"{path.name} is not the member that it was when they were joined")
+        tensors |= {prefix + tensor_name: tensor for tensor_name, tensor in _opened(path)[1].items()}
+    return tensors
+
+
+def _num_blocks(config: Config | CoefficientConfig) -> int:
+    if isinstance(config, CoefficientConfig):
+        return len(config.hidden)
+    return int(np.sum(config.blocks)) * (1 + len(config.members) if isinstance(config, ConeConfig) else 1)
 
 
 def config_to_json(config: Config | CoefficientConfig) -> str:

@@ -61,10 +61,10 @@ class Layer:
 
     Every source has ``in_channels``; auxiliary ones have the layer's scale. Where ``scale`` and ``source_scale``
     differ, the order (see ``pixelzip.lanes``) says which position of the source a tap is relative to. A ``residual``
-    is a layer of the same shape that is added before the clamp, or that a gate adds to. ``parities`` are given for each
-    tap or not at all: a tap reads zero unless the position's (row mod 2, column mod 2) is its parity, which makes a
-    transposed convolution. A layer ``by_row`` sees no pixel of its own row, so whole rows are computed at once. In a
-    ``depthwise`` layer every output reads its own channel only; it has no auxiliary sources.
+    is a layer of the same shape and output that is added before the clamp, or that a gate adds to. ``parities`` are
+    given for each tap or not at all: a tap reads zero unless the position's (row mod 2, column mod 2) is its parity,
+    which makes a transposed convolution. A layer ``by_row`` sees no pixel of its own row, so whole rows are computed at
+    once. In a ``depthwise`` layer every output reads its own channel only; it has no auxiliary sources.
     """
 
     name: str

@@ -7,7 +7,7 @@ difference inputs, means relative to a predictor, ReLU, and a 2x3 cone of taps s
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import torch
@@ -37,8 +37,8 @@ class ConeLayer(nn.Module):
     def __init__(self, layer: Layer, dropout: float) -> None:
         super().__init__()
         self.layer = layer
-        self.dropout = dropout if layer.residual else 0.0
-        gain = 0.3 if layer.residual else 0.05 if layer.output == "parameters" else 1.0
+        self.dropout = dropout if layer.residual and layer.output == "activation" else 0.0
+        gain = 0.05 if layer.output == "parameters" else 0.3 if layer.residual else 1.0
         weight = torch.randn(layer.out_channels, len(layer.taps), layer.channels_read)
         self.weight = nn.Parameter(weight * gain * (2 / layer.num_inputs) ** 0.5)
         self.bias = nn.Parameter(torch.zeros(layer.out_channels))
@@ -69,10 +69,10 @@ class ConeLayer(nn.Module):
         if self.dropout and self.training:
             source = functional.dropout(source, self.dropout)
         output = self.product(source, weight, shape)
-        if self.layer.output == "parameters":
-            return output
         if residual is not None:
             output = residual + output
+        if self.layer.output == "parameters":
+            return output
         return activation(output, quantised or self.training)
 
     def weight_of(self, quantised: bool) -> Tensor:
@@ -156,20 +156,27 @@ class ConePixelCNN(nn.Module):
         """Map (batch, 3, H, W) levels to (batch, 10 * mixtures, H, W) raw head outputs and (batch, 3, H, W) guesses."""
         inputs, guess = self.inputs(pixels)
         outputs = {FEATURES: inputs}
-        stem, *blocks, head = (module for module in self.layers if isinstance(module, ConeLayer))
-        for module in (stem, *([] if self._has_kernels(inputs) else blocks)):
-            outputs[module.layer.name] = module(*module.arguments(outputs), self.quantised)
-        if head.layer.source not in outputs:
-            outputs[head.layer.source] = self._in_kernels(outputs[stem.layer.name], blocks)
-        source, residual, shape = head.arguments(outputs)
-        with torch.autocast(pixels.device.type, enabled=False):
-            return head(source.float(), residual, shape, self.quantised), guess
+        for stem, *blocks, head in self._members():
+            for module in (stem, *([] if self._has_kernels(stem, inputs) else blocks)):
+                outputs[module.layer.name] = module(*module.arguments(outputs), self.quantised)
+            if head.layer.source not in outputs:
+                outputs[head.layer.source] = self._in_kernels(outputs[stem.layer.name], blocks)
+            source, residual, shape = head.arguments(outputs)
+            with torch.autocast(pixels.device.type, enabled=False):
+                outputs[head.layer.name] = head(source.float(), residual, shape, self.quantised)
+        return outputs[head.layer.name], guess
 
-    def _has_kernels(self, inputs: Tensor) -> bool:
-        """Whether all blocks are computed, and trained, in kernels."""
+    def _members(self) -> Iterator[list[ConeLayer]]:
+        """Yield the layers of each member of the ensemble, from its stem to its head."""
+        modules = [module for module in self.layers if isinstance(module, ConeLayer)]
+        size = len(modules) // (1 + len(self.config.members))
+        return (modules[first : first + size] for first in range(0, len(modules), size))
+
+    def _has_kernels(self, stem: ConeLayer, inputs: Tensor) -> bool:
+        """Whether all blocks of a member are computed, and trained, in kernels."""
         config, num_pixels = self.config, inputs[:, 0].numel()
         is_like_them = config.depthwise and len(config.blocks) == 1
-        fits = config.channels % KERNEL_CHANNELS == 0 and num_pixels % KERNEL_PIXELS == 0
+        fits = stem.layer.out_channels % KERNEL_CHANNELS == 0 and num_pixels % KERNEL_PIXELS == 0
         return inputs.is_cuda and (self.training or self.quantised) and is_like_them and fits and _HAS_TRITON
 
     def _in_kernels(self, source: Tensor, blocks: Sequence[ConeLayer]) -> Tensor:

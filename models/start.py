@@ -13,7 +13,7 @@ from torch import Tensor
 from pixelzip.models.cifar10 import read_cifar10
 from pixelzip.models.data import Alternating, Batch, Crops, SmallImages, Source, as_batch, find_images, split_held_out
 from pixelzip.models.export import Network, float_network
-from pixelzip.models.growing import grown, side_by_side, with_places
+from pixelzip.models.growing import grown, joined
 from pixelzip.models.integer import Config, load_network
 from pixelzip.models.paper import PaperConfig
 from pixelzip.models.pixelcnn import ConePixelCNN
@@ -43,8 +43,8 @@ class TrainingConfig:
     small_images: str | None = None
     """CIFAR-10 as well: every third batch is of whole images, as many pixels as in a batch of crops."""
     initial: tuple[str, ...] = ()
-    """A model file or the folder of an earlier run: this one starts from its (averaged) weights. Of two, from both side
-    by side."""
+    """A model file or the folder of an earlier run: this one starts from its (averaged) weights. For an ensemble one of
+    each member."""
 
 
 def build(config: Config) -> Network:
@@ -60,7 +60,7 @@ def averaged_weights(folder: Path) -> dict[str, Tensor]:
 
 
 def initial_weights(paths: Sequence[str], network: Network) -> dict[str, Tensor]:
-    """Read the weights to start ``network`` from: those of one model or run, or of two that stand side by side.
+    """Read the weights to start ``network`` from: those of one model or run, or of each member of an ensemble.
 
     Raises:
         ValueError: they do not fit it.
@@ -69,10 +69,8 @@ def initial_weights(paths: Sequence[str], network: Network) -> dict[str, Tensor]
     if isinstance(network, PaperPixelCNN):
         return parts[0]
     try:
-        if len(parts) == 2:
-            first, second = (with_places(part, network.config.num_features) for part in parts)
-            parts = [side_by_side(first, second, network)]
-        return grown(parts[0], network)
+        is_ensemble = network.config.members or len(parts) > 1
+        return joined(parts, network) if is_ensemble else grown(parts[0], network)
     except ValueError as error:
         raise ValueError(f"{', '.join(paths)}: {error}") from error
 

@@ -45,29 +45,40 @@ static void *copied(PyObject *object, size_t size)
     return copy;
 }
 
+/* A head adds to what the one before has said. */
+static int is_sound_head(const Network *network, int index)
+{
+    const Layer *layer = network->layers + index;
+    int before = index - 1;
+    while (before >= 0 && !network->layers[before].is_head)
+        before--;
+    return layer->residual == before && layer->num_taps == 1 && 10 * network->mixtures <= layer->num_outputs;
+}
+
 static int is_sound(const Network *network, int index)
 {
     const Layer *layer = network->layers + index;
     const int inputs = index && layer->source >= 0 ? network->layers[layer->source].num_outputs : network->num_inputs;
     return layer->source < index && layer->residual < index && layer->source >= -1 && layer->residual >= -1 &&
+           (layer->source < 0 || !network->layers[layer->source].is_head) &&
+           (layer->residual < 0 || network->layers[layer->residual].is_head == layer->is_head) &&
            (layer->num_taps == 1 || (layer->num_taps == MAX_TAPS && layer->source >= 0)) &&
            (!layer->is_depthwise ||
             (layer->num_taps == MAX_TAPS && inputs == layer->num_outputs && layer->residual < 0)) &&
            layer->num_inputs == inputs && inputs % GROUP == 0 &&
            layer->num_outputs % GROUP == 0 && layer->num_outputs > 0 &&
            (layer->residual < 0 || network->layers[layer->residual].num_outputs == layer->num_outputs) &&
-           layer->is_head == (index == network->num_layers - 1) &&
-           (!layer->is_head || (layer->num_taps == 1 && 10 * network->mixtures <= layer->num_outputs));
+           (layer->is_head ? is_sound_head(network, index) : index < network->num_layers - 1);
 }
 
 static int add_layer(Network *network, int index, PyObject *description)
 {
     Layer *layer = network->layers + index;
     PyObject *weight, *bias, *multiplier;
-    if (!PyArg_ParseTuple(description, "iiiiipOOO", &layer->source, &layer->residual, &layer->num_taps,
-                          &layer->num_inputs, &layer->num_outputs, &layer->is_depthwise, &weight, &bias, &multiplier))
+    if (!PyArg_ParseTuple(description, "iiiiippOOO", &layer->source, &layer->residual, &layer->num_taps,
+                          &layer->num_inputs, &layer->num_outputs, &layer->is_depthwise, &layer->is_head, &weight,
+                          &bias, &multiplier))
         return 0;
-    layer->is_head = index == network->num_layers - 1;
     layer->num_waves = 1;
     if (!is_sound(network, index)) {
         PyErr_Format(PyExc_ValueError, "layer %d does not fit the network", index);

@@ -69,7 +69,7 @@ typedef struct {
    product takes it off them: see pixelzip/native.py. */
 struct Layer {
     int source;      /* index of the layer that is read; -1: what is made from pixels */
-    int residual;    /* index of the layer that is added; -1: none */
+    int residual;    /* index of the layer, or of the head, that is added; -1: none */
     int num_taps;    /* MAX_TAPS: a cone; 1: the position itself */
     int num_inputs;  /* of one tap */
     int num_outputs;
@@ -106,7 +106,7 @@ struct Network {
     int num_layers, mixtures, period, is_adaptive, is_regressive;
     int regression_rows; /* of a band that learns by itself; 0: there are none */
     int num_inputs;      /* of the first layer */
-    Layer *layers;  /* the last one is the head */
+    Layer *layers;  /* the last one is a head, and so is the last of each other member of an ensemble */
     int32_t *logistic, *exponential, *inverse_scale;
     int logistic_length, exponential_length;
     Product *product, *depthwise;

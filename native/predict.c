@@ -25,6 +25,7 @@ struct Predictor {
     uint8_t **outputs;   /* of each layer: (num_waves, 1 + height, tiles, num_outputs) */
     uint8_t *inputs;     /* (height, tiles, num_inputs) */
     int32_t *parameters; /* (height + MOST_LANES, tiles, num_parameters) */
+    int32_t *addends;    /* the same: what one head adds to them */
     int32_t (*guesses)[3]; /* (tiles, height + MOST_LANES) */
 };
 
@@ -50,10 +51,14 @@ Predictor *predictor_new(const Network *network, const Tile *tiles, int num_tile
     predictor->outputs = calloc((size_t)network->num_layers, sizeof *predictor->outputs);
     predictor->inputs = calloc(rows, (size_t)network->num_inputs);
     predictor->parameters = calloc(read, sizeof(int32_t) * (size_t)network->layers[last].num_outputs);
+    predictor->addends = calloc(read, sizeof(int32_t) * (size_t)network->layers[last].num_outputs);
     predictor->guesses = calloc(read, sizeof *predictor->guesses);
-    int is_whole = predictor->outputs && predictor->inputs && predictor->parameters && predictor->guesses;
+    int is_whole = predictor->outputs && predictor->inputs && predictor->parameters && predictor->addends &&
+                   predictor->guesses;
     for (int layer = 0; is_whole && layer < last; layer++) {
         const Layer *of = network->layers + layer;
+        if (of->is_head)
+            continue;
         const size_t positions = (size_t)of->num_waves * (rows + (size_t)num_tiles);
         predictor->outputs[layer] = calloc(positions, (size_t)of->num_outputs);
         is_whole = predictor->outputs[layer] != NULL;
@@ -71,8 +76,17 @@ void predictor_free(Predictor *predictor)
     free(predictor->outputs);
     free(predictor->inputs);
     free(predictor->parameters);
+    free(predictor->addends);
     free(predictor->guesses);
     free(predictor);
+}
+
+static void add(const int32_t *restrict addends, size_t count, int32_t *restrict parameters)
+{
+    for (size_t i = 0; i < count; i++) {
+        const int32_t sum = parameters[i] + addends[i];
+        parameters[i] = sum > LARGEST_PARAMETER ? LARGEST_PARAMETER : sum < -LARGEST_PARAMETER ? -LARGEST_PARAMETER : sum;
+    }
 }
 
 static void compute_layer(Predictor *predictor, int index, int step, int first_row, int lanes)
@@ -84,12 +98,16 @@ static void compute_layer(Predictor *predictor, int index, int step, int first_r
         const int row = layer->num_taps > 1 ? cone[tap].row : 0, back = layer->num_taps > 1 ? cone[tap].wave : 0;
         taps[tap] = output_at(predictor, layer->source, step + back, first_row + row);
     }
-    Target target = {NULL, NULL, predictor->parameters};
+    const int is_added = layer->residual >= 0;
+    Target target = {NULL, NULL, layer->is_head && is_added ? predictor->addends : predictor->parameters};
     if (!layer->is_head)
         target.activations = output_at(predictor, index, step, first_row);
-    if (layer->residual >= 0)
+    if (!layer->is_head && is_added)
         target.residual = output_at(predictor, layer->residual, step, first_row);
-    (layer->is_depthwise ? network->depthwise : network->product)(layer, taps, lanes * predictor->num_tiles, target);
+    lanes *= predictor->num_tiles;
+    (layer->is_depthwise ? network->depthwise : network->product)(layer, taps, lanes, target);
+    if (layer->is_head && is_added)
+        add(predictor->addends, (size_t)lanes * (size_t)layer->num_outputs, predictor->parameters);
 }
 
 /* Make the column after a row's last one zero: the row below reads it. */

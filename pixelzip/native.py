@@ -155,8 +155,8 @@ def ported_layer(integers: IntegerLayer, places: dict[str, int], stored_zero: in
     multiplier = np.zeros(num_outputs, dtype=np.float32)
     multiplier[: layer.out_channels] = integers.multiplier
     source, residual = places[layer.source], places[layer.residual] if layer.residual else -1
-    sizes = num_taps, num_inputs, num_outputs, layer.depthwise
-    return source, residual, *sizes, _ported_weight(integers), bias, multiplier
+    kinds = layer.depthwise, layer.output == "parameters"
+    return source, residual, num_taps, num_inputs, num_outputs, *kinds, _ported_weight(integers), bias, multiplier
 
 
 def _ported_weight(integers: IntegerLayer) -> NDArray[np.int8]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -74,21 +74,32 @@ def pack(
     titles = [f"image {index} ({names[index]})" if names else f"image {index}" for index in range(len(images))]
     pictures = [_picture(title, image) for title, image in zip(titles, images, strict=True)]
     network = find_networks(model).pixels
-    coded = _coded(network, pictures, device, num_threads)
+    coded = _coded(network, pictures, models.tries_mirrors(model), device, num_threads)
     others = [picture for index, picture in enumerate(pictures) if index not in coded]
     files = iter(choice.compress_pictures(others, model, device, num_threads, strip=False, or_pixels=True))
-    shapes, payloads = [], []
+    shapes, payloads, are_mirrored = [], [], []
     for index, picture in enumerate(pictures):
-        coding, payload = coded[index] if index in coded else (FILE, next(files))
+        coding, payload, is_mirrored = coded[index] if index in coded else _Coded(FILE, next(files))
         shapes.append(Shape(picture.mode, *picture.size, coding))
         payloads.append(payload)
-    return pack_container.write(network.identifier, shapes, payloads, names, labels)
+        are_mirrored.append(is_mirrored)
+    return pack_container.write(network.identifier, shapes, payloads, names, labels, are_mirrored)
+
+
+class _Coded(NamedTuple):
+    coding: int
+    payload: bytes
+    is_mirrored: bool = False
 
 
 def _coded(
-    network: IntegerNetwork, pictures: Sequence[Picture], device: str, num_threads: int | None
-) -> dict[int, tuple[int, bytes]]:
-    """Code all images that a short stream can hold: coding and payload by index."""
+    network: IntegerNetwork,
+    pictures: Sequence[Picture],
+    tries_mirrors: bool,
+    device: str,
+    num_threads: int | None,
+) -> dict[int, _Coded]:
+    """Code all images that a short stream can hold, by index; perhaps the shorter of each and its mirror image."""
     small = [
         index
         for index, picture in enumerate(pictures)
@@ -97,32 +108,42 @@ def _coded(
     num_together = max(1, len(small)) if device == "cpu" else _NUM_TOGETHER
     parts = [small[first : first + num_together] for first in range(0, len(small), num_together)]
 
-    def code(part: Sequence[int]) -> dict[int, tuple[int, bytes]]:
-        streams = _streams(network, {index: pictures[index] for index in part}, device, num_threads)
-        files = _smaller_files(pictures, streams, num_threads)
-        return {index: (FILE, files[index]) if index in files else (STREAM, streams[index]) for index in part}
+    def code(part: Sequence[int]) -> dict[int, _Coded]:
+        small = {index: pictures[index] for index in part}
+        coded = _streams(network, small, False, device, num_threads)
+        if tries_mirrors:
+            mirrored = _streams(network, small, True, device, num_threads)
+            coded = {index: min(coded[index], mirrored[index], key=_num_bytes) for index in part}
+        files = _smaller_files(pictures, coded, num_threads)
+        return coded | {index: _Coded(FILE, file) for index, file in files.items()}
 
     return dict(itertools.chain(*(part.items() for part in in_threads(code, parts, _PARTS_AT_ONCE))))
 
 
+def _num_bytes(coded: _Coded) -> int:
+    return len(coded.payload)
+
+
 def _streams(
-    network: IntegerNetwork, pictures: Mapping[int, Picture], device: str, num_threads: int | None
-) -> dict[int, bytes]:
+    network: IntegerNetwork, pictures: Mapping[int, Picture], mirrored: bool, device: str, num_threads: int | None
+) -> dict[int, _Coded]:
     tiles, headers = [], dict[tuple[str, int, int], Header]()
     for index, picture in pictures.items():
         key = picture.mode.name, *picture.size
         if key not in headers:
             headers[key] = Shape(picture.mode, *picture.size, STREAM).header(network.identifier)
         pixels = split(picture, SIGNIFICANT_BITS[-1])[0]
-        tiles.append(Tile(pixels, headers[key].seal(index), is_short=True))
-    return dict(zip(pictures, encode_tiles(network, tiles, device, num_threads), strict=True))
+        turned = np.ascontiguousarray(pixels[:, ::-1]) if mirrored else pixels
+        tiles.append(Tile(turned, headers[key].seal(index), is_short=True))
+    streams = encode_tiles(network, tiles, device, num_threads)
+    return {index: _Coded(STREAM, stream, mirrored) for index, stream in zip(pictures, streams, strict=True)}
 
 
 def _smaller_files(
-    pictures: Sequence[Picture], streams: Mapping[int, bytes], num_threads: int | None
+    pictures: Sequence[Picture], streams: Mapping[int, _Coded], num_threads: int | None
 ) -> dict[int, bytes]:
     """Return a file for each image whose stream is larger than that."""
-    limits = {index: len(stream) - _GROUP_BYTES for index, stream in streams.items()}
+    limits = {index: _num_bytes(stream) - _GROUP_BYTES for index, stream in streams.items()}
     estimates = _estimates(pictures, limits, num_threads)
     tried = [index for index, limit in limits.items() if estimates.get(index, 0) < _CLOSE * limit]
     files = in_threads(lambda index: fallback.smaller_than(pictures[index], limits[index]), tried, num_threads)

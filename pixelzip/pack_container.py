@@ -7,7 +7,7 @@ import struct
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +33,7 @@ MAX_DESCRIPTION_BYTES: Final = 2**26
 
 _NAMES_BIT: Final = 1
 _LABELS_BIT: Final = 2
+_MIRRORS_BIT: Final = 4
 _CODING_SHIFT: Final = 4
 _MAX_LENGTH_BITS: Final = 32
 _LEAST_GROUP_BYTES: Final = 4
@@ -63,7 +64,11 @@ class Shape:
 
 @dataclass(frozen=True, eq=False)
 class Contents:
-    """A pack taken apart. ``offsets`` (n + 1,) int64 are the payloads' bounds, ``checksums`` one CRC32 a block."""
+    """A pack taken apart.
+
+    ``offsets`` (n + 1,) int64 are the payloads' bounds, ``checksums`` one CRC32 a block, ``are_mirrored`` (n,) which
+    streams are of mirror images.
+    """
 
     data: bytes
     model: bytes
@@ -72,6 +77,7 @@ class Contents:
     labels: tuple[int, ...] | None
     offsets: NDArray[np.int64]
     checksums: tuple[int, ...]
+    are_mirrored: NDArray[np.bool_]
 
     def payload(self, index: int) -> bytes:
         """Return the bytes of one image."""
@@ -89,17 +95,25 @@ def write(
     payloads: Sequence[bytes],
     names: Sequence[str] | None,
     labels: Sequence[int] | None,
+    are_mirrored: Sequence[bool] = (),
 ) -> bytes:
-    """Assemble a pack; ``names`` and ``labels`` must be as ``pixelzip.pack.pack`` demands."""
+    """Assemble a pack; ``names`` and ``labels`` must be as ``pixelzip.pack.pack`` demands.
+
+    ``are_mirrored`` says which payloads are streams of mirror images, left and right exchanged: by default none.
+    """
+    is_described, has_mirrors = names is not None or labels is not None, any(are_mirrored)
     flags = (_NAMES_BIT if names is not None else 0) | (_LABELS_BIT if labels is not None else 0)
+    flags |= _MIRRORS_BIT if has_mirrors else 0
     groups = [(shape, len(list(run))) for shape, run in itertools.groupby(shapes)]
     parts = [PACK_SIGNATURE, bytes([flags]), model, write_varint(len(groups))]
     for shape, count in groups:
         parts.append(bytes([shape.mode.identifier | shape.coding << _CODING_SHIFT]))
         parts += map(write_varint, (shape.width, shape.height, count))
     for start in range(0, len(payloads), BLOCK_IMAGES):
-        parts += _block_fields(payloads[start : start + BLOCK_IMAGES])
-    if flags:
+        block = slice(start, start + BLOCK_IMAGES)
+        parts += _block_fields(payloads[block])
+        parts += [_packed(np.array(are_mirrored[block]))] if has_mirrors else []
+    if is_described:
         description = b"".join(name.encode() + b"\0" for name in names or ())
         deflated = zlib.compress(description + b"".join(map(write_varint, labels or ())), 9)
         parts += [write_varint(len(deflated)), deflated]
@@ -120,24 +134,27 @@ def read(data: bytes, max_pixels: int) -> Contents:
         is_image = data.startswith(SIGNATURE)
         raise CorruptFile("one image, not a pack" if is_image else "not a pack: the signature does not match")
     flags = reader.take(1, "flags")[0]
-    if flags & ~(_NAMES_BIT | _LABELS_BIT):
+    if flags & ~(_NAMES_BIT | _LABELS_BIT | _MIRRORS_BIT):
         raise UnsupportedVersion(_NEWER)
     model = reader.take(2, "model identifier")
     groups = list(_read_groups(reader))
     num_images = sum(count for _, count in groups)
-    lengths, checksums = _read_blocks(reader, num_images)
-    description = reader.take(reader.varint("description length"), "names and labels") if flags else b""
+    lengths, checksums, are_mirrored = _read_blocks(reader, num_images, bool(flags & _MIRRORS_BIT))
+    kinds = flags & (_NAMES_BIT | _LABELS_BIT)
+    description = reader.take(reader.varint("description length"), "names and labels") if kinds else b""
     if struct.pack("<I", zlib.crc32(reader.done)) != reader.take(4, "checksum"):
         raise CorruptFile("the index does not match its checksum")
     for shape, _ in groups:
         if shape.width * shape.height > max_pixels:
             raise ImageTooLarge(f"an image has {shape.width}x{shape.height} pixels, more than {max_pixels}")
-    names, labels = _read_description(description, flags, num_images)
+    names, labels = _read_description(description, kinds, num_images)
     offsets = np.concatenate(([0], np.cumsum(lengths))) + len(reader.done)
     if offsets[-1] != len(data):
         raise CorruptFile(f"the pack has {len(data)} bytes, its index says {offsets[-1]}")
     shapes = tuple(shape for shape, count in groups for _ in range(count))
-    return Contents(data, model, shapes, names, labels, offsets, tuple(checksums))
+    if any(shapes[index].coding == FILE for index in np.flatnonzero(are_mirrored)):
+        raise CorruptFile("a whole file is said to be a mirror image")
+    return Contents(data, model, shapes, names, labels, offsets, tuple(checksums), are_mirrored)
 
 
 def _read_groups(reader: Reader) -> Iterator[tuple[Shape, int]]:
@@ -166,23 +183,36 @@ def _block_fields(payloads: Sequence[bytes]) -> list[bytes]:
     lengths = np.array([len(payload) for payload in payloads])
     least, num_bits = int(lengths.min()), int(np.ptp(lengths)).bit_length()
     bits = (lengths[:, None] - least >> np.arange(num_bits)) & 1  # (n, num_bits)
-    packed = np.packbits(bits.astype(np.uint8).ravel(), bitorder="little").tobytes()
     checksum = zlib.crc32(b"".join(payloads))
-    return [write_varint(least), bytes([num_bits]), packed, struct.pack("<I", checksum)]
+    return [write_varint(least), bytes([num_bits]), _packed(bits), struct.pack("<I", checksum)]
 
 
-def _read_blocks(reader: Reader, num_images: int) -> tuple[NDArray[np.int64], list[int]]:
+def _packed(bits: NDArray[Any]) -> bytes:
+    return np.packbits(bits.astype(np.uint8).ravel(), bitorder="little").tobytes()
+
+
+def _read_blocks(
+    reader: Reader, num_images: int, has_mirrors: bool
+) -> tuple[NDArray[np.int64], list[int], NDArray[np.bool_]]:
+    """Return the payloads' lengths, the blocks' CRC32 and which payloads are of mirror images."""
     blocks, checksums = [np.empty(0, dtype=np.int64)], []
+    are_mirrored = np.zeros(num_images, dtype=np.bool_)
     for start in range(0, num_images, BLOCK_IMAGES):
         count = min(BLOCK_IMAGES, num_images - start)
         least, num_bits = reader.varint("least length"), reader.take(1, "bits of a length")[0]
         if not 1 <= least <= len(reader.done) + reader.num_left or num_bits > _MAX_LENGTH_BITS:
             raise CorruptFile(f"lengths of {num_bits} bits from {least} on are impossible")
-        packed = np.frombuffer(reader.take(-(-count * num_bits // 8), "lengths"), dtype=np.uint8)
-        bits = np.unpackbits(packed, count=count * num_bits, bitorder="little").reshape(count, num_bits)
+        bits = _read_bits(reader, count * num_bits, "lengths").reshape(count, num_bits)
         blocks.append(least + bits @ (np.int64(1) << np.arange(num_bits)))
         checksums.append(struct.unpack("<I", reader.take(4, "checksum of a block"))[0])
-    return np.concatenate(blocks), checksums
+        if has_mirrors:
+            are_mirrored[start : start + count] = _read_bits(reader, count, "mirror images")
+    return np.concatenate(blocks), checksums, are_mirrored
+
+
+def _read_bits(reader: Reader, count: int, field: str) -> NDArray[np.uint8]:
+    packed = np.frombuffer(reader.take(-(-count // 8), field), dtype=np.uint8)
+    return np.unpackbits(packed, count=count, bitorder="little")
 
 
 def _read_description(

@@ -219,7 +219,8 @@ class Pack:
             if isinstance(result, CorruptFile):
                 results[place] = CorruptFile(f"{self._title(place)}: {result}")
             else:
-                results[place] = result[..., 0] if result.shape[2] == 1 else result
+                pixels = np.ascontiguousarray(result[:, ::-1]) if contents.are_mirrored[place] else result
+                results[place] = pixels[..., 0] if pixels.shape[2] == 1 else pixels
         return results
 
     def _decode_file(self, num_threads: int | None, place: int) -> Samples | PixelzipError:

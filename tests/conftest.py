@@ -36,6 +36,8 @@ CONFIGS = (
     ConeConfig(channels=8, blocks=(1, 1, 1), mixtures=5),
     ConeConfig(channels=8, blocks=(1,), mixtures=2, period=4),
     ConeConfig(channels=9, blocks=(2,), mixtures=2, depthwise=True),
+    ConeConfig(channels=8, blocks=(1,), mixtures=2, depthwise=True, members=(5, 9)),
+    ConeConfig(channels=6, blocks=(1, 1), mixtures=2, members=(4,)),
 )
 
 

@@ -240,6 +240,9 @@ def broken_features(pixels: str, planes: str) -> dict[str, bytes]:
         "ImageTooLarge-pack.pxzp": pack_container.write(
             header.model, [Shape(rgb, 2**16, 2**16, FILE)], [b"ab"], None, None
         ),
+        "CorruptFile-pack-mirrors.pxzp": pack_container.write(
+            header.model, [Shape(rgb, 2, 2, FILE)], [b"ab"], None, None, [True]
+        ),
         "CorruptFile-pack-names.pxzp": pack_container.write(
             header.model, [Shape(rgb, 2, 2, STREAM)] * 2, [b"ab", b"cd"], ["x", "x"], None
         ),

@@ -50,6 +50,7 @@ SHIPPED_MODELS = (
     ("cifar10", "cifar10-7.safetensors", "dc0b34c4642655f0d52ed90ec1573f9786573034bed91ef8e2ec93e2ad1e9614"),
     ("photo-jpeg", "photo-jpeg-2.safetensors", "0b2aaad88a9b67d96aca414624ba2dce32b132234e883573d43d82b6d04e4442"),
     ("cifar10", "cifar10-8.safetensors", "e2cd561b8001271001c7f0151bee1ec42d85df0175038c5a3db0b9b973342a4b"),
+    ("cifar10", "cifar10-9.safetensors", "be632bcfee564f0526668054f54baaea73de84ef71d9a2d7ffbb7343be3e58e9"),
 )
 
 SHIPPED_MODES = (

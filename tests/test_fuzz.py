@@ -100,12 +100,14 @@ def test_every_pack_comes_back(data: st.DataObject) -> None:
     words = st.lists(WORDS, min_size=len(found), max_size=len(found), unique=True)
     names = data.draw(st.none() | words)
     labels = data.draw(st.none() | st.lists(st.integers(0, 2**31 - 1), min_size=len(found), max_size=len(found)))
-    file = pack_container.write(b"ab", found, payloads, names, labels)
+    are_mirrored = [shape.coding == STREAM and data.draw(st.booleans()) for shape in found]
+    file = pack_container.write(b"ab", found, payloads, names, labels, are_mirrored)
     contents = pack_container.read(file, 2**22)
     assert list(contents.shapes) == found
     assert [contents.payload(index) for index in range(len(found))] == payloads
     assert contents.names == (None if names is None else tuple(names))
     assert contents.labels == (None if labels is None else tuple(labels))
+    assert contents.are_mirrored.tolist() == are_mirrored
 
 
 @given(blocks=BLOCKS, mode=st.sampled_from(["L", "RGB", "LA", "RGBA"]))

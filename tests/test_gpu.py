@@ -31,7 +31,7 @@ on_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA devic
 LEARNING = ConeConfig(
     channels=9, blocks=(1,), mixtures=2, depthwise=True, adaptive=True, regression=True, regression_rows=8
 )
-PLAIN = ConeConfig(channels=70, blocks=(2,), mixtures=5, depthwise=True, period=4)
+PLAIN = ConeConfig(channels=70, blocks=(2,), mixtures=5, depthwise=True, period=4, members=(9, 65))
 PAPER = PaperConfig(channels=5, blocks=1, mixtures=2)
 OTHERS = (ConeConfig(channels=8, blocks=(1,), mixtures=2), PaperConfig(channels=8, blocks=1, mixtures=2, num_classes=3))
 

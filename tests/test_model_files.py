@@ -4,24 +4,32 @@ from __future__ import annotations
 
 import json
 import re
+import runpy
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import Any
 
+import click
 import mutations
 import numpy as np
 import pytest
-from conftest import smooth_image
+from conftest import make_network, smooth_image
+from reference_network import reference_outputs
 from safetensors.numpy import load_file, save_file
 
 import pixelzip
 from pixelzip import models
 from pixelzip.models import Model
-from pixelzip.models.integer import load_network
+from pixelzip.models.config import ConeConfig
+from pixelzip.models.export import export_network
+from pixelzip.models.integer import IntegerNetwork, load_network
 
 Tensors = dict[str, np.ndarray]
+
+ROOT = Path(__file__).parent.parent
 
 
 def write_changed(
@@ -84,6 +92,10 @@ def test_tensors_that_no_export_writes(
         {"family": []},
         {"strange": 1},
         {"mixtures": 0},
+        {"members": [0]},
+        {"members": ["8"]},
+        {"members": 8},
+        {"members": [8] * 1000},
     ],
     ids=str,
 )
@@ -131,6 +143,46 @@ def test_weights_that_were_exchanged_are_refused(tmp_path: Path, monkeypatch: py
         pixelzip.compress(smooth_image(4, 4))
     with pytest.raises(pixelzip.UnknownModel, match="SHA-256"):
         pixelzip.decompress((Path(__file__).parent / "golden" / "photo-1-RGB-smooth.pxz").read_bytes())
+
+
+def join(output: Path, *members: str) -> IntegerNetwork:
+    runpy.run_path(str(ROOT / "docs" / "join.py"))["main"].main([str(output), *members], standalone_mode=False)
+    return load_network(output)
+
+
+def test_the_file_of_an_ensemble_names_those_of_its_members(tmp_path: Path) -> None:
+    config = ConeConfig(channels=6, blocks=(1,), mixtures=2, depthwise=True)
+    metadata = {"licence": "MIT"}
+    for name, channels in (("a.safetensors", 6), ("b.safetensors", 9)):
+        export_network(make_network(replace(config, channels=channels)), tmp_path / name, metadata)
+    ensemble = join(tmp_path / "c.safetensors", "a.safetensors", "3", "b.safetensors", "1")
+    assert ensemble.config == replace(config, members=(9,))
+    assert (tmp_path / "c.safetensors").stat().st_size < 2000
+    first, second = load_network(tmp_path / "a.safetensors"), load_network(tmp_path / "b.safetensors")
+    for layer, member in zip(ensemble.layers, (*second.layers, *first.layers), strict=True):
+        assert np.array_equal(layer.weight, member.weight)
+        assert np.array_equal(layer.bias, member.bias)
+    heads = ensemble.layers[3], ensemble.layers[-1]
+    assert np.array_equal(heads[0].multiplier, second.layers[-1].multiplier * np.float32(0.25))
+    assert np.array_equal(heads[1].multiplier, first.layers[-1].multiplier * np.float32(0.75))
+    pixels = smooth_image(9, 11)
+    said = [reference_outputs(network, pixels)[0] for network in (ensemble, first, second)]
+    assert np.abs(said[0] - 0.75 * said[1] - 0.25 * said[2]).max() <= 1.5
+    shutil.copy(tmp_path / "a.safetensors", tmp_path / "b.safetensors")
+    with pytest.raises(ValueError, match=r"^c\.safetensors: .*: b\.safetensors is not the member that it was"):
+        load_network(tmp_path / "c.safetensors")
+    (tmp_path / "b.safetensors").unlink()
+    with pytest.raises(pixelzip.UnknownModel, match=r"the model cannot be loaded: .*b\.safetensors"):
+        pixelzip.compress(pixels, str(tmp_path / "c.safetensors"))
+
+
+def test_only_what_is_alike_becomes_an_ensemble(tmp_path: Path) -> None:
+    for name, mixtures in (("a.safetensors", 2), ("b.safetensors", 3)):
+        config = ConeConfig(channels=6, blocks=(1,), mixtures=mixtures)
+        export_network(make_network(config), tmp_path / name, {"licence": "MIT"})
+    with pytest.raises(click.ClickException, match="members of an ensemble must be alike but for their channels"):
+        join(tmp_path / "c.safetensors", "a.safetensors", "1", "b.safetensors", "1")
+    assert not (tmp_path / "c.safetensors").exists()
 
 
 def test_pickles_are_not_models(tmp_path: Path) -> None:

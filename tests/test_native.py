@@ -29,6 +29,7 @@ CONFIGS = (
     ConeConfig(channels=99, blocks=(3,), mixtures=5, period=4),
     ConeConfig(channels=24, blocks=(1,), mixtures=5, adaptive=True),
     ConeConfig(channels=37, blocks=(2,), mixtures=5, depthwise=True),
+    ConeConfig(channels=20, blocks=(1,), mixtures=5, period=4, depthwise=True, members=(33, 16)),
     ConeConfig(channels=20, blocks=(1,), mixtures=5, adaptive=True, regression=True),
     ConeConfig(channels=20, blocks=(1,), mixtures=5, adaptive=True, regression=True, regression_rows=9),
 )

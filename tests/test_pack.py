@@ -65,6 +65,28 @@ def test_parts_of_many_images_give_the_same_bytes(model_path: str, monkeypatch: 
     assert {coding for *_, coding in shapes_and_codings(whole)} == {STREAM, FILE}
 
 
+def test_the_shorter_of_an_image_and_its_mirror_image(model_path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    images = [*small_images(12), smooth_image(9, 1), smooth_image(9, 12, 1)[..., 0], smooth_image(9, 300)]
+    plain = pack(images, model=model_path)
+    monkeypatch.setattr(models, "tries_mirrors", lambda model: model == model_path)
+    both = pack(images, model=model_path)
+    before, contents = (pack_container.read(data, 2**20) for data in (plain, both))
+    lengths = [len(contents.payload(index)) - len(before.payload(index)) for index in range(len(images))]
+    assert 0 < sum(contents.are_mirrored) < 13
+    assert [length < 0 for length in lengths] == contents.are_mirrored.tolist()
+    assert not before.are_mirrored.any()
+    packed = Pack(both, model=model_path)
+    assert all(map(np.array_equal, packed, images))
+    assert all(np.array_equal(packed[index], image) for index, image in enumerate(images))
+
+
+def test_models_that_try_mirror_images() -> None:
+    names = {entry.name for entry in models.MODELS if models.tries_mirrors(entry.name)}
+    assert names == {"cifar10", "photo-max"}
+    assert models.tries_mirrors(str(models.find("cifar10").path))
+    assert not models.tries_mirrors("cifar10.safetensors")
+
+
 def test_each_image_alone_is_the_same(model_path: str) -> None:
     images = [*small_images(), smooth_image(3, 300), smooth_image(1, 1), smooth_image(9, 9, 1)[..., 0]]
     names = [f"image {index}" for index in range(len(images))]

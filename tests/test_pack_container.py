@@ -39,8 +39,25 @@ def test_exact_bytes() -> None:
     assert (contents.names, contents.labels) == (("x", "é", "z"), (3, 0, 300))
 
 
-def test_every_truncation_is_reported() -> None:
-    data = pack_container.write(b"ab", [RGB, GREY], [b"abc", b"d"], ["x", "y"], None)
+def test_exact_bytes_of_mirror_images() -> None:
+    payloads = [b"abc", b"d", b"efghijkl"]
+    data = pack_container.write(b"ab", [RGB, RGB, GREY], payloads, None, None, [False, True, True])
+    index = b"\x01\x03" + bytes([0b11000010, 0b1]) + struct.pack("<I", zlib.crc32(b"abcdefghijkl")) + b"\x06"
+    header = PACK_SIGNATURE + b"\x04ab" + b"\x02" + b"\x04\x20\x20\x02" + b"\x01\x1c\x1c\x01" + index
+    assert data == closed(header, b"abcdefghijkl")
+    assert pack_container.read(data, 2**20).are_mirrored.tolist() == [False, True, True]
+
+
+def test_a_file_is_no_mirror_image() -> None:
+    shape = Shape(RGB.mode, 5, 5, FILE)
+    data = pack_container.write(b"ab", [RGB, shape], [b"abc", b"d"], None, None, [True, True])
+    with pytest.raises(CorruptFile, match="a whole file is said to be a mirror image"):
+        pack_container.read(data, 2**20)
+
+
+@pytest.mark.parametrize("are_mirrored", [(), (False, True)])
+def test_every_truncation_is_reported(are_mirrored: tuple[bool, ...]) -> None:
+    data = pack_container.write(b"ab", [RGB, GREY], [b"abc", b"d"], ["x", "y"], None, are_mirrored)
     for length in range(len(data)):
         with pytest.raises(CorruptFile):
             pack_container.read(data[:length], 2**20)
@@ -50,7 +67,8 @@ def test_every_truncation_is_reported() -> None:
 
 @given(data=st.binary(max_size=60))
 def test_arbitrary_bytes_never_crash(data: bytes) -> None:
-    for prefix in (b"", HEAD, HEAD + b"\x01\x04\x20\x20\x02", PACK_SIGNATURE + b"\x03ab\x01\x04\x20\x20\x02"):
+    group = b"\x01\x04\x20\x20\x02"
+    for prefix in (b"", HEAD, HEAD + group, *(PACK_SIGNATURE + flags + b"ab" + group for flags in (b"\x03", b"\x04"))):
         with contextlib.suppress(PixelzipError):
             pack_container.read(prefix + data, 2**20)
         with contextlib.suppress(PixelzipError):
@@ -68,7 +86,7 @@ HUGE = b"\xff\xff\xff\xff\x0f"
         (b"\x89PZP\n\n" + bytes(20), CorruptFile, "not a pack"),
         (b"\x89PZ\r\n\x04  abcdef", CorruptFile, "one image, not a pack"),
         (PACK_SIGNATURE + b"\x80ab\0", UnsupportedVersion, "newer version"),
-        (PACK_SIGNATURE + b"\x04ab\0", UnsupportedVersion, "newer version"),
+        (PACK_SIGNATURE + b"\x08ab\0", UnsupportedVersion, "newer version"),
         (HEAD + b"\x01\x24  \x01" + bytes(9), UnsupportedVersion, "newer version"),
         (HEAD + b"\x01\x0f  \x01" + bytes(9), UnsupportedVersion, "newer version"),
         (HEAD + HUGE + bytes(9), CorruptFile, "too short for its 4294967295 groups"),

@@ -257,22 +257,21 @@ def test_a_network_grows_new_blocks_that_add_nothing(folder: Path, tmp_path: Pat
         assert torch.equal(deeper(pixels)[0], same(pixels)[0])
 
 
-@pytest.mark.parametrize("depthwise", [False, True])
-def test_two_networks_stand_side_by_side(depthwise: bool, tmp_path: Path) -> None:
-    sizes = {"first": (8, 2), "second": (4, 3)}
-    for name, (channels, mixtures) in sizes.items():
-        config = ConeConfig(channels=channels, blocks=(2,), mixtures=mixtures, depthwise=depthwise)
-        network = ConePixelCNN(config)
-        export_network(network, tmp_path / f"{name}.safetensors", {})
-    paths = [str(tmp_path / f"{name}.safetensors") for name in sizes]
-    joined = build(ConeConfig(channels=12, blocks=(2,), mixtures=5, depthwise=depthwise))
-    joined.load_state_dict(initial_weights(paths, joined))
+def test_an_ensemble_starts_as_the_mean_of_its_members(tmp_path: Path) -> None:
+    widths = (8, 5, 12)
+    for channels in widths:
+        config = replace(NETWORK, channels=channels, period=4 * (channels == 8))
+        export_network(ConePixelCNN(config), tmp_path / f"{channels}.safetensors", {})
+    paths = [str(tmp_path / f"{channels}.safetensors") for channels in widths]
+    ensemble = build(replace(NETWORK, channels=8, members=(5, 12), period=4))
+    ensemble.load_state_dict(initial_weights(paths, ensemble))
     pixels = torch.from_numpy(smooth_image(9, 12)).permute(2, 0, 1)[None].float()
     with torch.no_grad():
-        raw = joined(pixels)[0].unflatten(1, (10, 5))
-        first, second = (float_network(load_network(Path(path)))(pixels)[0].unflatten(1, (10, -1)) for path in paths)
-    torch.testing.assert_close(raw[:, :, :2], first)
-    torch.testing.assert_close(raw[:, :, 2:], second)
+        said = [float_network(load_network(Path(path)))(pixels)[0] for path in paths]
+        torch.testing.assert_close(ensemble(pixels)[0], sum(said) / 3)
+    export_network(ensemble, tmp_path / "ensemble.safetensors", {})
+    same = initial_weights([str(tmp_path / "ensemble.safetensors")], ensemble)
+    assert all(torch.allclose(same[name], tensor, atol=0.05) for name, tensor in ensemble.state_dict().items())
 
 
 def test_a_network_without_places_takes_every_pixel_for_the_mean_one(tmp_path: Path) -> None:
@@ -316,9 +315,9 @@ def test_weights_that_do_not_fit_are_refused(folder: Path, tmp_path: Path) -> No
             Trainer(network, config(folder, initial=(str(path),)), tmp_path / "run")
     deeper = tmp_path / "deeper.safetensors"
     export_network(ConePixelCNN(replace(NETWORK, blocks=(2,))), deeper, {})
-    message = f"{path}, {deeper}: only networks of one depth that read the same can stand side by side"
-    with pytest.raises(ValueError, match=message):
-        Trainer(NETWORK, config(folder, initial=(str(path), str(deeper))), tmp_path / "run")
+    for network in (NETWORK, replace(NETWORK, members=(NETWORK.channels,))):
+        with pytest.raises(ValueError, match=f"{path}, {deeper}: these are not the members of such an ensemble"):
+            Trainer(network, config(folder, initial=(str(path), str(deeper))), tmp_path / "run")
 
 
 def test_small_images_take_every_third_turn(folder: Path, cifar10: Path, tmp_path: Path) -> None:
@@ -342,7 +341,7 @@ def test_small_images_take_every_third_turn(folder: Path, cifar10: Path, tmp_pat
     ("options", "message"),
     [
         (["--small-images", ".", "--planes"], "--small-images goes with photographs, not with --planes or --cifar10"),
-        (3 * ["--initial", "."], "--initial may be given twice at most"),
+        (2 * ["--initial", "."], "--initial is given once, or for an ensemble once for each member"),
     ],
 )
 def test_options_that_exclude_each_other(folder: Path, tmp_path: Path, options: list[str], message: str) -> None:
@@ -389,7 +388,7 @@ def test_families_from_the_command_line(cifar10: Path, tmp_path: Path) -> None:
         (["--family", "paper", "--blocks", "1,2"], "have one number of blocks"),
         (["--family", "paper", "--planes"], "have one number of blocks, no planes, no regression"),
         (["--family", "paper", "--regression-rows", "64"], "have one number of blocks, no planes, no regression"),
-        (["--family", "paper", "--depthwise"], "no regression and no depthwise layers"),
+        (["--family", "paper", "--depthwise"], "no regression, no members and no depthwise layers"),
         (["--regression-rows", "64"], "regression_rows without regression"),
         (["--class-conditional"], "cone family have no classes"),
         (["--family", "paper", "--class-conditional"], "these images have no classes"),
