@@ -26,7 +26,7 @@ from pixelzip.pack_reader import Entry, Pack, PackInfo
 from pixelzip.samples import SIGNIFICANT_BITS, split
 from pixelzip.streams import Tile, encode_tiles
 from pixelzip.threads import in_parts, in_threads
-from pixelzip.tiles import Tiling
+from pixelzip.tiles import MIRRORED, Tiling, turned
 
 __all__ = ["Entry", "Pack", "PackInfo", "pack"]
 
@@ -131,10 +131,10 @@ def _streams(
     for index, picture in pictures.items():
         key = picture.mode.name, *picture.size
         if key not in headers:
-            headers[key] = Shape(picture.mode, *picture.size, STREAM).header(network.identifier)
+            headers[key] = Shape(picture.mode, *picture.size, STREAM).header(network.identifier, mirrored)
         pixels = split(picture, SIGNIFICANT_BITS[-1])[0]
-        turned = np.ascontiguousarray(pixels[:, ::-1]) if mirrored else pixels
-        tiles.append(Tile(turned, headers[key].seal(index), is_short=True))
+        as_coded = np.ascontiguousarray(turned(pixels, MIRRORED)) if mirrored else pixels
+        tiles.append(Tile(as_coded, headers[key].seal(index), is_short=True))
     streams = encode_tiles(network, tiles, device, num_threads)
     return {index: _Coded(STREAM, stream, mirrored) for index, stream in zip(pictures, streams, strict=True)}
 

@@ -16,7 +16,7 @@ from pixelzip.container import BODY_MODEL, MAX_DIMENSION, PACK_SIGNATURE, SIGNAT
 from pixelzip.errors import CorruptFile, ImageTooLarge, UnsupportedVersion
 from pixelzip.fields import Reader, inflate, write_varint
 from pixelzip.image import MODES, Mode
-from pixelzip.tiles import Tiling
+from pixelzip.tiles import MIRRORED, Tiling
 
 STREAM, FILE = range(2)
 """Codings of an image: a short stream, or a whole .pxz file."""
@@ -54,11 +54,17 @@ class Shape:
         """Samples in one image."""
         return self.width * self.height * self.mode.num_channels
 
-    def header(self, model: bytes) -> Header:
+    def header(self, model: bytes, is_mirrored: bool) -> Header:
         """Return the header of a file with the same image, whose ``seal`` a stream's pixels are chained to."""
-        tiling = Tiling(self.width, self.height)
         return Header(
-            self.mode, self.width, self.height, BODY_MODEL, model=model, tiling=tiling, components=(Component(),)
+            self.mode,
+            self.width,
+            self.height,
+            BODY_MODEL,
+            model=model,
+            tiling=Tiling(self.width, self.height),
+            components=(Component(),),
+            orientations=bytes([MIRRORED]) if is_mirrored else b"",
         )
 
 

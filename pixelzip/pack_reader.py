@@ -10,13 +10,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from pixelzip import codec, container, models, pack_container
-from pixelzip.container import BODY_JPEG_FILE
+from pixelzip.container import BODY_JPEG_FILE, Header
 from pixelzip.errors import CorruptFile, PixelzipError, printable
 from pixelzip.image import Samples
 from pixelzip.networks import find_network
 from pixelzip.pack_container import BLOCK_IMAGES, FILE, STREAM
 from pixelzip.streams import CodedTile, salvage_tiles
 from pixelzip.threads import in_threads
+from pixelzip.tiles import MIRRORED, turned
 
 
 @dataclass(frozen=True)
@@ -205,13 +206,14 @@ class Pack:
     def _decode_streams(self, places: Sequence[int]) -> dict[int, Samples | PixelzipError]:
         if not places:
             return {}
-        contents, tiles = self._contents, []
-        shape, header = None, None
+        contents, tiles, headers = self._contents, list[CodedTile](), dict[tuple[int, bool], Header]()
         for place in places:
-            if header is None or contents.shapes[place] is not shape:  # groups share one shape
-                shape = contents.shapes[place]
-                header, size = shape.header(contents.model), (shape.height, shape.width, shape.mode.num_channels)
-            tiles.append(CodedTile(contents.payload(place), size, header.seal(place), is_short=True))
+            shape, is_mirrored = contents.shapes[place], bool(contents.are_mirrored[place])
+            key = id(shape), is_mirrored  # groups share one shape
+            if key not in headers:
+                headers[key] = shape.header(contents.model, is_mirrored)
+            size = shape.height, shape.width, shape.mode.num_channels
+            tiles.append(CodedTile(contents.payload(place), size, headers[key].seal(place), is_short=True))
         network = find_network(contents.model, self._model)
         decoded = salvage_tiles(network, tiles, self._device, self._num_threads)
         results: dict[int, Samples | PixelzipError] = {}
@@ -219,7 +221,7 @@ class Pack:
             if isinstance(result, CorruptFile):
                 results[place] = CorruptFile(f"{self._title(place)}: {result}")
             else:
-                pixels = np.ascontiguousarray(result[:, ::-1]) if contents.are_mirrored[place] else result
+                pixels = np.ascontiguousarray(turned(result, MIRRORED)) if contents.are_mirrored[place] else result
                 results[place] = pixels[..., 0] if pixels.shape[2] == 1 else pixels
         return results
 

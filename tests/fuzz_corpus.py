@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import pixelzip
-from pixelzip import components, derived, fallback, image, layout
+from pixelzip import components, derived, fallback, image, layout, models
 from pixelzip.components import Networks, Prepared
 from pixelzip.container import PACK_SIGNATURE
 from pixelzip.derived import Derivation
@@ -193,6 +193,9 @@ def _packs(model: str) -> Iterator[Seed]:
     others = [smooth_image(2, 1), grey, smooth_image(2, 2, 4), grey.astype(np.uint16) * 257, np.zeros((2, 3), np.uint8)]
     yield Seed("blocks.pxzp", pack(small, model=model, labels=list(range(300))), model)
     yield Seed("few.pxzp", pack(small[:3], model=model), model)
+    with mock.patch.object(models, "tries_mirrors", return_value=True):
+        wider = [smooth_image(2, 3, seed=seed) for seed in range(9)]
+        yield Seed("mirrored.pxzp", pack(wider, model=model), model)
     yield Seed(
         "mixed.pxzp", pack(others, model=model, names=["a", "b/c.png", "ü", "d", "e"], labels=[0, 1, 2, 3, 300]), model
     )

@@ -78,6 +78,10 @@ def test_the_shorter_of_an_image_and_its_mirror_image(model_path: str, monkeypat
     packed = Pack(both, model=model_path)
     assert all(map(np.array_equal, packed, images))
     assert all(np.array_equal(packed[index], image) for index, image in enumerate(images))
+    payloads = [contents.payload(index) for index in range(len(images))]
+    others = [is_mirrored != (index < 12) for index, is_mirrored in enumerate(contents.are_mirrored)]
+    forged = Pack(pack_container.write(contents.model, contents.shapes, payloads, None, None, others), model=model_path)
+    assert all(isinstance(result, CorruptFile) for result in forged.salvage(range(12)))
 
 
 def test_models_that_try_mirror_images() -> None:
