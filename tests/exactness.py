@@ -40,8 +40,8 @@ JPEG, DRAWINGS = "photo-jpeg", "drawings"
 DIGESTS = {
     "photo": "1e5e07755c74b1a7f9abd6038dc7291926f24033cd88db710fe3df23851934a4",
     "photo-fast": "8e09b6c63f07dab3a3d1af16e5f44ef14eb7dac333448c3912b5cf27812cb946",
-    "photo-max": "27f462cde0768f4df5e4114eba0b2da9cc03ce0713e691a1fbace21ab7e93f1a",
-    "cifar10": "67cd94da06d5503a9a5345ebb82f1575ba4ef3614038e2eac7c932421e2ef4ea",
+    "photo-max": "d21d5f147754e855a768970a6544b41cf7e64619440939064235d0b3a3f54f87",
+    "cifar10": "2ee9d39f7cfc2f587ad10535a0bd064508e7eed8b2ed69ee26d97fd762c7c10a",
     DRAWINGS: "ac38fb7847b51417281909a53f512d0fafd19a23650ad2719b2f83e4ecb36d46",
     JPEG: "62e7fc31d94990df9c9a041c9926ec958bee08a2b3670afb03621352183b5609",
 }
