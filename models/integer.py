@@ -82,7 +82,7 @@ class IntegerLayer:
             raise ValueError(f"layer {name}: weight has shape {self.weight.shape}")
         if self.bias.shape[-1:] != (num_products,) or self.multiplier.shape != (num_products,):
             raise ValueError(f"layer {name}: bias or multiplier has the wrong shape")
-        if np.abs(self.weight.astype(np.int64)).max() > WEIGHT_LIMIT:
+        if max(int(self.weight.max()), -int(self.weight.min())) > WEIGHT_LIMIT:
             raise ValueError(f"layer {name}: a weight exceeds {WEIGHT_LIMIT}")
         if not np.isfinite(self.multiplier).all():
             raise ValueError(f"layer {name}: a multiplier is not finite")
@@ -92,7 +92,7 @@ class IntegerLayer:
     @property
     def largest_sum(self) -> int:
         """Bound on ``|weight @ q + bias|`` over every int8 input: the proof of exactness."""
-        magnitudes = np.abs(self.weight.astype(np.int64)).sum(axis=1)
+        magnitudes = np.abs(self.weight).sum(axis=1, dtype=np.int64)  # none is -128, whose int8 is its own
         return int((128 * magnitudes + np.abs(self.bias.astype(np.int64))).max())
 
 
