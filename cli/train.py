@@ -92,7 +92,6 @@ def train(
     from pixelzip.models.start import TrainingConfig  # seconds to import: not for --help
 
     try:
-        _check(small_images, planes or cifar10, initial, _counts(members))
         sizes = {"channels": channels, "mixtures": mixtures, "dropout": dropout, "regression_rows": regression_rows}
         network = _network(family, sizes, depthwise, blocks, members, planes, cifar10, class_conditional)
         config = TrainingConfig(
@@ -120,10 +119,10 @@ def _counts(text: str | None) -> tuple[int, ...]:
     return () if text is None else tuple(int(count) for count in text.split(","))
 
 
-def _check(small_images: str | None, is_for_others: bool, initial: tuple[str, ...], members: tuple[int, ...]) -> None:
-    if small_images and is_for_others:
+def _check(network: Config, config: TrainingConfig) -> None:
+    if config.small_images and (config.cifar10 or network.is_for_planes):
         raise ValueError("--small-images goes with photographs, not with --planes or --cifar10")
-    if len(initial) not in (0, 1, 1 + len(members)):
+    if len(config.initial) not in (0, 1, 1 + len(network.members)):
         raise ValueError("--initial is given once, or for an ensemble once for each member")
 
 
@@ -166,6 +165,8 @@ def _run(network: Config, config: TrainingConfig, output: Path, threads: int) ->
 
     from pixelzip.models.card import finish_run
     from pixelzip.models.train import Progress, Trainer
+
+    _check(network, config)
 
     def report(progress: Progress) -> None:
         held = progress.held_out_bits_per_subpixel

@@ -216,7 +216,7 @@ def _of_members(folder: Path, members: dict[str, list[str]]) -> dict[str, Any]:
 def _num_blocks(config: Config | CoefficientConfig) -> int:
     if isinstance(config, CoefficientConfig):
         return len(config.hidden)
-    return int(np.sum(config.blocks)) * (1 + len(config.members) if isinstance(config, ConeConfig) else 1)
+    return int(np.sum(config.blocks)) * (1 + len(config.members))
 
 
 def config_to_json(config: Config | CoefficientConfig) -> str:

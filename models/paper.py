@@ -54,6 +54,7 @@ class PaperConfig:
     in_raster_order: ClassVar[bool] = True
     period: ClassVar[int] = 0
     is_for_planes: ClassVar[bool] = False
+    members: ClassVar[tuple[int, ...]] = ()
     adaptive: ClassVar[bool] = False
     regression: ClassVar[bool] = False
     regression_rows: ClassVar[int] = 0

@@ -155,7 +155,7 @@ def test_kernels_are_used_only_where_they_are_proved(
 def test_batches_of_wide_networks_have_fewer_tiles() -> None:
     shapes = [(32, 32, 3), (256, 512, 1)]
     assert kernels._sizes(models.load("photo"), shapes) == [(32, 3), (256, 1)]
-    assert kernels._sizes(models.load("cifar10"), shapes) == [(4 * 32, 3), (4 * 256, 1)]
+    assert kernels._sizes(models.load("cifar10"), shapes) == [(6 * 32, 3), (6 * 256, 1)]
 
 
 @pytest.mark.gpu
