@@ -203,6 +203,7 @@ static PyMethodDef methods[] = {
     {"decode", decode, METH_VARARGS, "Decode tiles; return of each whether all was read, and what is left as two halves."},
     {"push", push, METH_VARARGS, "Push intervals onto a state; return words and state."},
     {"short_streams", write_short_streams, METH_VARARGS, "Code many small images' intervals; return a list of streams."},
+    {"estimates", write_estimates, METH_VARARGS, "Write bits of residuals and numbers of colours of small images."},
     {"token_network", make_token_network, METH_VARARGS, "Copy the integers of a network for coefficients."},
     {"token_weights", write_token_weights, METH_VARARGS, "Write counts less one of coefficients' tokens."},
     {"token_intervals", write_token_intervals, METH_VARARGS, "Write the intervals of coefficients' tokens."},

@@ -18,6 +18,9 @@ Network *token_network_of(PyObject *capsule);
 /* short_stream.c */
 PyObject *write_short_streams(PyObject *self, PyObject *arguments);
 
+/* estimate.c */
+PyObject *write_estimates(PyObject *self, PyObject *arguments);
+
 /* jpeg_module.c */
 PyObject *read_scan(PyObject *self, PyObject *arguments);
 PyObject *count_scan(PyObject *self, PyObject *arguments);

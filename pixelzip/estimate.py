@@ -8,6 +8,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from pixelzip import native
+
 Pixels = NDArray[np.uint8]
 
 MAX_PIXELS: Final = 64 * 64
@@ -33,12 +35,29 @@ def webp_bytes(images: Sequence[Pixels]) -> NDArray[np.float64]:
     assert height * width <= MAX_PIXELS
     if min(height, width) < 2:
         return np.zeros(len(images))
-    size = max(1, _AT_ONCE // (height * width))
-    parts = (np.stack(images[start : start + size]) for start in range(0, len(images), size))
-    return np.concatenate([_residual_bytes(part) * _share_of_colours(part) for part in parts])
+    bits, num_colours = (_counted_in_c if native.INSTRUCTION_SETS else _counted)(np.stack(images)).T  # (n,) each
+    num_residuals = (height - 1) * (width - 1)
+    scale = height * width / num_residuals / (8 << _LOG_BITS)
+    result: NDArray[np.float64] = bits * scale * (num_colours / (height * width))
+    return result
 
 
-def _residual_bytes(images: Pixels) -> NDArray[np.float64]:
+def _counted_in_c(images: Pixels) -> NDArray[np.int64]:
+    """Do as ``_counted`` does, a tenth of its time."""
+    found = np.empty((len(images), 2), dtype=np.int64)
+    native.estimates(images, _BITS_OF_COUNTS, found)
+    return found
+
+
+def _counted(images: Pixels) -> NDArray[np.int64]:
+    """Return of n images (n, H, W, 3) the entropy of residuals, in 2^-16 bits, and the number of colours, (n, 2)."""
+    size = max(1, _AT_ONCE // (images.shape[1] * images.shape[2]))
+    parts = [images[start : start + size] for start in range(0, len(images), size)]
+    counted = [(_bits_of_residuals(part), _num_colours(part)) for part in parts]
+    return np.concatenate([np.stack(pair, axis=1) for pair in counted])
+
+
+def _bits_of_residuals(images: Pixels) -> NDArray[np.int64]:
     planes = np.ascontiguousarray(images.transpose(3, 0, 1, 2))  # (3, n, H, W)
     planes[[0, 2]] -= planes[1]
     above, left = planes[:, :, :-1, 1:], planes[:, :, 1:, :-1]
@@ -47,14 +66,12 @@ def _residual_bytes(images: Pixels) -> NDArray[np.float64]:
     rows = np.arange(len(residuals), dtype=np.int64)[:, None]
     counts = np.bincount((residuals + (rows << 8)).ravel(), minlength=len(residuals) << 8)
     bits = _BITS_OF_COUNTS[residuals.shape[1]] - _BITS_OF_COUNTS[counts].reshape(-1, 256).sum(axis=1)
-    scale = images.shape[1] * images.shape[2] / residuals.shape[1] / (8 << _LOG_BITS)
-    bytes_of_all: NDArray[np.float64] = bits.reshape(3, -1).sum(axis=0) * scale
-    return bytes_of_all
+    bits_of_all: NDArray[np.int64] = bits.reshape(3, -1).sum(axis=0)
+    return bits_of_all
 
 
-def _share_of_colours(images: Pixels) -> NDArray[np.float64]:
+def _num_colours(images: Pixels) -> NDArray[np.int64]:
     red, green, blue = images.reshape(len(images), -1, 3).astype(np.uint32).transpose(2, 0, 1)
     colours = np.sort(red << 16 | green << 8 | blue, axis=1)
-    num_colours = 1 + (colours[:, 1:] != colours[:, :-1]).sum(axis=1)
-    share: NDArray[np.float64] = num_colours / colours.shape[1]
-    return share
+    num_colours: NDArray[np.int64] = 1 + (colours[:, 1:] != colours[:, :-1]).sum(axis=1, dtype=np.int64)
+    return num_colours

@@ -93,14 +93,25 @@ def push(state: int, left: Intervals, counts: Intervals) -> tuple[bytes, int]:
     return np.frombuffer(words, dtype=np.uint32).astype("<u4").tobytes(), end
 
 
-def short_streams(symbols: Sequence[tuple[Intervals, Intervals, bytes, int]]) -> list[bytes]:
+def short_streams(symbols: Sequence[tuple[Intervals, Intervals, NDArray[np.uint8], int]]) -> list[bytes]:
     """Code many small images at once: of each, arguments as for ``pixelzip.short_stream.encode``."""
     return _native.short_streams(
         [
-            (np.ascontiguousarray(left), np.ascontiguousarray(counts), last, checksum)
-            for left, counts, last, checksum in symbols
+            (
+                np.ascontiguousarray(left),
+                np.ascontiguousarray(counts),
+                np.ascontiguousarray(pixels),
+                pixels.shape[2],
+                seal,
+            )
+            for left, counts, pixels, seal in symbols
         ]
     )
+
+
+def estimates(images: NDArray[np.uint8], bits_of_counts: NDArray[np.int64], found: NDArray[np.int64]) -> None:
+    """Write into ``found`` what ``pixelzip.estimate`` counts in images (n, H, W, 3)."""
+    _native.estimates(images, images.shape[1], images.shape[2], bits_of_counts, found)
 
 
 def seconds() -> tuple[float, float, float]:

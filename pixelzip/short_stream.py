@@ -7,6 +7,7 @@ of 12 bits, in Python integers.
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
@@ -36,14 +37,14 @@ class Symbols(NamedTuple):
     """What becomes one stream.
 
     ``left`` (n,) int32 are the left cumulatives of the symbols out of 2^24, ``counts`` (n,) int32 their counts, at
-    least 1; ``last`` are the last m symbols themselves, m <= n, each 0..15: the nibbles of the last pixel, at most 6.
-    Of the 32 bits of ``checksum`` ``check`` will ask for 12 to 19.
+    least 1; ``pixels`` (h, w, 1) or (h, w, 3) uint8 are what they code, two for each sample, those of the last pixel
+    last. Of the 32 bits of the pixels' CRC32, chained to ``seal``, ``check`` will ask for 12 to 19.
     """
 
     left: NDArray[np.int32]
     counts: NDArray[np.int32]
-    last: bytes
-    checksum: int
+    pixels: NDArray[np.uint8]
+    seal: int
 
 
 def encode(many: Sequence[Symbols]) -> list[bytes]:
@@ -54,9 +55,16 @@ def encode(many: Sequence[Symbols]) -> list[bytes]:
     return native.short_streams(many) if native.INSTRUCTION_SETS else [_encode(*symbols) for symbols in many]
 
 
-def _encode(left: NDArray[np.int32], counts: NDArray[np.int32], last: bytes, checksum: int) -> bytes:
+def checksum_of(pixels: NDArray[np.uint8], seal: int) -> int:
+    """Return the CRC32 of a tile's pixels, (h, w, C), chained to its stream's seal."""
+    return zlib.crc32(np.ascontiguousarray(pixels).data, seal)
+
+
+def _encode(left: NDArray[np.int32], counts: NDArray[np.int32], pixels: NDArray[np.uint8], seal: int) -> bytes:
+    last = [nibble for level in pixels[-1, -1].tolist() for nibble in divmod(level, _NIBBLE)]
     num_others = len(left) - len(last)
     tail = list(zip(left[num_others:].tolist(), counts[num_others:].tolist(), last, strict=True))
+    checksum = checksum_of(pixels, seal)
     states = [_push_all(_initial_state(num_bits, checksum), tail) for num_bits in CHECK_BITS]
     num_first = max(0, num_others - _SETTLING_SYMBOLS)
     few = left[num_first:num_others], counts[num_first:num_others]

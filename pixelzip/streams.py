@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import itertools
-import zlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeVar
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 from pixelzip import ans, ans_integer, native, short_stream
 from pixelzip.errors import CorruptFile
 from pixelzip.models.integer import IntegerNetwork
-from pixelzip.short_stream import Symbols
+from pixelzip.short_stream import Symbols, checksum_of
 from pixelzip.threads import in_threads, num_processors
 
 Pixels = NDArray[np.uint8]
@@ -26,8 +25,6 @@ _MOST_TOGETHER: Final = 8
 """Small tiles that a thread works on side by side."""
 
 _SMALL_PIXELS: Final = 64 * 64
-_OF_DIGITS: Final = bytes.maketrans(b"0123456789abcdef", bytes(range(16)))
-"""Nibbles of hexadecimal digits."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,12 +38,6 @@ class Tile:
     seal: int
     origin: tuple[int, int] = (0, 0)
     is_short: bool = False
-
-    @property
-    def last_nibbles(self) -> bytes:
-        """The high and low nibbles of the last pixel's channels."""
-        digits: str = self.pixels[-1, -1].tobytes().hex()
-        return digits.encode().translate(_OF_DIGITS)
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +64,7 @@ class CodedTile:
     def check(self, pixels: Pixels, rest: int | None) -> None:
         """Raise CorruptFile unless what is left of the stream, None for too much, is the checksum of the pixels."""
         check = short_stream.check if self.is_short else ans_integer.check
-        check(rest or 0, _checksum(pixels, self.seal))
+        check(rest or 0, checksum_of(pixels, self.seal))
 
     def checked(self, pixels: Pixels, rest: int | None) -> Pixels | CorruptFile:
         """Return the pixels if what is left of the stream is their checksum, as ``check`` says, else the error."""
@@ -90,14 +81,12 @@ Result = TypeVar("Result")
 
 def encode(tiles: Sequence[Tile], intervals: Sequence[Intervals]) -> list[bytes]:
     """Code left cumulatives and counts, of each tile (2, n), as streams; other threads run meanwhile."""
-    symbols = [
-        Symbols(left, counts, tile.last_nibbles, _checksum(tile.pixels, tile.seal))
-        for tile, (left, counts) in zip(tiles, intervals, strict=True)
-    ]
-    short = iter(short_stream.encode([one for tile, one in zip(tiles, symbols, strict=True) if tile.is_short]))
+    parts = [(tile, left, counts) for tile, (left, counts) in zip(tiles, intervals, strict=True)]
+    small = [Symbols(left, counts, tile.pixels, tile.seal) for tile, left, counts in parts if tile.is_short]
+    short = iter(short_stream.encode(small))
     return [
-        next(short) if tile.is_short else ans.encode(one.left, one.counts, one.checksum)
-        for tile, one in zip(tiles, symbols, strict=True)
+        next(short) if tile.is_short else ans.encode(left, counts, checksum_of(tile.pixels, tile.seal))
+        for tile, left, counts in parts
     ]
 
 
@@ -215,7 +204,3 @@ def _intact(results: Iterable[Pixels | CorruptFile]) -> list[Pixels]:
             raise result
         intact.append(result)
     return intact
-
-
-def _checksum(pixels: Pixels, seal: int) -> int:
-    return zlib.crc32(np.ascontiguousarray(pixels).data, seal)
