@@ -6,6 +6,7 @@ inside the pack.
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -17,13 +18,12 @@ from pixelzip import choice, estimate, fallback, models, pack_container
 from pixelzip.codec import ImageOrArray
 from pixelzip.container import Header
 from pixelzip.errors import UnsupportedImage
-from pixelzip.image import TRANSPARENCY, Picture
+from pixelzip.image import TRANSPARENCY, Mode, Picture
 from pixelzip.image import read as read_picture
 from pixelzip.models.integer import IntegerNetwork
 from pixelzip.networks import find_networks
 from pixelzip.pack_container import FILE, FILE_MODES, MAX_DESCRIPTION_BYTES, MAX_LABEL, STREAM, STREAM_MODES, Shape
 from pixelzip.pack_reader import Entry, Pack, PackInfo
-from pixelzip.samples import SIGNIFICANT_BITS, split
 from pixelzip.streams import Tile, encode_tiles
 from pixelzip.threads import in_parts, in_threads
 from pixelzip.tiles import MIRRORED, Tiling, turned
@@ -33,8 +33,11 @@ __all__ = ["Entry", "Pack", "PackInfo", "pack"]
 _GROUP_BYTES: Final = 10
 """What one image of another coding costs in the index among small images of one shape."""
 
-_CLOSE: Final = 1.1
-"""Of independent noise WebP may take a tenth less than the estimate."""
+_NOISE_BITS, _CLOSE = 6, 1.1
+"""Of independent noise, which takes so many bits a sample, WebP may take a tenth less than the estimate."""
+
+_FEW_BITS: Final = 1
+"""Photographs take more a sample."""
 
 _NUM_TOGETHER: Final = 2**11
 """Images that a GPU codes while other codings of those before are tried on the CPU."""
@@ -80,7 +83,7 @@ def pack(
     shapes, payloads, are_mirrored = [], [], []
     for index, picture in enumerate(pictures):
         coding, payload, is_mirrored = coded[index] if index in coded else _Coded(FILE, next(files))
-        shapes.append(Shape(picture.mode, *picture.size, coding))
+        shapes.append(_shape(picture.mode, *picture.size, coding))
         payloads.append(payload)
         are_mirrored.append(is_mirrored)
     return pack_container.write(network.identifier, shapes, payloads, names, labels, are_mirrored)
@@ -103,7 +106,7 @@ def _coded(
     small = [
         index
         for index, picture in enumerate(pictures)
-        if picture.mode.name in STREAM_MODES and Tiling(*picture.size).is_single and picture.jpeg is None
+        if picture.jpeg is None and picture.mode.name in STREAM_MODES and _is_small(*picture.size)
     ]
     num_together = max(1, len(small)) if device == "cpu" else _NUM_TOGETHER
     parts = [small[first : first + num_together] for first in range(0, len(small), num_together)]
@@ -120,6 +123,16 @@ def _coded(
     return dict(itertools.chain(*(part.items() for part in in_threads(code, parts, _PARTS_AT_ONCE))))
 
 
+@functools.lru_cache(maxsize=1024)
+def _shape(mode: Mode, width: int, height: int, coding: int) -> Shape:
+    return Shape(mode, width, height, coding)
+
+
+@functools.lru_cache(maxsize=1024)
+def _is_small(width: int, height: int) -> bool:
+    return Tiling(width, height).is_single
+
+
 def _num_bytes(coded: _Coded) -> int:
     return len(coded.payload)
 
@@ -127,14 +140,14 @@ def _num_bytes(coded: _Coded) -> int:
 def _streams(
     network: IntegerNetwork, pictures: Mapping[int, Picture], mirrored: bool, device: str, num_threads: int | None
 ) -> dict[int, _Coded]:
-    tiles, headers = [], dict[tuple[str, int, int], Header]()
+    tiles, headers = [], dict[Shape, Header]()
     for index, picture in pictures.items():
-        key = picture.mode.name, *picture.size
-        if key not in headers:
-            headers[key] = Shape(picture.mode, *picture.size, STREAM).header(network.identifier, mirrored)
-        pixels = split(picture, SIGNIFICANT_BITS[-1])[0]
+        shape = _shape(picture.mode, *picture.size, STREAM)
+        if shape not in headers:
+            headers[shape] = shape.header(network.identifier, mirrored)
+        pixels = picture.samples.astype(np.uint8, copy=False)
         as_coded = np.ascontiguousarray(turned(pixels, MIRRORED)) if mirrored else pixels
-        tiles.append(Tile(as_coded, headers[key].seal(index), is_short=True))
+        tiles.append(Tile(as_coded, headers[shape].seal(index), is_short=True))
     streams = encode_tiles(network, tiles, device, num_threads)
     return {index: _Coded(STREAM, stream, mirrored) for index, stream in zip(pictures, streams, strict=True)}
 
@@ -145,9 +158,16 @@ def _smaller_files(
     """Return a file for each image whose stream is larger than that."""
     limits = {index: _num_bytes(stream) - _GROUP_BYTES for index, stream in streams.items()}
     estimates = _estimates(pictures, limits, num_threads)
-    tried = [index for index, limit in limits.items() if estimates.get(index, 0) < _CLOSE * limit]
+    tried = [
+        index for index, limit in limits.items() if _may_be_smaller(pictures[index], limit, estimates.get(index, 0.0))
+    ]
     files = in_threads(lambda index: fallback.smaller_than(pictures[index], limits[index]), tried, num_threads)
     return {index: file for index, file in zip(tried, files, strict=True) if file is not None}
+
+
+def _may_be_smaller(picture: Picture, num_bytes: int, estimate: float) -> bool:
+    bits = 8 * num_bytes / picture.num_subpixels
+    return bits < _FEW_BITS or estimate < (_CLOSE if bits > _NOISE_BITS else 1) * num_bytes
 
 
 def _estimates(pictures: Sequence[Picture], indices: Iterable[int], num_threads: int | None) -> dict[int, float]:

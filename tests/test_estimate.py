@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from conftest import smooth_image
+from hypothesis import given
+from hypothesis import strategies as st
 
-from pixelzip import estimate, fallback, image
+from pixelzip import estimate, fallback, image, native
 from pixelzip.estimate import Pixels
-from pixelzip.pack import Pack, pack
+from pixelzip.pack import Pack, _may_be_smaller, pack
 
 
 def noisy(height: int, width: int, seed: int) -> Pixels:
@@ -48,6 +50,38 @@ def test_webp_takes_hardly_less() -> None:
     images = [noisy(32, 32, seed) for seed in range(6)]
     taken = [len(fallback._write_webp(image.read(pixels), 6)) for pixels in images]
     assert (estimate.webp_bytes(images) < 1.12 * np.array(taken)).all()
+
+
+@pytest.mark.skipif(not native.INSTRUCTION_SETS, reason="the extension is not built")
+@given(height=st.integers(2, 64), width=st.integers(2, 64), num_levels=st.integers(1, 256), seed=st.integers(0, 99))
+def test_c_counts_the_same(height: int, width: int, num_levels: int, seed: int) -> None:
+    images = np.random.default_rng(seed).integers(0, num_levels, (3, height, width, 3), dtype=np.uint8)
+    images[2] = images[2, :1]
+    assert np.array_equal(estimate._counted_in_c(images), estimate._counted(images))
+
+
+@pytest.mark.skipif(not native.INSTRUCTION_SETS, reason="the extension is not built")
+def test_c_refuses_what_does_not_fit() -> None:
+    images, found = np.zeros((2, 5, 4, 3), dtype=np.uint8), np.zeros((2, 2), dtype=np.int64)
+    table = estimate._BITS_OF_COUNTS
+    for arguments in (
+        (images[:1], table, found),
+        (images, table[1:], found),
+        (images[:, :1], table, found),
+        (np.zeros((2, 65, 64, 3), dtype=np.uint8), table, found),
+    ):
+        with pytest.raises(ValueError, match="do not fit one another"):
+            native.estimates(*map(np.ascontiguousarray, arguments))
+
+
+def test_drawn_images_of_few_bits_are_tried() -> None:
+    icon = np.full((32, 32, 3), 255, dtype=np.uint8)
+    icon[np.arange(32), np.arange(32)] = icon[np.arange(32), 31 - np.arange(32)] = (200, 30, 90)
+    num_bytes = len(fallback.smallest(image.read(icon), None))
+    assert _may_be_smaller(image.read(icon), 380, 3 * 380.0)
+    assert not _may_be_smaller(image.read(icon), 385, 385.0)
+    assert _may_be_smaller(image.read(icon), 2400, 1.09 * 2400)
+    assert num_bytes < 380
 
 
 def test_only_images_that_may_gain_are_tried(monkeypatch: pytest.MonkeyPatch) -> None:
