@@ -46,6 +46,11 @@ def _activations(values):
 
 
 @triton.jit
+def _parameters(values):
+    return tl.minimum(tl.maximum(values, -_SHORT_LIMIT), _SHORT_LIMIT)
+
+
+@triton.jit
 def _features(pixels, taps, guesses, tile, wave, PERIOD: tl.constexpr, NUM_INPUTS: tl.constexpr):
     """Return the network's inputs (lanes, NUM_INPUTS) int8, and note the guesses; see pixelzip/inputs.py.
 
@@ -165,7 +170,7 @@ def head(
             sums += tl.dot(values, tl.load(weight + entry), out_dtype=tl.int32)
         values = requantised(sums, tl.load(bias + output)[None, :], tl.load(multiplier + output)[None, :])
         place = wave.place[:, None] * NUM_PARAMETERS + output[None, :]
+        said = _parameters(values)
         if IS_ADDED:
-            values += tl.load(parameters + place, mask=wave.is_lane[:, None], other=0)
-        bounded = tl.minimum(tl.maximum(values, -_SHORT_LIMIT), _SHORT_LIMIT)
-        tl.store(parameters + place, bounded, mask=wave.is_lane[:, None])
+            said = _parameters(said + tl.load(parameters + place, mask=wave.is_lane[:, None], other=0))
+        tl.store(parameters + place, said, mask=wave.is_lane[:, None])

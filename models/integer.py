@@ -8,7 +8,8 @@ its auxiliary sources::
 
 and then, for the layer's kind of output, with ``clamp`` to int8 for activations, int16 otherwise::
 
-    activation, parameters, sum    clamp(scaled + residual)
+    activation, sum                clamp(scaled + residual)
+    parameters                     clamp(clamp(scaled) + residual)
     gate                           clamp(residual + ((a * sigmoid[b] + 2^13) >> 14)), (a, b) the halves of clamp(scaled)
 
 ``b`` and what views look up are in 1/32 and clamped to -256..256, as an entry of a table of 513. The views of a sum

@@ -59,6 +59,8 @@ class Product:
         if self.layer.output == "gate":
             assert residual is not None
             return self._gated(scaled.clamp_(-SHORT_LIMIT, SHORT_LIMIT).int(), residual)
+        if self.layer.output == "parameters":
+            scaled.clamp_(-SHORT_LIMIT, SHORT_LIMIT)
         if residual is not None:
             scaled += residual
         if self.layer.output == "activation":

@@ -7,6 +7,7 @@ import os
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -80,6 +81,15 @@ def exported(config: ConeConfig | PaperConfig, path: Path) -> IntegerNetwork:
     """Write a random network's model file and read it again."""
     export_network(make_network(config), path, {})
     return load_network(path)
+
+
+def loud(network: IntegerNetwork) -> IntegerNetwork:
+    """Return a network whose heads say more than 16 bits hold, to either side."""
+    layers = [
+        replace(layer, multiplier=layer.multiplier * np.float32(3000)) if layer.layer.output == "parameters" else layer
+        for layer in network.layers
+    ]
+    return replace(network, layers=tuple(layers), sha256=f"loud{network.sha256}")
 
 
 @pytest.fixture(scope="session", params=(*CONFIGS, *PAPER_CONFIGS), ids=str)

@@ -35,6 +35,8 @@ def reference_outputs(
             if layer.output == "gate":
                 values, gates = scaled.clip(-SHORT_LIMIT, SHORT_LIMIT).reshape(2, -1)
                 scaled = (values * _looked_up(network.tables["sigmoid"], gates) + 2**13) >> 14
+            elif layer.output == "parameters":
+                scaled = scaled.clip(-SHORT_LIMIT, SHORT_LIMIT)
             output[row, column] = scaled + residual
         limits = (-128, 127) if layer.output == "activation" else (-SHORT_LIMIT, SHORT_LIMIT)
         outputs[layer.name] = output = output.clip(*limits)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import exported, smooth_image
+from conftest import exported, loud, smooth_image
 
 from pixelzip import models, streams
 from pixelzip.errors import CorruptFile
@@ -86,6 +86,12 @@ def test_tiles_that_learn(tmp_path: Path) -> None:
 def test_short_streams_of_grey_tiles_of_several_sizes(tmp_path: Path) -> None:
     tiles = [Tile(noise(*shape, 1), 7, (3, 2), is_short=True) for shape in ((3, 4), (1, 1), (2, 1))]
     check(network_of(PLAIN, tmp_path), tiles, "cpu")
+
+
+@interpreted
+@pytest.mark.no_cover
+def test_heads_that_are_clamped(tmp_path: Path) -> None:
+    check(loud(network_of(PLAIN, tmp_path)), [Tile(noise(2, 3, 3), 7)], "cpu")
 
 
 @interpreted

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import exported, make_network, smooth_image
+from conftest import exported, loud, make_network, smooth_image
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -71,6 +71,16 @@ def test_intervals_equal_those_of_torch(
             ported = native.port(network, instruction_set)
             monkeypatch.setattr(native, "_ported", lambda network, ported=ported: ported)
             assert np.array_equal(native.intervals(network, [tile.pixels], tile.origin)[0], expected), instruction_set
+
+
+@pytest.mark.no_cover
+def test_heads_that_are_clamped(network: IntegerNetwork, monkeypatch: pytest.MonkeyPatch) -> None:
+    tile = tiles()[3]
+    expected = torch_intervals(loud(network), tile)
+    for instruction_set in native.INSTRUCTION_SETS:
+        ported = native.port(loud(network), instruction_set)
+        monkeypatch.setattr(native, "_ported", lambda network, ported=ported: ported)
+        assert np.array_equal(native.intervals(network, [tile.pixels], tile.origin)[0], expected), instruction_set
 
 
 @pytest.mark.parametrize("is_short", [False, True])

@@ -9,12 +9,12 @@ import sys
 import numpy as np
 import pytest
 import torch
-from conftest import smooth_image
+from conftest import loud, smooth_image
 from reference_network import reference_outputs
 
 from pixelzip import product
 from pixelzip.errors import PixelzipError
-from pixelzip.models.integer import IntegerNetwork
+from pixelzip.models.integer import SHORT_LIMIT, IntegerNetwork
 from pixelzip.predict import Predictor
 from pixelzip.product import int8_products_are_exact
 
@@ -45,6 +45,16 @@ def test_executor_equals_reference(integer_network: IntegerNetwork) -> None:
         wanted_head, wanted_guess = reference_outputs(integer_network, tile)
         assert np.array_equal(head, wanted_head)
         assert np.array_equal(guess, wanted_guess)
+
+
+def test_heads_that_are_clamped(integer_network: IntegerNetwork) -> None:
+    network = loud(integer_network)
+    pixels = smooth_image(5, 6)
+    heads, _ = reference_outputs(network, pixels)
+    assert {-SHORT_LIMIT, SHORT_LIMIT} <= set(heads.ravel().tolist())
+    assert not np.array_equal(heads, reference_outputs(integer_network, pixels)[0])
+    [(found, _)] = run(network, [pixels])
+    assert np.array_equal(found, heads)
 
 
 def test_float32_backend_equals_int8(integer_network: IntegerNetwork, monkeypatch: pytest.MonkeyPatch) -> None:
