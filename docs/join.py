@@ -6,7 +6,6 @@ Of what the heads say, the parameters of the mixture, each counts by its share: 
 the members lie beside that of the ensemble, and must stay there.
 """
 
-import hashlib
 import json
 import shlex
 from dataclasses import replace
@@ -27,15 +26,14 @@ def main(output: Path, members: tuple[str, ...]) -> None:
     """Join models in the folder of OUTPUT."""
     paths, shares = [output.parent / name for name in members[::2]], [float(share) for share in members[1::2]]
     networks = [load_network(path) for path in paths]
-    config = joined(networks)
+    config = ensemble_of(networks)
     prefixes = ["", *(f"member{index}." for index in range(len(paths) - 1))]
     tensors = {
         f"{prefix}head.multiplier": (network.layers[-1].multiplier * (share / sum(shares))).astype(np.float32)
         for prefix, network, share in zip(prefixes, networks, shares, strict=True)
     }
     files = {
-        prefix: (path.name, hashlib.sha256(path.read_bytes()).hexdigest())
-        for prefix, path in zip(prefixes, paths, strict=True)
+        prefix: (path.name, network.sha256) for prefix, path, network in zip(prefixes, paths, networks, strict=True)
     }
     metadata = {
         "command": shlex.join(["python", "docs/join.py", output.name, *members]),
@@ -49,7 +47,7 @@ def main(output: Path, members: tuple[str, ...]) -> None:
     load_network(output)
 
 
-def joined(networks: list[IntegerNetwork]) -> ConeConfig:
+def ensemble_of(networks: list[IntegerNetwork]) -> ConeConfig:
     """Return the configuration of an ensemble; raises ClickException unless members differ in their channels only."""
     first, *others = [network.config for network in networks if isinstance(network.config, ConeConfig)]
     if len(others) + 1 < len(networks) or any(replace(other, channels=first.channels) != first for other in others):

@@ -102,7 +102,6 @@ COMPANIONS: Final = (PLANES, JPEG)
 _GUIDES: Final = {"photo-max": "photo-fast"}
 """Models for which bytes count more than time, and the fast ones that find out which way round tiles cost least."""
 
-
 _MIRRORS: Final = ("cifar10", "photo-max")
 """Models for which bytes count more than time: in packs small images are tried as they are and mirrored."""
 
@@ -142,12 +141,17 @@ def is_companion(name: str) -> bool:
 
 def guide(model: str) -> str | None:
     """Return the name of the model that turns tiles for a shipped one, given by name or path; None: nothing."""
-    return next((fast for slow, fast in _GUIDES.items() if model in (slow, str(find(slow).path))), None)
+    return next((fast for slow, fast in _GUIDES.items() if _is(model, slow)), None)
 
 
 def tries_mirrors(model: str) -> bool:
     """Return whether packs by a model, of this name or path, hold the shorter of a small image and its mirror image."""
-    return any(model in (name, str(find(name).path)) for name in _MIRRORS)
+    return any(_is(model, name) for name in _MIRRORS)
+
+
+def _is(model: str, name: str) -> bool:
+    """Return whether a name or path is that of the shipped model that new files of this name are made with."""
+    return model in (name, str(find(name).path))
 
 
 def load_identified(identifier: bytes) -> IntegerNetwork:

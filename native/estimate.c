@@ -12,7 +12,7 @@ enum {
 
 typedef struct {
     int height, width;
-    const int64_t *bits_of_counts; /* (MOST_PIXELS + 1,) n * log2(n) */
+    const int64_t *bits_of_counts; /* (MOST_PIXELS + 1,) n * log2(n), in 2^-16 bits */
 } Kind;
 
 static uint8_t mean(uint8_t above, uint8_t left)

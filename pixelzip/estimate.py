@@ -22,7 +22,7 @@ _LOG_BITS: Final = 16
 _BITS_OF_COUNTS: Final = np.array(
     [0, *np.rint(np.arange(1, MAX_PIXELS + 1) * np.log2(np.arange(1, MAX_PIXELS + 1)) * 2**_LOG_BITS)], dtype=np.int64
 )
-"""n * log2(n), in 2^-16."""
+"""n * log2(n), in 2^-16 bits, of counts n from 0 on."""
 
 
 def webp_bytes(images: Sequence[Pixels]) -> NDArray[np.float64]:
@@ -35,18 +35,13 @@ def webp_bytes(images: Sequence[Pixels]) -> NDArray[np.float64]:
     assert height * width <= MAX_PIXELS
     if min(height, width) < 2:
         return np.zeros(len(images))
-    bits, num_colours = (_counted_in_c if native.INSTRUCTION_SETS else _counted)(np.stack(images)).T  # (n,) each
+    stacked = np.stack(images)  # (n, H, W, 3)
+    counted = native.estimates(stacked, _BITS_OF_COUNTS) if native.INSTRUCTION_SETS else _counted(stacked)
+    bits, num_colours = counted.T  # (n,) each
     num_residuals = (height - 1) * (width - 1)
     scale = height * width / num_residuals / (8 << _LOG_BITS)
     result: NDArray[np.float64] = bits * scale * (num_colours / (height * width))
     return result
-
-
-def _counted_in_c(images: Pixels) -> NDArray[np.int64]:
-    """Do as ``_counted`` does, a tenth of its time."""
-    found = np.empty((len(images), 2), dtype=np.int64)
-    native.estimates(images, _BITS_OF_COUNTS, found)
-    return found
 
 
 def _counted(images: Pixels) -> NDArray[np.int64]:

@@ -109,9 +109,11 @@ def short_streams(symbols: Sequence[tuple[Intervals, Intervals, NDArray[np.uint8
     )
 
 
-def estimates(images: NDArray[np.uint8], bits_of_counts: NDArray[np.int64], found: NDArray[np.int64]) -> None:
-    """Write into ``found`` what ``pixelzip.estimate`` counts in images (n, H, W, 3)."""
+def estimates(images: NDArray[np.uint8], bits_of_counts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return what ``pixelzip.estimate`` counts in images (n, H, W, 3), (n, 2): bits of residuals in 2^-16, colours."""
+    found = np.empty((len(images), 2), dtype=np.int64)
     _native.estimates(images, images.shape[1], images.shape[2], bits_of_counts, found)
+    return found
 
 
 def seconds() -> tuple[float, float, float]:

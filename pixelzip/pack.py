@@ -37,7 +37,7 @@ _NOISE_BITS, _CLOSE = 6, 1.1
 """Of independent noise, which takes so many bits a sample, WebP may take a tenth less than the estimate."""
 
 _FEW_BITS: Final = 1
-"""Photographs take more a sample."""
+"""Photographs take more a sample; drawings that do not may be smaller than the estimate."""
 
 _NUM_TOGETHER: Final = 2**11
 """Images that a GPU codes while other codings of those before are tried on the CPU."""
@@ -111,14 +111,14 @@ def _coded(
     num_together = max(1, len(small)) if device == "cpu" else _NUM_TOGETHER
     parts = [small[first : first + num_together] for first in range(0, len(small), num_together)]
 
+    are_tried = (False, True) if tries_mirrors else (False,)
+
     def code(part: Sequence[int]) -> dict[int, _Coded]:
-        small = {index: pictures[index] for index in part}
-        coded = _streams(network, small, False, device, num_threads)
-        if tries_mirrors:
-            mirrored = _streams(network, small, True, device, num_threads)
-            coded = {index: min(coded[index], mirrored[index], key=_num_bytes) for index in part}
-        files = _smaller_files(pictures, coded, num_threads)
-        return coded | {index: _Coded(FILE, file) for index, file in files.items()}
+        some = {index: pictures[index] for index in part}
+        ways = [_streams(network, some, mirrored, device, num_threads) for mirrored in are_tried]
+        shortest = {index: min((streams[index] for streams in ways), key=_num_bytes) for index in part}
+        files = _smaller_files(pictures, shortest, num_threads)
+        return shortest | {index: _Coded(FILE, file) for index, file in files.items()}
 
     return dict(itertools.chain(*(part.items() for part in in_threads(code, parts, _PARTS_AT_ONCE))))
 
@@ -159,13 +159,14 @@ def _smaller_files(
     limits = {index: _num_bytes(stream) - _GROUP_BYTES for index, stream in streams.items()}
     estimates = _estimates(pictures, limits, num_threads)
     tried = [
-        index for index, limit in limits.items() if _may_be_smaller(pictures[index], limit, estimates.get(index, 0.0))
+        index for index, limit in limits.items() if _is_worth_trying(pictures[index], limit, estimates.get(index, 0.0))
     ]
     files = in_threads(lambda index: fallback.smaller_than(pictures[index], limits[index]), tried, num_threads)
     return {index: file for index, file in zip(tried, files, strict=True) if file is not None}
 
 
-def _may_be_smaller(picture: Picture, num_bytes: int, estimate: float) -> bool:
+def _is_worth_trying(picture: Picture, num_bytes: int, estimate: float) -> bool:
+    """Return whether another coding may take less than a stream of so many bytes; ``estimate`` is WebP's, in bytes."""
     bits = 8 * num_bytes / picture.num_subpixels
     return bits < _FEW_BITS or estimate < (_CLOSE if bits > _NOISE_BITS else 1) * num_bytes
 

@@ -59,9 +59,9 @@ class Product:
         if self.layer.output == "gate":
             assert residual is not None
             return self._gated(scaled.clamp_(-SHORT_LIMIT, SHORT_LIMIT).int(), residual)
-        if self.layer.output == "parameters":
-            scaled.clamp_(-SHORT_LIMIT, SHORT_LIMIT)
         if residual is not None:
+            if self.layer.output == "parameters":
+                scaled.clamp_(-SHORT_LIMIT, SHORT_LIMIT)
             scaled += residual
         if self.layer.output == "activation":
             return scaled.clamp_(-128, 127).to(torch.int8)
