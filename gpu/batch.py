@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Final
 
@@ -20,9 +21,9 @@ def most_lanes(shape: Sequence[int]) -> int:
     return min(shape[0], (shape[1] + 1) // 2)
 
 
-def lanes_for(shapes: Sequence[Sequence[int]]) -> int:
+def lanes_for(shapes: Sequence[tuple[int, ...]]) -> int:
     """Return the least of LANES that holds every step of these tiles."""
-    most = max(map(most_lanes, shapes))
+    most = max(map(most_lanes, set(shapes)))
     return next(lanes for lanes in LANES if lanes >= most)
 
 
@@ -51,7 +52,7 @@ class Batch:
         self.num_symbols, self.num_rows = int(symbols.sum()), int(heights.sum())
         self.num_channels, self.most_rows = int(channels[0]), int(heights.max())
         self.num_steps = int((widths + 2 * (heights - 1)).max())
-        self.most_lanes = max(map(most_lanes, shapes))
+        self.most_lanes = max(map(most_lanes, set(shapes)))
         first_rows, short = np.cumsum(heights) - heights, np.array(is_short, dtype=np.int64)
         fields = (heights, widths, first_rows, self._first_levels, rows, columns, short)
         self.table = torch.from_numpy(np.stack(fields, axis=1)).to(device)
@@ -74,8 +75,9 @@ class Batch:
 
     def tiles(self) -> list[Pixels]:
         """Return all pixels."""
-        parts = np.split(self.levels.cpu().numpy(), self._first_levels[1:])
-        shaped = (part.reshape(*shape[:2], 3) for part, shape in zip(parts, self._shapes, strict=True))
+        levels, bounds = self.levels.cpu().numpy(), [*self._first_levels.tolist(), len(self.levels)]
+        parts = zip(itertools.pairwise(bounds), self._shapes, strict=True)
+        shaped = (levels[first:end].reshape(*shape[:2], 3) for (first, end), shape in parts)
         return [np.ascontiguousarray(tile[..., : self.num_channels]) for tile in shaped]
 
     def integers(self, *shape: int, value: int = 0) -> Tensor:

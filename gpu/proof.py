@@ -38,7 +38,7 @@ _SHAPES_IN_RASTER_ORDER: Final = ((5, 6, 3), (5, 6, 3), (2, 3, 1))
 """The same of networks in raster order: all three resolutions, and what lies outside of each."""
 
 
-def runs(network: IntegerNetwork, device: str, shapes: Sequence[Sequence[int]]) -> bool:
+def runs(network: IntegerNetwork, device: str, shapes: Sequence[tuple[int, ...]]) -> bool:
     """Return whether the kernels can run a network on a device, and are exact there, for tiles (h, w, channels)."""
     config = network.config
     if not device.startswith("cuda"):

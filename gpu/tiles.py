@@ -171,6 +171,8 @@ def _states(streams: Sequence[bytes], device: torch.device) -> Tensor:
 def _rest(state: Sequence[int], words: NDArray[np.uint32]) -> int | None:
     """Return what is left of a stream as one number, None where that is too much: a state and more than two words."""
     low, high, num_words, first = state
+    if not (high or num_words):
+        return low % 2**64
     if num_words > 2:
         return None
     rest = (high % 2**64) << 64 | low % 2**64

@@ -45,7 +45,7 @@ def in_batches(
 def _batches(sizes: Sequence[tuple[int, Any]], max_rows: int) -> Iterator[list[int]]:
     batch: list[int] = []
     num_rows = 0
-    for index in sorted(range(len(sizes)), key=lambda index: (sizes[index][1], index)):
+    for index in sorted(range(len(sizes)), key=lambda index: sizes[index][1]):
         rows, kind = sizes[index]
         if batch and (num_rows + rows > max_rows or kind != sizes[batch[0]][1]):
             yield batch

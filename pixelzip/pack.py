@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pixelzip import choice, estimate, fallback, models, pack_container
 from pixelzip.codec import ImageOrArray
 from pixelzip.container import Header
 from pixelzip.errors import UnsupportedImage
-from pixelzip.image import TRANSPARENCY, Mode, Picture
+from pixelzip.image import MODES_BY_NAME, TRANSPARENCY, Picture
 from pixelzip.image import read as read_picture
 from pixelzip.models.integer import IntegerNetwork
 from pixelzip.networks import find_networks
@@ -83,7 +84,7 @@ def pack(
     shapes, payloads, are_mirrored = [], [], []
     for index, picture in enumerate(pictures):
         coding, payload, is_mirrored = coded[index] if index in coded else _Coded(FILE, next(files))
-        shapes.append(_shape(picture.mode, *picture.size, coding))
+        shapes.append(_shape(picture.mode.name, *picture.size, coding))
         payloads.append(payload)
         are_mirrored.append(is_mirrored)
     return pack_container.write(network.identifier, shapes, payloads, names, labels, are_mirrored)
@@ -114,18 +115,18 @@ def _coded(
     are_tried = (False, True) if tries_mirrors else (False,)
 
     def code(part: Sequence[int]) -> dict[int, _Coded]:
-        some = {index: pictures[index] for index in part}
-        ways = [_streams(network, some, mirrored, device, num_threads) for mirrored in are_tried]
-        shortest = {index: min((streams[index] for streams in ways), key=_num_bytes) for index in part}
-        files = _smaller_files(pictures, shortest, num_threads)
-        return shortest | {index: _Coded(FILE, file) for index, file in files.items()}
+        some = [pictures[index] for index in part]
+        ways = [_streams(network, part, some, mirrored, device, num_threads) for mirrored in are_tried]
+        shortest = [min(streams, key=_num_bytes) for streams in zip(*ways, strict=True)]
+        files = _smaller_files(some, list(map(_num_bytes, shortest)), num_threads)
+        return dict(zip(part, shortest, strict=True)) | {part[at]: _Coded(FILE, file) for at, file in files.items()}
 
     return dict(itertools.chain(*(part.items() for part in in_threads(code, parts, _PARTS_AT_ONCE))))
 
 
 @functools.lru_cache(maxsize=1024)
-def _shape(mode: Mode, width: int, height: int, coding: int) -> Shape:
-    return Shape(mode, width, height, coding)
+def _shape(mode: str, width: int, height: int, coding: int) -> Shape:
+    return Shape(MODES_BY_NAME[mode], width, height, coding)
 
 
 @functools.lru_cache(maxsize=1024)
@@ -138,29 +139,32 @@ def _num_bytes(coded: _Coded) -> int:
 
 
 def _streams(
-    network: IntegerNetwork, pictures: Mapping[int, Picture], mirrored: bool, device: str, num_threads: int | None
-) -> dict[int, _Coded]:
-    tiles, headers = [], dict[Shape, Header]()
-    for index, picture in pictures.items():
-        shape = _shape(picture.mode, *picture.size, STREAM)
-        if shape not in headers:
-            headers[shape] = shape.header(network.identifier, mirrored)
+    network: IntegerNetwork,
+    indices: Sequence[int],
+    pictures: Sequence[Picture],
+    mirrored: bool,
+    device: str,
+    num_threads: int | None,
+) -> list[_Coded]:
+    tiles, headers = [], dict[tuple[int, ...], Header]()
+    for index, picture in zip(indices, pictures, strict=True):
         pixels = picture.samples.astype(np.uint8, copy=False)
+        if pixels.shape not in headers:  # which has as many channels as the mode
+            shape = _shape(picture.mode.name, *picture.size, STREAM)
+            headers[pixels.shape] = shape.header(network.identifier, mirrored)
         as_coded = np.ascontiguousarray(turned(pixels, MIRRORED)) if mirrored else pixels
-        tiles.append(Tile(as_coded, headers[shape].seal(index), is_short=True))
+        tiles.append(Tile(as_coded, headers[pixels.shape].seal(index), is_short=True))
     streams = encode_tiles(network, tiles, device, num_threads)
-    return {index: _Coded(STREAM, stream, mirrored) for index, stream in zip(pictures, streams, strict=True)}
+    return [_Coded(STREAM, stream, mirrored) for stream in streams]
 
 
 def _smaller_files(
-    pictures: Sequence[Picture], streams: Mapping[int, _Coded], num_threads: int | None
+    pictures: Sequence[Picture], stream_bytes: Sequence[int], num_threads: int | None
 ) -> dict[int, bytes]:
-    """Return a file for each image whose stream is larger than that."""
-    limits = {index: _num_bytes(stream) - _GROUP_BYTES for index, stream in streams.items()}
-    estimates = _estimates(pictures, limits, num_threads)
-    tried = [
-        index for index, limit in limits.items() if _is_worth_trying(pictures[index], limit, estimates.get(index, 0.0))
-    ]
+    """Return a file for each image whose stream is larger than that, by index."""
+    limits = [num_bytes - _GROUP_BYTES for num_bytes in stream_bytes]
+    are_tried = map(_is_worth_trying, pictures, limits, _estimates(pictures, num_threads).tolist())
+    tried = list(itertools.compress(range(len(pictures)), are_tried))
     files = in_threads(lambda index: fallback.smaller_than(pictures[index], limits[index]), tried, num_threads)
     return {index: file for index, file in zip(tried, files, strict=True) if file is not None}
 
@@ -171,18 +175,16 @@ def _is_worth_trying(picture: Picture, num_bytes: int, estimate: float) -> bool:
     return bits < _FEW_BITS or estimate < (_CLOSE if bits > _NOISE_BITS else 1) * num_bytes
 
 
-def _estimates(pictures: Sequence[Picture], indices: Iterable[int], num_threads: int | None) -> dict[int, float]:
-    """Return about how many bytes a file takes at best, by index, for small colour images."""
+def _estimates(pictures: Sequence[Picture], num_threads: int | None) -> NDArray[np.float64]:
+    """Return (n,) about how many bytes a file takes at best for small colour images, 0 for others."""
     by_shape: dict[tuple[int, ...], list[int]] = {}
-    for index in indices:
-        height, width, num_channels = pictures[index].samples.shape
+    for index, picture in enumerate(pictures):
+        by_shape.setdefault(picture.samples.shape, []).append(index)
+    estimates = np.zeros(len(pictures))
+    for (height, width, num_channels), alike in by_shape.items():
         if num_channels == 3 and height * width <= estimate.MAX_PIXELS:
-            by_shape.setdefault((height, width), []).append(index)
-    estimates: dict[int, float] = {}
-    for alike in by_shape.values():
-        samples = [pictures[index].samples.astype(np.uint8, copy=False) for index in alike]
-        found = in_parts(lambda part: estimate.webp_bytes(part).tolist(), samples, num_threads)
-        estimates.update(zip(alike, found, strict=True))
+            samples = [pictures[index].samples.astype(np.uint8, copy=False) for index in alike]
+            estimates[alike] = in_parts(lambda part: estimate.webp_bytes(part).tolist(), samples, num_threads)
     return estimates
 
 
@@ -193,9 +195,11 @@ def _picture(title: str, image: ImageOrArray) -> Picture:
         raise UnsupportedImage(f"{title}: {error}") from error
     if picture.mode.name not in FILE_MODES:
         raise UnsupportedImage(f"{title}: packs do not hold mode {picture.mode.name}; convert it to L or RGB")
+    if not picture.blocks:
+        return picture
     if any(kind == TRANSPARENCY for kind, _ in picture.blocks):
         raise UnsupportedImage(f"{title}: packs do not hold a transparent colour; convert it to RGBA")
-    return replace(picture, blocks=()) if picture.blocks else picture
+    return replace(picture, blocks=())
 
 
 def _check_names(names: Sequence[str] | None, num_images: int) -> None:

@@ -19,6 +19,9 @@ from pixelzip.streams import CodedTile, salvage_tiles
 from pixelzip.threads import in_threads
 from pixelzip.tiles import MIRRORED, turned
 
+_Alike = tuple[tuple[int, int, int], Header]
+"""What streams of one shape share: (h, w, channels) and the header."""
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -143,7 +146,7 @@ class Pack:
         Raises:
             IndexError, UnknownModel: as for ``read``.
         """
-        places = [range(len(self))[index] for index in indices]
+        places = list(map(range(len(self)).__getitem__, indices))
         damaged = frozenset[int]().union(*map(self._damaged_in, {place // BLOCK_IMAGES for place in places}))
         results = self._decode(sorted(set(places) - damaged))
         errors = {place: CorruptFile(f"{self._title(place)} is damaged") for place in damaged}
@@ -206,24 +209,29 @@ class Pack:
     def _decode_streams(self, places: Sequence[int]) -> dict[int, Samples | PixelzipError]:
         if not places:
             return {}
-        contents, tiles, headers = self._contents, list[CodedTile](), dict[tuple[int, bool], Header]()
-        for place in places:
-            shape, is_mirrored = contents.shapes[place], bool(contents.are_mirrored[place])
-            key = id(shape), is_mirrored  # groups share one shape
-            if key not in headers:
-                headers[key] = shape.header(contents.model, is_mirrored)
-            size = shape.height, shape.width, shape.mode.num_channels
-            tiles.append(CodedTile(contents.payload(place), size, headers[key].seal(place), is_short=True))
-        network = find_network(contents.model, self._model)
-        decoded = salvage_tiles(network, tiles, self._device, self._num_threads)
+        are_mirrored: list[bool] = self._contents.are_mirrored[list(places)].tolist()
+        network = find_network(self._contents.model, self._model)
+        decoded = salvage_tiles(network, self._tiles(places, are_mirrored), self._device, self._num_threads)
         results: dict[int, Samples | PixelzipError] = {}
-        for place, result in zip(places, decoded, strict=True):
+        for place, is_mirrored, result in zip(places, are_mirrored, decoded, strict=True):
             if isinstance(result, CorruptFile):
                 results[place] = CorruptFile(f"{self._title(place)}: {result}")
             else:
-                pixels = np.ascontiguousarray(turned(result, MIRRORED)) if contents.are_mirrored[place] else result
+                pixels = np.ascontiguousarray(turned(result, MIRRORED)) if is_mirrored else result
                 results[place] = pixels[..., 0] if pixels.shape[2] == 1 else pixels
         return results
+
+    def _tiles(self, places: Sequence[int], are_mirrored: Sequence[bool]) -> list[CodedTile]:
+        contents, tiles, alike = self._contents, list[CodedTile](), dict[tuple[int, bool], _Alike]()
+        for place, is_mirrored in zip(places, are_mirrored, strict=True):
+            shape = contents.shapes[place]
+            key = id(shape), is_mirrored  # groups share one shape
+            if key not in alike:
+                size = shape.height, shape.width, shape.mode.num_channels
+                alike[key] = size, shape.header(contents.model, is_mirrored)
+            size, header = alike[key]
+            tiles.append(CodedTile(contents.payload(place), size, header.seal(place), is_short=True))
+        return tiles
 
     def _decode_file(self, num_threads: int | None, place: int) -> Samples | PixelzipError:
         shape = self._contents.shapes[place]
