@@ -6,6 +6,7 @@ import functools
 import itertools
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from queue import SimpleQueue
 from typing import Any, Final, Protocol
 
 import numpy as np
@@ -25,7 +26,7 @@ from pixelzip.models.paper import PaperConfig
 from pixelzip.streams import CodedTile, Pixels, Tile, encode, words_of
 from pixelzip.threads import in_threads
 
-_GROUP_SYMBOLS: Final = 2**18
+_GROUP_SYMBOLS: Final = 2**20
 """Symbols that a thread fetches and codes at a time: a tile's, or those of many small images."""
 
 _CHECKED_SYMBOLS: Final = 2**21
@@ -77,9 +78,13 @@ def _sizes(network: IntegerNetwork, shapes: Sequence[tuple[int, ...]]) -> list[t
     """Return rows and kinds of tiles (h, w, channels). In raster order memory grows with columns, or with the area."""
     config = network.config
     if isinstance(config, PaperConfig):
-        return [(max(w, h * w // _PIXELS_PER_ROW), (h, w, c)) for h, w, c in shapes]
-    kept_bytes = (1 + sum(config.blocks)) * NUM_WAVES.value * (config.channels + sum(config.members))
-    return [(h * max(1, kept_bytes // _KEPT_BYTES), c) for h, _, c in shapes]
+        sizes: dict[tuple[int, ...], tuple[int, Any]] = {
+            (h, w, c): (max(w, h * w // _PIXELS_PER_ROW), (h, w, c)) for h, w, c in set(shapes)
+        }
+    else:
+        kept_bytes = (1 + sum(config.blocks)) * NUM_WAVES.value * (config.channels + sum(config.members))
+        sizes = {(h, w, c): (h * max(1, kept_bytes // _KEPT_BYTES), c) for h, w, c in set(shapes)}
+    return [sizes[shape] for shape in shapes]
 
 
 def _encode_batch(order: Order, device: torch.device, num_threads: int | None, tiles: Sequence[Tile]) -> list[bytes]:
@@ -98,21 +103,28 @@ def _encode_batch(order: Order, device: torch.device, num_threads: int | None, t
 
 @contextmanager
 def _on_a_stream(device: torch.device) -> Iterator[None]:
-    """Let a GPU work on this batch beside the other, and wait until it has."""
+    """Let a GPU work on this batch beside one other, and wait until it has."""
     if device.type != "cuda":
         yield
         return
-    stream = next(_streams(device))
-    stream.wait_stream(torch.cuda.current_stream(device))
-    with torch.cuda.stream(stream):
-        yield
-    stream.synchronize()
+    free = _streams(device)
+    stream = free.get()
+    try:
+        stream.wait_stream(torch.cuda.current_stream(device))
+        with torch.cuda.stream(stream):
+            yield
+        stream.synchronize()
+    finally:
+        free.put(stream)
 
 
 @functools.lru_cache(maxsize=8)
-def _streams(device: torch.device) -> Iterator[torch.cuda.Stream]:
-    """Yield two streams in turns, always the same: each has memory of its own, which it keeps."""
-    return itertools.cycle([torch.cuda.Stream(device) for _ in range(2)])  # type: ignore[no-untyped-call]
+def _streams(device: torch.device) -> SimpleQueue[torch.cuda.Stream]:
+    """Return the two streams that batches are computed on, each with memory of its own, which it keeps."""
+    free = SimpleQueue[torch.cuda.Stream]()
+    for _ in range(2):
+        free.put(torch.cuda.Stream(device))  # type: ignore[no-untyped-call]
+    return free
 
 
 def _groups(ends: Sequence[int], num_symbols: int) -> list[range]:

@@ -5,6 +5,7 @@ Nothing is decided on the CPU: the launches of all steps follow one another with
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -91,16 +92,16 @@ def _repeat(work: Callable[[], None], count: int, device: torch.device) -> None:
     """Launch the same kernels over and over; a GPU is told once which, which takes it a tenth of the time."""
     with _RECORDING:
         work()  # what it launches is loaded now: nothing may be while a graph is recorded
-        again = _recorded(work) if device.type == "cuda" and count > 1 else work
+        again = _recorded(work, device) if device.type == "cuda" and count > 1 else work
     for _ in range(count - 1):
         again()
     with _RECORDING:
         del again
 
 
-def _recorded(work: Callable[[], None]) -> Callable[[], None]:
+def _recorded(work: Callable[[], None], device: torch.device) -> Callable[[], None]:
     """Record what is launched, and return what launches it; just ``work`` if something else disturbs the recording."""
-    graph, stream = torch.cuda.CUDAGraph(), torch.cuda.Stream()  # type: ignore[no-untyped-call]
+    graph, stream = torch.cuda.CUDAGraph(), _recording_stream(device)
     stream.wait_stream(torch.cuda.current_stream())
     try:
         with torch.cuda.stream(stream):
@@ -112,6 +113,12 @@ def _recorded(work: Callable[[], None]) -> Callable[[], None]:
     except RuntimeError:  # another thread has waited for the whole GPU
         return work
     return graph.replay
+
+
+@functools.lru_cache(maxsize=8)
+def _recording_stream(device: torch.device) -> torch.cuda.Stream:
+    """Return a stream that is none of those that batches are computed on: of 33 with one priority, two are the same."""
+    return torch.cuda.Stream(device, priority=-1)  # type: ignore[no-untyped-call]
 
 
 def launching_on(device: torch.device) -> AbstractContextManager[Any]:

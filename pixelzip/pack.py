@@ -10,7 +10,7 @@ import functools
 import itertools
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +26,7 @@ from pixelzip.networks import find_networks
 from pixelzip.pack_container import FILE, FILE_MODES, MAX_DESCRIPTION_BYTES, MAX_LABEL, STREAM, STREAM_MODES, Shape
 from pixelzip.pack_reader import Entry, Pack, PackInfo
 from pixelzip.streams import Tile, encode_tiles
-from pixelzip.threads import in_parts, in_threads
+from pixelzip.threads import beside_a_gpu, in_parts
 from pixelzip.tiles import MIRRORED, Tiling, turned
 
 __all__ = ["Entry", "Pack", "PackInfo", "pack"]
@@ -39,12 +39,6 @@ _NOISE_BITS, _CLOSE = 6, 1.1
 
 _FEW_BITS: Final = 1
 """Photographs take more a sample; drawings that do not may be smaller than the estimate."""
-
-_NUM_TOGETHER: Final = 2**11
-"""Images that a GPU codes while other codings of those before are tried on the CPU."""
-
-_PARTS_AT_ONCE: Final = 3
-"""So many times as many are worked on: on the GPU, before it and after it."""
 
 
 def pack(
@@ -83,17 +77,15 @@ def pack(
     files = iter(choice.compress_pictures(others, model, device, num_threads, strip=False, or_pixels=True))
     shapes, payloads, are_mirrored = [], [], []
     for index, picture in enumerate(pictures):
-        coding, payload, is_mirrored = coded[index] if index in coded else _Coded(FILE, next(files))
+        coding, payload, is_mirrored = coded[index] if index in coded else (FILE, next(files), False)
         shapes.append(_shape(picture.mode.name, *picture.size, coding))
         payloads.append(payload)
         are_mirrored.append(is_mirrored)
     return pack_container.write(network.identifier, shapes, payloads, names, labels, are_mirrored)
 
 
-class _Coded(NamedTuple):
-    coding: int
-    payload: bytes
-    is_mirrored: bool = False
+_Coded = tuple[int, bytes, bool]
+"""The coding, the payload, and whether it is that of the mirror image."""
 
 
 def _coded(
@@ -109,19 +101,17 @@ def _coded(
         for index, picture in enumerate(pictures)
         if picture.jpeg is None and picture.mode.name in STREAM_MODES and _is_small(*picture.size)
     ]
-    num_together = max(1, len(small)) if device == "cpu" else _NUM_TOGETHER
-    parts = [small[first : first + num_together] for first in range(0, len(small), num_together)]
-
     are_tried = (False, True) if tries_mirrors else (False,)
 
-    def code(part: Sequence[int]) -> dict[int, _Coded]:
+    def code(part: Sequence[int], num_threads: int | None) -> list[_Coded]:
         some = [pictures[index] for index in part]
         ways = [_streams(network, part, some, mirrored, device, num_threads) for mirrored in are_tried]
         shortest = [min(streams, key=_num_bytes) for streams in zip(*ways, strict=True)]
-        files = _smaller_files(some, list(map(_num_bytes, shortest)), num_threads)
-        return dict(zip(part, shortest, strict=True)) | {part[at]: _Coded(FILE, file) for at, file in files.items()}
+        for at, file in _smaller_files(some, list(map(_num_bytes, shortest)), num_threads).items():
+            shortest[at] = (FILE, file, False)
+        return shortest
 
-    return dict(itertools.chain(*(part.items() for part in in_threads(code, parts, _PARTS_AT_ONCE))))
+    return dict(zip(small, beside_a_gpu(code, small, device, num_threads), strict=True))
 
 
 @functools.lru_cache(maxsize=1024)
@@ -135,7 +125,7 @@ def _is_small(width: int, height: int) -> bool:
 
 
 def _num_bytes(coded: _Coded) -> int:
-    return len(coded.payload)
+    return len(coded[1])
 
 
 def _streams(
@@ -155,7 +145,7 @@ def _streams(
         as_coded = np.ascontiguousarray(turned(pixels, MIRRORED)) if mirrored else pixels
         tiles.append(Tile(as_coded, headers[pixels.shape].seal(index), is_short=True))
     streams = encode_tiles(network, tiles, device, num_threads)
-    return [_Coded(STREAM, stream, mirrored) for stream in streams]
+    return [(STREAM, stream, mirrored) for stream in streams]
 
 
 def _smaller_files(
@@ -165,7 +155,9 @@ def _smaller_files(
     limits = [num_bytes - _GROUP_BYTES for num_bytes in stream_bytes]
     are_tried = map(_is_worth_trying, pictures, limits, _estimates(pictures, num_threads).tolist())
     tried = list(itertools.compress(range(len(pictures)), are_tried))
-    files = in_threads(lambda index: fallback.smaller_than(pictures[index], limits[index]), tried, num_threads)
+    files = in_parts(
+        lambda part: [fallback.smaller_than(pictures[index], limits[index]) for index in part], tried, num_threads
+    )
     return {index: file for index, file in zip(tried, files, strict=True) if file is not None}
 
 

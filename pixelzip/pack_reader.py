@@ -15,12 +15,9 @@ from pixelzip.errors import CorruptFile, PixelzipError, printable
 from pixelzip.image import Samples
 from pixelzip.networks import find_network
 from pixelzip.pack_container import BLOCK_IMAGES, FILE, STREAM
-from pixelzip.streams import CodedTile, salvage_tiles
-from pixelzip.threads import in_threads
+from pixelzip.streams import CodedTile, Pixels, salvage_tiles
+from pixelzip.threads import beside_a_gpu, in_threads
 from pixelzip.tiles import MIRRORED, turned
-
-_Alike = tuple[tuple[int, int, int], Header]
-"""What streams of one shape share: (h, w, channels) and the header."""
 
 
 @dataclass(frozen=True)
@@ -207,22 +204,23 @@ class Pack:
         return dict(zip(places, in_threads(decode, places, self._num_threads if are_apart else 1), strict=True))
 
     def _decode_streams(self, places: Sequence[int]) -> dict[int, Samples | PixelzipError]:
-        if not places:
-            return {}
-        are_mirrored: list[bool] = self._contents.are_mirrored[list(places)].tolist()
-        network = find_network(self._contents.model, self._model)
-        decoded = salvage_tiles(network, self._tiles(places, are_mirrored), self._device, self._num_threads)
-        results: dict[int, Samples | PixelzipError] = {}
-        for place, is_mirrored, result in zip(places, are_mirrored, decoded, strict=True):
-            if isinstance(result, CorruptFile):
-                results[place] = CorruptFile(f"{self._title(place)}: {result}")
-            else:
-                pixels = np.ascontiguousarray(turned(result, MIRRORED)) if is_mirrored else result
-                results[place] = pixels[..., 0] if pixels.shape[2] == 1 else pixels
-        return results
+        def decode(part: Sequence[int], num_threads: int | None) -> list[Samples | PixelzipError]:
+            network = find_network(self._contents.model, self._model)
+            are_mirrored: list[bool] = self._contents.are_mirrored[list(part)].tolist()
+            decoded = salvage_tiles(network, self._tiles(part, are_mirrored), self._device, num_threads)
+            return list(map(self._upright, part, are_mirrored, decoded))
+
+        return dict(zip(places, beside_a_gpu(decode, places, self._device, self._num_threads), strict=True))
+
+    def _upright(self, place: int, is_mirrored: bool, tile: Pixels | CorruptFile) -> Samples | PixelzipError:
+        if isinstance(tile, CorruptFile):
+            return CorruptFile(f"{self._title(place)}: {tile}")
+        pixels = np.ascontiguousarray(turned(tile, MIRRORED)) if is_mirrored else tile
+        return pixels[..., 0] if pixels.shape[2] == 1 else pixels
 
     def _tiles(self, places: Sequence[int], are_mirrored: Sequence[bool]) -> list[CodedTile]:
-        contents, tiles, alike = self._contents, list[CodedTile](), dict[tuple[int, bool], _Alike]()
+        contents, tiles = self._contents, list[CodedTile]()
+        alike: dict[tuple[int, bool], tuple[tuple[int, int, int], Header]] = {}
         for place, is_mirrored in zip(places, are_mirrored, strict=True):
             shape = contents.shapes[place]
             key = id(shape), is_mirrored  # groups share one shape

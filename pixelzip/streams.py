@@ -81,12 +81,12 @@ Result = TypeVar("Result")
 
 def encode(tiles: Sequence[Tile], intervals: Sequence[Intervals]) -> list[bytes]:
     """Code left cumulatives and counts, of each tile (2, n), as streams; other threads run meanwhile."""
-    parts = [(tile, left, counts) for tile, (left, counts) in zip(tiles, intervals, strict=True)]
-    small = [Symbols(left, counts, tile.pixels, tile.seal) for tile, left, counts in parts if tile.is_short]
+    both = list(zip(tiles, intervals, strict=True))
+    small = [Symbols(found[0], found[1], tile.pixels, tile.seal) for tile, found in both if tile.is_short]
     short = iter(short_stream.encode(small))
     return [
-        next(short) if tile.is_short else ans.encode(left, counts, checksum_of(tile.pixels, tile.seal))
-        for tile, left, counts in parts
+        next(short) if tile.is_short else ans.encode(found[0], found[1], checksum_of(tile.pixels, tile.seal))
+        for tile, found in both
     ]
 
 

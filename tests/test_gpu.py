@@ -20,6 +20,7 @@ from pixelzip.models.config import ConeConfig
 from pixelzip.models.integer import IntegerNetwork
 from pixelzip.models.paper import PaperConfig
 from pixelzip.streams import CodedTile, Pixels, Tile
+from pixelzip.threads import in_threads
 
 tl = pytest.importorskip("triton.language")
 core, interpreter = tl.core, pytest.importorskip("triton.runtime.interpreter")
@@ -196,3 +197,19 @@ def test_damaged_streams_on_a_gpu(is_short: bool) -> None:
     decoded = kernels.decode_tiles(network, [*tiles, coded(tile, stream)], "cuda", None)
     assert all(isinstance(pixels, CorruptFile) for pixels in decoded[:-1])
     assert np.array_equal(decoded[-1], tile.pixels)
+
+
+@pytest.mark.gpu
+@on_gpu
+def test_many_batches_in_several_threads_of_a_gpu() -> None:
+    network = models.load("photo-fast")
+    tiles = [Tile(noise(9, 13, 3), index, is_short=True) for index in range(20)]
+    expected = streams.encode_tiles(network, tiles, "cpu", None)
+    coded_tiles = list(map(coded, tiles, expected))
+
+    def both_ways(_: int) -> bool:
+        decoded = kernels.decode_tiles(network, coded_tiles, "cuda", None)
+        is_exact = all(map(np.array_equal, decoded, [tile.pixels for tile in tiles]))
+        return is_exact and kernels.encode_tiles(network, tiles, "cuda", None) == expected
+
+    assert all(in_threads(both_ways, range(60), 3))  # more batches than a process has streams

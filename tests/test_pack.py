@@ -60,9 +60,12 @@ def test_round_trip(images: list[np.ndarray], described: bool, order: object, mo
 def test_parts_of_many_images_give_the_same_bytes(model_path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     images = [*small_images(), np.tile(np.uint8([[0, 255, 9], [90, 0, 200]]), (40, 20, 1)), *small_images(4, 7)]
     whole = pack(images, model=model_path)
-    monkeypatch.setattr("pixelzip.pack._NUM_TOGETHER", 3)
+    monkeypatch.setattr("pixelzip.threads._NUM_TOGETHER", 3)
     assert pack(images, model=model_path, device="cpu:0") == whole  # as on a GPU: in parts, without the extension
     assert {coding for *_, coding in shapes_and_codings(whole)} == {STREAM, FILE}
+    order = [*reversed(range(len(images))), 0, -1]
+    found = Pack(whole, model=model_path, device="cpu:0").read(order)
+    assert all(map(np.array_equal, found, [images[index] for index in order]))
 
 
 def test_the_shorter_of_an_image_and_its_mirror_image(model_path: str, monkeypatch: pytest.MonkeyPatch) -> None:

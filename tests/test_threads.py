@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from pixelzip.threads import in_parts, in_threads
+from pixelzip.threads import beside_a_gpu, in_parts, in_threads
 
 
 @pytest.mark.parametrize("num_items", [0, 1, 5, 16, 100, 1003])
@@ -23,7 +23,27 @@ def test_parts_of_many_items() -> None:
         return list(part)
 
     assert in_parts(noted, range(1000), 4) == list(range(1000))
-    assert max(sizes) == 1000 // 64
+    assert max(sizes) == 1000 // 16
     sizes.clear()
     assert in_parts(noted, range(7), 4) == list(range(7))
     assert sizes == [1] * 7
+
+
+@pytest.mark.parametrize(
+    ("num_items", "num_threads", "expected"),
+    [(0, 4, []), (2048, 5, [(2048, 5)]), (2049, 5, [(1, 3), (2048, 3)]), (9 * 2048, 15, [(2048, 4)] * 9)],
+)
+def test_parts_beside_a_gpu_share_the_threads(
+    num_items: int, num_threads: int, expected: list[tuple[int, int]]
+) -> None:
+    calls = list[tuple[int, int | None]]()
+
+    def noted(part: Sequence[int], num_threads: int | None) -> list[int]:
+        calls.append((len(part), num_threads))
+        return list(part)
+
+    assert beside_a_gpu(noted, range(num_items), "cuda", num_threads) == list(range(num_items))
+    assert sorted(calls) == expected
+    calls.clear()
+    assert beside_a_gpu(noted, range(num_items), "cpu", num_threads) == list(range(num_items))
+    assert calls == [(num_items, num_threads)] * (num_items > 0)
