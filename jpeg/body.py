@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import struct
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL.JpegImagePlugin import JpegImageFile
 
-from pixelzip import ans_integer, derived, lattice
+from pixelzip import ans_integer, derived, image, lattice
 from pixelzip.container import BODY_JPEG, BODY_JPEG_FILE, Header, read_streams, write
 from pixelzip.derived import Derivation
 from pixelzip.errors import CorruptFile, UnsupportedImage
@@ -34,6 +36,9 @@ from pixelzip.threads import in_threads
 Pixels = NDArray[np.uint8]
 
 _MODES: Final = frozenset({"L", "RGB"})
+
+MOST_FOLLOWING: Final = 8
+"""JPEG files behind the first that become files of their own in its file."""
 
 _BAND_ROWS: Final = 256
 """Rows of pixels whose levels are one stream."""
@@ -79,9 +84,16 @@ def compress(
 
 
 def keep(
-    picture: Picture, data: bytes, network: IntegerCoefficientNetwork, strip: bool, num_threads: int | None = None
+    picture: Picture,
+    data: bytes,
+    network: IntegerCoefficientNetwork,
+    strip: bool,
+    num_threads: int | None = None,
+    most_following: int = MOST_FOLLOWING,
 ) -> bytes:
     """Return a file that holds a JPEG file, ``data``, byte for byte, and its picture; with ``strip`` the picture alone.
+
+    JPEG files that follow it, ``most_following`` of them, become files as well, in this one.
 
     Raises:
         UnsupportedImage: it is a JPEG file of a kind that cannot be kept.
@@ -90,7 +102,8 @@ def keep(
         taken = file.read(data)
         if len(taken.components) != picture.mode.num_channels or taken.frame.size != picture.size:
             raise CorruptFile("its pixels are not those of its coefficients")
-        kept, body = (None, BODY_JPEG) if strip else (_kept(taken, picture, data), BODY_JPEG_FILE)
+        following = b"" if strip else _following(picture, taken.following, network, num_threads, most_following)
+        kept, body = (None, BODY_JPEG) if strip else (_kept(taken, picture, data, following), BODY_JPEG_FILE)
         header = Header(picture.mode, *picture.size, body, picture.blocks, network.identifier)
         coded = _encode(header, picture, taken.sampling, taken.components, kept, network, num_threads)
         if coded is None:
@@ -100,9 +113,30 @@ def keep(
     return coded
 
 
-def _kept(taken: JpegFile, picture: Picture, data: bytes) -> Kept:
-    known = usual(taken.components, taken.sampling, picture.size)
-    return Kept(rest.pack(taken.rest, picture.blocks, known), struct.pack("<I", zlib.crc32(data)))
+def _following(
+    first: Picture, data: bytes, network: IntegerCoefficientNetwork, num_threads: int | None, most_following: int
+) -> bytes:
+    """Return a file with the JPEG file that follows, no bytes where it cannot be kept in fewer, or has more pixels."""
+    if not data or not most_following:
+        return b""
+    try:
+        with JpegImageFile(io.BytesIO(data)) as opened:  # not Image.open, whose limit is not the caller's
+            if opened.width * opened.height > first.size[0] * first.size[1]:
+                return b""
+            picture = image.read(opened)
+        coded = keep(picture, data, network, False, num_threads, most_following - 1)
+    except (OSError, SyntaxError, ValueError, EOFError, UnsupportedImage):
+        return b""
+    return coded if len(coded) < len(data) else b""
+
+
+def _kept(taken: JpegFile, picture: Picture, data: bytes, following: bytes) -> Kept:
+    known, left = usual(taken.components, taken.sampling, picture.size), taken.rest
+    if following:
+        left, data = replace(left, following=following), data[: -len(taken.following)]
+    else:
+        left = replace(left, data=left.data + taken.following)
+    return Kept(rest.pack(left, picture.blocks, known), struct.pack("<I", zlib.crc32(data)))
 
 
 def decompress(
@@ -118,16 +152,22 @@ def decompress(
     return Picture(header.mode, samples, header.blocks)
 
 
-def restore(header: Header, body: bytes, network: IntegerCoefficientNetwork, num_threads: int | None = None) -> bytes:
-    """Undo ``keep``; raises CorruptFile or UnsupportedVersion."""
+def restore(
+    header: Header, body: bytes, network: IntegerCoefficientNetwork, num_threads: int | None = None
+) -> tuple[bytes, bytes]:
+    """Undo ``keep``: the JPEG file, and the file with the one that follows, which may be no bytes.
+
+    Raises CorruptFile or UnsupportedVersion.
+    """
     fields, bands = _decode(header, body, network, num_threads)
     assert fields.kept is not None
     components = [joined(component) for component in bands]
     known = usual(components, fields.sampling, (header.width, header.height))
-    restored = file.write(rest.unpack(fields.kept.rest, header.blocks, known), components)
+    left = rest.unpack(fields.kept.rest, header.blocks, known)
+    restored = file.write(left, components)
     if struct.pack("<I", zlib.crc32(restored)) != fields.kept.checksum:
         raise CorruptFile("the checksum does not match the JPEG")
-    return restored
+    return restored, left.following
 
 
 def _encode(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -29,28 +30,33 @@ _MOST_BLOCKS_PER_BYTE: Final = 8
 _MOST_BYTES_PER_BLOCK: Final = 512
 """In all scans: twice what 64 codes of 16 bits and levels of 10 take."""
 
+_FOLLOWED: Final = re.compile(rb"\xff\xd9\0*(?=\xff\xd8\xff)")
+"""The end of an image that another JPEG file follows: previews (CIPA DC-007), gain maps (ISO 21496-1)."""
+
 
 @dataclass(frozen=True)
 class Rest:
     """What a file has besides levels: ``data``, and one or zero, the bit that fills the last byte of a scan.
 
     Blocks that lie outside the image wholly, but in a unit that does not, have the ``outside`` levels, (n, 64) int16 in
-    zigzag; None: those that libjpeg gives them.
+    zigzag; None: those that libjpeg gives them. ``following`` is a .pxz file with the JPEG file that follows.
     """
 
     data: bytes
     filling: int
     outside: Levels | None = None
+    following: bytes = b""
 
 
 @dataclass(frozen=True, eq=False)
 class JpegFile:
-    """A file taken apart."""
+    """A file taken apart, without the JPEG file that is ``following``, if there is one."""
 
     rest: Rest
     frame: Frame
     sampling: Sampling
     components: tuple[Component, ...]
+    following: bytes
 
 
 def read(data: bytes) -> JpegFile:
@@ -76,18 +82,20 @@ def read(data: bytes) -> JpegFile:
         else tables.abridged(piece, tables.best(scan, scans.count(frame, scan, levels)))
         for piece, scan in zip(pieces, passes, strict=True)
     ]
-    rest = b"".join([*pieces, data[start:]])
+    followed = _FOLLOWED.match(data, start)
+    end = followed.end() if followed else len(data)
+    rest = b"".join([*pieces, data[start:end]])
     sampling, components = _sampling(frame), _components(frame, levels, steps)
     outside = levels[_outside(frame)]
     for filling in (1, 0):
         for own in (None, outside):
-            if write(Rest(rest, filling, own), components) == data:
-                return JpegFile(Rest(rest, filling, own), frame, sampling, components)
+            if write(Rest(rest, filling, own), components) == data[:end]:
+                return JpegFile(Rest(rest, filling, own), frame, sampling, components, data[end:])
     raise CorruptFile("the JPEG was written in a way that is not supported")
 
 
 def write(rest: Rest, components: Sequence[Component]) -> bytes:
-    """Undo ``read``; raises CorruptFile if the rest is not that of these components."""
+    """Undo ``read``, but for what follows; raises CorruptFile if the rest is not that of these components."""
     pieces, start, levels = list[bytes](), 0, np.zeros((0, 64), dtype=np.int16)
 
     def exchange(frame: Frame, scan: Scan, position: int) -> int:

@@ -18,6 +18,9 @@ MAX_BYTES: Final = 2**26
 _LEAST_BLOCK_BYTES: Final = 16
 """Shorter metadata are not worth a reference."""
 
+_FOLLOWED_BIT: Final = 2
+"""Of the first byte, whose lowest bit is the one that fills."""
+
 _WINDOW_BITS: Final = -15
 """Deflate without a frame: the whole file has a checksum."""
 
@@ -31,7 +34,10 @@ def pack(rest: Rest, blocks: Sequence[Block], usual: bytes) -> bytes:
             pieces.append(rest.data[start:place])
             start = place + length
     outside = b"" if rest.outside is None else rest.outside.astype("<i2").tobytes()
-    fields = [bytes([rest.filling]), write_varint(len(outside)), outside, write_varint(len(references)), *references]
+    fields = [bytes([rest.filling | _FOLLOWED_BIT * bool(rest.following)]), write_varint(len(outside)), outside]
+    if rest.following:
+        fields += [write_varint(len(rest.following)), rest.following]
+    fields += [write_varint(len(references)), *references]
     if sum(map(len, (*fields, *pieces, rest.data[start:]))) > MAX_BYTES:
         raise CorruptFile(f"the JPEG has more than {MAX_BYTES} bytes besides its image")
     deflater = zlib.compressobj(9, wbits=_WINDOW_BITS, zdict=usual)
@@ -41,10 +47,11 @@ def pack(rest: Rest, blocks: Sequence[Block], usual: bytes) -> bytes:
 def unpack(data: bytes, blocks: Sequence[Block], usual: bytes) -> Rest:
     """Undo ``pack``; raises CorruptFile."""
     reader, pieces = Reader(_inflated(data, usual)), list[bytes]()
-    filling = reader.take(1, "filling")[0]
+    is_followed, filling = divmod(reader.take(1, "filling")[0], _FOLLOWED_BIT)
     outside = reader.take(reader.varint("length of blocks outside"), "blocks outside")
+    following = reader.take(reader.varint("length of what follows"), "what follows") if is_followed else b""
     count = reader.varint("number of references")
-    if filling > 1 or len(outside) % (2 * NUM_FREQUENCIES) or count > len(blocks):
+    if is_followed != bool(following) or len(outside) % (2 * NUM_FREQUENCIES) or count > len(blocks):
         raise CorruptFile("the rest of the JPEG is damaged")
     references = [(reader.varint("place of metadata"), reader.varint("number of metadata")) for _ in range(count)]
     for distance, number in references:
@@ -55,7 +62,7 @@ def unpack(data: bytes, blocks: Sequence[Block], usual: bytes) -> Rest:
     if len({number for _, number in references}) < count:
         raise CorruptFile("the JPEG refers to the same metadata twice")
     levels = np.frombuffer(outside, dtype="<i2").astype(np.int16).reshape(-1, NUM_FREQUENCIES)
-    return Rest(b"".join(pieces), filling, levels if outside else None)
+    return Rest(b"".join(pieces), filling, levels if outside else None, following)
 
 
 def _inflated(data: bytes, usual: bytes) -> bytes:

@@ -155,10 +155,13 @@ def _jpegs() -> Iterator[tuple[str, bytes]]:
         {"subsampling": 0, "progressive": True, "icc_profile": b"a profile of a kind", "comment": b"hills"},
         {"optimize": True},
     ]
+    jpegs = []
     for number, option in enumerate(options):
         buffer = io.BytesIO()
         (colour if number < 2 else colour.convert("L")).save(buffer, "JPEG", **option)
-        yield str(number), buffer.getvalue()
+        jpegs.append(buffer.getvalue())
+        yield str(number), jpegs[-1]
+    yield "followed", b"".join(jpegs)
 
 
 def _lattices(folder: Path, pixels_model: str) -> Iterator[Seed]:

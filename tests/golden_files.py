@@ -134,7 +134,7 @@ def files_of_jpegs(prefix: str) -> dict[str, bytes]:
 
 
 def files_of_jpeg_files(prefix: str) -> dict[str, bytes]:
-    """Return files that keep JPEG files: sequential and progressive, every sampling, restarts, metadata, a tail."""
+    """Return files that keep JPEG files: sequential and progressive, every sampling, restarts, metadata, tails."""
     narrow, grey = texture(40, 3), texture(50, 66)[..., 0]
     described = Image.fromarray(texture(64, 48))
     described.info["comment"] = b"a comment"
@@ -155,6 +155,7 @@ def files_of_jpeg_files(prefix: str) -> dict[str, bytes]:
         "tail": as_jpeg(texture(30, 50)) + b"and more",
         "outside": with_other_blocks_outside(as_jpeg(texture(30, 50), 80)),
         "bands": as_jpeg(texture(531, 64), 75),
+        "followed": as_jpeg(texture(48, 64), 90) + b"\0" + as_jpeg(texture(48, 64)[..., 0], 85) * 2 + b"and more",
     }
     files = {f"{prefix}-file-{name}.pxz": pixelzip.compress(jpeg) for name, jpeg in jpegs.items()}
     assert {pixelzip.info(file).body for file in files.values()} == {"jpeg-file"}

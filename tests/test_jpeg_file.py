@@ -391,7 +391,9 @@ BLOCKS = ((1, b"an ICC profile, say"), (2, b"and EXIF data, say"))
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (b"\x02\x00\x00", "the rest of the JPEG is damaged"),
+        (b"\x04\x00\x01x\x00", "the rest of the JPEG is damaged"),
+        (b"\x02\x00\x00\x00", "the rest of the JPEG is damaged"),
+        (b"\x02\x00\x02x", "what follows at byte 3: 2 bytes expected, 1 left"),
         (b"\x01\x02ab\x00", "the rest of the JPEG is damaged"),
         (b"\x01\x00\x03\x00\x00\x00\x01\x00\x02", "the rest of the JPEG is damaged"),
         (b"\x01\x00\x01\x00\x02", "refers to metadata 2"),
@@ -411,13 +413,13 @@ def test_broken_rests(data: bytes, message: str) -> None:
         rest.unpack(packed + b"?", BLOCKS, b"")
 
 
-@given(st.binary(max_size=300), st.lists(st.integers(0, 1), max_size=3), st.integers(0, 1))
-def test_rests_there_and_back(data: bytes, references: list[int], filling: int) -> None:
+@given(st.binary(max_size=300), st.lists(st.integers(0, 1), max_size=3), st.integers(0, 1), st.binary(max_size=9))
+def test_rests_there_and_back(data: bytes, references: list[int], filling: int, following: bytes) -> None:
     whole = b"".join([data, *(BLOCKS[number][1] for number in references), data[:5]])
     for outside in (None, np.arange(128, dtype=np.int16).reshape(2, 64) - 64):
-        packed = rest.pack(Rest(whole, filling, outside), BLOCKS, b"known")
+        packed = rest.pack(Rest(whole, filling, outside, following), BLOCKS, b"known")
         found = rest.unpack(packed, BLOCKS, b"known")
-        assert (found.data, found.filling) == (whole, filling)
+        assert (found.data, found.filling, found.following) == (whole, filling, following)
         assert (found.outside is None) == (outside is None)
         assert outside is None or np.array_equal(found.outside, outside)
 

@@ -1,0 +1,125 @@
+"""JPEG files that follow another in one file, as previews and gain maps do: files of their own in its file."""
+
+from __future__ import annotations
+
+import io
+from unittest import mock
+
+import numpy as np
+import pytest
+from PIL import Image
+from test_jpeg import as_jpeg, decoded, texture
+from test_jpeg_file import check, kept
+
+import pixelzip
+from pixelzip import container, models
+from pixelzip.errors import CorruptFile, UnsupportedImage
+from pixelzip.image import read as read_picture
+from pixelzip.jpeg import body, rest
+from pixelzip.networks import find_networks
+
+FIRST = as_jpeg(texture(72, 88), 90)
+PREVIEW = as_jpeg(texture(72, 66), 80, "4:2:0", progressive=True)
+GAIN_MAP = as_jpeg(texture(64, 64)[..., 0], 85)
+
+
+def followers(data: bytes) -> list[bytes]:
+    """Return the files that a file holds, one in the other, without the first."""
+    found = []
+    while data:
+        header, _ = container.read(data)
+        data = rest.unpack(kept(data), header.blocks, known_of(data)).following
+        found.append(data)
+    return found[:-1]
+
+
+def known_of(data: bytes) -> bytes:
+    """Return the dictionary that a file's rest was deflated with."""
+    with mock.patch.object(body.rest, "unpack", side_effect=rest.unpack) as unpack:
+        pixelzip.decompress_jpeg(data)
+    known: bytes = unpack.call_args_list[0].args[2]
+    return known
+
+
+@pytest.mark.parametrize("padding", [b"", b"\0", bytes(900)])
+def test_each_becomes_a_file(padding: bytes) -> None:
+    data = check(FIRST + padding + PREVIEW + GAIN_MAP + b"\0\0and more")
+    preview, gain_map = followers(data)
+    assert pixelzip.decompress_jpeg(gain_map) == GAIN_MAP + b"\0\0and more"
+    assert pixelzip.decompress_jpeg(preview) == PREVIEW + pixelzip.decompress_jpeg(gain_map)
+    assert len(data) < len(pixelzip.compress(FIRST)) + 0.95 * (len(PREVIEW) + len(GAIN_MAP))
+    assert np.array_equal(pixelzip.decompress_array(data), decoded(FIRST))
+
+
+def test_pixels_alone_have_none() -> None:
+    stripped = pixelzip.compress(FIRST + PREVIEW, strip=True)
+    assert stripped == pixelzip.compress(FIRST, strip=True)
+
+
+def cmyk() -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(texture(64, 64)).convert("CMYK").save(buffer, "JPEG")
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    "following",
+    [
+        as_jpeg(texture(73, 88)),
+        cmyk(),
+        PREVIEW[:-900],
+        PREVIEW[:20],
+        b"\xff\xd8\xff",
+        b"\xff\xd8\xff" + bytes(500),
+        b"between" + PREVIEW,
+    ],
+    ids=["larger", "cmyk", "cut", "header", "start", "noise", "apart"],
+)
+def test_others_stay_as_they_are(following: bytes) -> None:
+    assert followers(check(FIRST + following)) == []
+
+
+def test_only_so_many_become_files() -> None:
+    many = FIRST + GAIN_MAP * (body.MOST_FOLLOWING + 2)
+    found = followers(check(many))
+    assert len(found) == body.MOST_FOLLOWING
+    assert pixelzip.decompress_jpeg(found[-1]) == GAIN_MAP * 3
+
+
+def test_more_are_refused() -> None:
+    picture, network = read_picture(FIRST), find_networks(models.DEFAULT_MODEL).coefficients
+    assert network is not None
+    many = FIRST + GAIN_MAP * (body.MOST_FOLLOWING + 1)
+    data = body.keep(picture, many, network, False, None, body.MOST_FOLLOWING + 1)
+    with pytest.raises(CorruptFile, match="followed by what cannot be there"):
+        pixelzip.decompress_jpeg(data)
+
+
+@pytest.mark.parametrize(
+    ("following", "message"),
+    [
+        (pixelzip.compress(texture(8, 8)), "followed by what cannot be there"),
+        (b"none", "signature at byte 0"),
+        (pixelzip.compress(GAIN_MAP)[:-9], "the check does not match|checksum|expected"),
+    ],
+    ids=["pixels", "noise", "cut"],
+)
+def test_what_follows_may_be_hostile(following: bytes, message: str) -> None:
+    with mock.patch.object(body, "_following", return_value=following):
+        data = pixelzip.compress(FIRST + PREVIEW)
+    with pytest.raises(CorruptFile, match=message):
+        pixelzip.decompress_jpeg(data)
+    assert np.array_equal(pixelzip.decompress_array(data), decoded(FIRST))
+
+
+def test_no_bytes_hold_no_jpeg() -> None:
+    with pytest.raises(CorruptFile):
+        pixelzip.decompress_jpeg(b"")
+    with pytest.raises(UnsupportedImage, match="holds pixels"):
+        pixelzip.decompress_jpeg(pixelzip.compress(texture(8, 8)))
+
+
+def test_larger_ones_than_allowed() -> None:
+    data = check(FIRST + PREVIEW)
+    with pytest.raises(pixelzip.ImageTooLarge):
+        pixelzip.decompress_jpeg(data, max_pixels=72 * 88 - 1)
