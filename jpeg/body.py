@@ -2,32 +2,28 @@
 
 from __future__ import annotations
 
-import io
 import struct
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL.JpegImagePlugin import JpegImageFile
 
-from pixelzip import ans_integer, derived, image, lattice
-from pixelzip.container import BODY_JPEG, BODY_JPEG_FILE, Header, read_streams, write
+from pixelzip import ans_integer, derived, lattice
+from pixelzip.container import BODY_JPEG, Header, read_streams, write
 from pixelzip.derived import Derivation
-from pixelzip.errors import CorruptFile, UnsupportedImage
+from pixelzip.errors import CorruptFile
 from pixelzip.fields import Reader, write_varint
 from pixelzip.image import Picture
-from pixelzip.jpeg import coder, file, planes, recovered, rest
+from pixelzip.jpeg import coder, planes, recovered
 from pixelzip.jpeg import fields as body_fields
 from pixelzip.jpeg.fields import Fields, Kept
-from pixelzip.jpeg.file import JpegFile
-from pixelzip.jpeg.levels import Component, empty, joined
+from pixelzip.jpeg.levels import Component, empty
 from pixelzip.jpeg.planes import Ends
 from pixelzip.jpeg.sampling import Sampling
 from pixelzip.jpeg.transform import SIDE
-from pixelzip.jpeg.usual import usual
 from pixelzip.lattice import Lattice
 from pixelzip.models.conversion import JFIF
 from pixelzip.models.integer import IntegerCoefficientNetwork
@@ -36,9 +32,6 @@ from pixelzip.threads import in_threads
 Pixels = NDArray[np.uint8]
 
 _MODES: Final = frozenset({"L", "RGB"})
-
-MOST_FOLLOWING: Final = 8
-"""JPEG files behind the first that become files of their own in its file."""
 
 _BAND_ROWS: Final = 256
 """Rows of pixels whose levels are one stream."""
@@ -76,101 +69,34 @@ def compress(
     if ends or derivation.is_placed:
         whole = Picture(picture.mode, found.whole(picture.mode), () if derivation.is_placed else picture.blocks)
     header = Header(picture.mode, *whole.size, BODY_JPEG, whole.blocks, network.identifier)
-    coded = _encode(header, whole, found.sampling, found.components, None, network, num_threads)
+    coded = encode(header, whole, found.sampling, found.components, None, network, num_threads)
     if coded is None:
         return None
     file = derived.write(picture, derivation, coded) if derivation.is_placed else coded
     return Coded(file, bool(found.components[0].steps[:_NUM_TELLING].min() > 1))
 
 
-def keep(
-    picture: Picture,
-    data: bytes,
-    network: IntegerCoefficientNetwork,
-    strip: bool,
-    num_threads: int | None = None,
-    most_following: int = MOST_FOLLOWING,
-) -> bytes:
-    """Return a file that holds a JPEG file, ``data``, byte for byte, and its picture; with ``strip`` the picture alone.
-
-    JPEG files that follow it, ``most_following`` of them, become files as well, in this one.
-
-    Raises:
-        UnsupportedImage: it is a JPEG file of a kind that cannot be kept.
-    """
-    try:
-        taken = file.read(data)
-        if len(taken.components) != picture.mode.num_channels or taken.frame.size != picture.size:
-            raise CorruptFile("its pixels are not those of its coefficients")
-        following = b"" if strip else _following(picture, taken.following, network, num_threads, most_following)
-        kept, body = (None, BODY_JPEG) if strip else (_kept(taken, picture, data, following), BODY_JPEG_FILE)
-        header = Header(picture.mode, *picture.size, body, picture.blocks, network.identifier)
-        coded = _encode(header, picture, taken.sampling, taken.components, kept, network, num_threads)
-        if coded is None:
-            raise CorruptFile("its pixels are not those of its coefficients")
-    except CorruptFile as error:
-        raise UnsupportedImage(f"the JPEG file cannot be kept: {error}") from error
-    return coded
-
-
-def _following(
-    first: Picture, data: bytes, network: IntegerCoefficientNetwork, num_threads: int | None, most_following: int
-) -> bytes:
-    """Return a file with the JPEG file that follows, no bytes where it cannot be kept in fewer, or has more pixels."""
-    if not data or not most_following:
-        return b""
-    try:
-        with JpegImageFile(io.BytesIO(data)) as opened:  # not Image.open, whose limit is not the caller's
-            if opened.width * opened.height > first.size[0] * first.size[1]:
-                return b""
-            picture = image.read(opened)
-        coded = keep(picture, data, network, False, num_threads, most_following - 1)
-    except (OSError, SyntaxError, ValueError, EOFError, UnsupportedImage):
-        return b""
-    return coded if len(coded) < len(data) else b""
-
-
-def _kept(taken: JpegFile, picture: Picture, data: bytes, following: bytes) -> Kept:
-    known, left = usual(taken.components, taken.sampling, picture.size), taken.rest
-    if following:
-        left, data = replace(left, following=following), data[: -len(taken.following)]
-    else:
-        left = replace(left, data=left.data + taken.following)
-    return Kept(rest.pack(left, picture.blocks, known), struct.pack("<I", zlib.crc32(data)))
-
-
 def decompress(
     header: Header, body: bytes, network: IntegerCoefficientNetwork, num_threads: int | None = None
 ) -> Picture:
     """Undo ``compress``; raises CorruptFile or UnsupportedVersion."""
-    fields, bands = _decode(header, body, network, num_threads)
-    given = planes.given(bands, fields.sampling, (header.width, header.height))
-    pixels = lattice.to_rgb(Lattice(JFIF, corrections=fields.corrections), given)
-    samples = np.ascontiguousarray(pixels[..., : header.mode.num_channels])
+    fields, bands = decode(header, body, network, num_threads)
+    samples = pixels_of(bands, fields.sampling, (header.width, header.height), fields.corrections)
     if _checksum(samples) != fields.checksum:
         raise CorruptFile("the checksum does not match the pixels")
     return Picture(header.mode, samples, header.blocks)
 
 
-def restore(
-    header: Header, body: bytes, network: IntegerCoefficientNetwork, num_threads: int | None = None
-) -> tuple[bytes, bytes]:
-    """Undo ``keep``: the JPEG file, and the file with the one that follows, which may be no bytes.
-
-    Raises CorruptFile or UnsupportedVersion.
-    """
-    fields, bands = _decode(header, body, network, num_threads)
-    assert fields.kept is not None
-    components = [joined(component) for component in bands]
-    known = usual(components, fields.sampling, (header.width, header.height))
-    left = rest.unpack(fields.kept.rest, header.blocks, known)
-    restored = file.write(left, components)
-    if struct.pack("<I", zlib.crc32(restored)) != fields.kept.checksum:
-        raise CorruptFile("the checksum does not match the JPEG")
-    return restored, left.following
+def pixels_of(
+    bands: Sequence[tuple[Component, ...]], sampling: Sampling, size: tuple[int, int], corrections: bytes
+) -> Pixels:
+    """Return (H, W, C) of an image of (width, height), each component given as its bands."""
+    given = planes.given(bands, sampling, size)
+    pixels = lattice.to_rgb(Lattice(JFIF, corrections=corrections), given)
+    return np.ascontiguousarray(pixels[..., : len(bands)])
 
 
-def _encode(
+def encode(
     header: Header,
     picture: Picture,
     sampling: Sampling,
@@ -194,18 +120,18 @@ def _encode(
     lasts = bytes(component.last for component in components)
     fields = body_fields.write(Fields(sampling, tables, lasts, corrections, _checksum(samples), kept))
 
-    def encode(number: int) -> bytes:
+    def encode_band(number: int) -> bytes:
         return coder.encode(network, bands[number], _seal(header, fields, number, bands[number]))
 
-    streams = in_threads(encode, range(len(bands)), num_threads)
+    streams = in_threads(encode_band, range(len(bands)), num_threads)
     lengths = [write_varint(len(stream)) for stream in streams[:-1]]
     return write(header, [fields, *lengths, *streams])
 
 
-def _decode(
+def decode(
     header: Header, body: bytes, network: IntegerCoefficientNetwork, num_threads: int | None
 ) -> tuple[Fields, list[tuple[Component, ...]]]:
-    """Undo ``_encode``: fields, and each component as its bands."""
+    """Undo ``encode``: fields, and each component as its bands."""
     if header.mode.name not in _MODES:
         raise CorruptFile(f"an image of mode {header.mode.name} is no JPEG's")
     reader = Reader(body)
@@ -213,7 +139,7 @@ def _decode(
     done = reader.done
     streams = read_streams(reader, _num_bands(header))
 
-    def decode(number: int) -> list[Component]:
+    def decode_band(number: int) -> list[Component]:
         top = number * _BAND_ROWS
         band = []
         for kind, last in enumerate(fields.lasts):
@@ -223,7 +149,7 @@ def _decode(
         ans_integer.check(left, _seal(header, done, number, band))
         return band
 
-    return fields, list(zip(*in_threads(decode, range(len(streams)), num_threads), strict=True))
+    return fields, list(zip(*in_threads(decode_band, range(len(streams)), num_threads), strict=True))
 
 
 def _num_bands(header: Header) -> int:

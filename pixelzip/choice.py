@@ -15,6 +15,7 @@ from pixelzip.derived import Derivation
 from pixelzip.errors import UnsupportedImage
 from pixelzip.image import Picture
 from pixelzip.jpeg import body as jpeg
+from pixelzip.jpeg import keeping
 from pixelzip.jpeg.planes import Ends
 from pixelzip.models.integer import IntegerCoefficientNetwork
 from pixelzip.networks import find_networks
@@ -51,7 +52,7 @@ def _keep_jpeg(
     try:
         if network is None:
             raise UnsupportedImage("the JPEG file cannot be kept: the model has none for coefficients beside it")
-        return jpeg.keep(picture, picture.jpeg, network, strip, num_threads)
+        return keeping.keep(picture, picture.jpeg, network, strip, num_threads)
     except UnsupportedImage:
         if or_pixels:
             return None

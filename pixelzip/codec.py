@@ -22,6 +22,7 @@ from pixelzip.drawing import body as drawing
 from pixelzip.errors import CorruptFile, UnsupportedImage
 from pixelzip.image import Picture, Samples
 from pixelzip.jpeg import body as jpeg
+from pixelzip.jpeg import keeping
 from pixelzip.networks import find_coefficients, find_network
 from pixelzip.samples import join
 from pixelzip.tiles import Box, from_crop
@@ -120,9 +121,9 @@ def decompress_jpeg(
         header, streams = container.read(following, max_pixels)
         if header.body != BODY_JPEG_FILE and not restored:
             raise UnsupportedImage("the file holds pixels, not a JPEG file")
-        if header.body != BODY_JPEG_FILE or len(restored) > jpeg.MOST_FOLLOWING:
+        if header.body != BODY_JPEG_FILE or len(restored) > keeping.MOST_FOLLOWING:
             raise CorruptFile("the JPEG file is followed by what cannot be there")
-        part, following = jpeg.restore(header, streams[0], find_coefficients(header.model), num_threads)
+        part, following = keeping.restore(header, streams[0], find_coefficients(header.model), num_threads)
         restored.append(part)
     return b"".join(restored)
 

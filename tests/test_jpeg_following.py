@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import io
+from random import Random
 from unittest import mock
 
+import mutations
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 from test_jpeg import as_jpeg, decoded, texture
 from test_jpeg_file import check, kept
@@ -15,12 +19,22 @@ import pixelzip
 from pixelzip import container, models
 from pixelzip.errors import CorruptFile, UnsupportedImage
 from pixelzip.image import read as read_picture
-from pixelzip.jpeg import body, rest
+from pixelzip.jpeg import file, keeping, rest
 from pixelzip.networks import find_networks
 
 FIRST = as_jpeg(texture(72, 88), 90)
 PREVIEW = as_jpeg(texture(72, 66), 80, "4:2:0", progressive=True)
 GAIN_MAP = as_jpeg(texture(64, 64)[..., 0], 85)
+
+
+def described() -> bytes:
+    exif, buffer = Image.Exif(), io.BytesIO()
+    exif[0x010E], exif[0x011A] = "a description of it", 72.0
+    Image.fromarray(texture(24, 40)).save(buffer, "JPEG", exif=exif, icc_profile=bytes(range(50)), comment=b"hills")
+    return buffer.getvalue()
+
+
+DESCRIBED = described()
 
 
 def followers(data: bytes) -> list[bytes]:
@@ -35,7 +49,7 @@ def followers(data: bytes) -> list[bytes]:
 
 def known_of(data: bytes) -> bytes:
     """Return the dictionary that a file's rest was deflated with."""
-    with mock.patch.object(body.rest, "unpack", side_effect=rest.unpack) as unpack:
+    with mock.patch.object(keeping.rest, "unpack", side_effect=rest.unpack) as unpack:
         pixelzip.decompress_jpeg(data)
     known: bytes = unpack.call_args_list[0].args[2]
     return known
@@ -80,17 +94,17 @@ def test_others_stay_as_they_are(following: bytes) -> None:
 
 
 def test_only_so_many_become_files() -> None:
-    many = FIRST + GAIN_MAP * (body.MOST_FOLLOWING + 2)
+    many = FIRST + GAIN_MAP * (keeping.MOST_FOLLOWING + 2)
     found = followers(check(many))
-    assert len(found) == body.MOST_FOLLOWING
+    assert len(found) == keeping.MOST_FOLLOWING
     assert pixelzip.decompress_jpeg(found[-1]) == GAIN_MAP * 3
 
 
 def test_more_are_refused() -> None:
     picture, network = read_picture(FIRST), find_networks(models.DEFAULT_MODEL).coefficients
     assert network is not None
-    many = FIRST + GAIN_MAP * (body.MOST_FOLLOWING + 1)
-    data = body.keep(picture, many, network, False, None, body.MOST_FOLLOWING + 1)
+    many = FIRST + GAIN_MAP * (keeping.MOST_FOLLOWING + 1)
+    data = keeping._keep(picture, many, file.read(many), network, keeping.MOST_FOLLOWING + 1, None)
     with pytest.raises(CorruptFile, match="followed by what cannot be there"):
         pixelzip.decompress_jpeg(data)
 
@@ -105,11 +119,20 @@ def test_more_are_refused() -> None:
     ids=["pixels", "noise", "cut"],
 )
 def test_what_follows_may_be_hostile(following: bytes, message: str) -> None:
-    with mock.patch.object(body, "_following", return_value=following):
+    with mock.patch.object(keeping, "_following", return_value=following):
         data = pixelzip.compress(FIRST + PREVIEW)
     with pytest.raises(CorruptFile, match=message):
         pixelzip.decompress_jpeg(data)
     assert np.array_equal(pixelzip.decompress_array(data), decoded(FIRST))
+
+
+@settings(max_examples=100)
+@given(st.integers(0, 2**32 - 1))
+def test_damaged_ones_come_back_as_they_are(seed: int) -> None:
+    damage = Random(seed)
+    data = damage.choice((mutations.any_bytes, mutations.one_bit, mutations.cut))(damage, DESCRIBED)
+    jpeg = FIRST + b"\xff\xd8\xff" + data[3:]
+    assert pixelzip.decompress_jpeg(pixelzip.compress(jpeg)) == jpeg
 
 
 def test_no_bytes_hold_no_jpeg() -> None:
