@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import importlib.util
 import logging
+import threading
 from collections.abc import Sequence
 from typing import Final
 
@@ -25,6 +26,9 @@ logger = logging.getLogger(__name__)
 
 Shapes = tuple[tuple[int, int, int], ...]
 
+_PROVING: Final = threading.Lock()
+"""Threads that ask for a network at once wait for one of them to compile its kernels and try them."""
+
 _SHAPES: Final[dict[int, Shapes]] = {
     16: ((16, 40, 3), (9, 5, 3)),
     64: ((41, 66, 3), (9, 5, 3)),
@@ -34,7 +38,7 @@ _SHAPES: Final[dict[int, Shapes]] = {
 """Of the tiles that are tried, for each of ``batch.LANES``: several lanes, neighbours outside, some solutions of the
 regression."""
 
-_SHAPES_IN_RASTER_ORDER: Final = ((5, 6, 3), (5, 6, 3), (2, 3, 1))
+_SHAPES_IN_RASTER_ORDER: Final[Shapes] = ((5, 6, 3), (5, 6, 3), (2, 3, 1))
 """The same of networks in raster order: all three resolutions, and what lies outside of each."""
 
 
@@ -44,9 +48,11 @@ def runs(network: IntegerNetwork, device: str, shapes: Sequence[tuple[int, ...]]
     if not device.startswith("cuda"):
         return False
     if isinstance(config, PaperConfig):
-        return not config.num_classes and _is_exact(network, device, _SHAPES_IN_RASTER_ORDER)
-    is_supported = config.depthwise and len(config.blocks) == 1
-    return is_supported and _is_exact(network, device, _SHAPES[lanes_for(shapes)])
+        is_supported, tried = not config.num_classes, _SHAPES_IN_RASTER_ORDER
+    else:
+        is_supported, tried = config.depthwise and len(config.blocks) == 1, _SHAPES[lanes_for(shapes)]
+    with _PROVING:
+        return is_supported and _is_exact(network, device, tried)
 
 
 @functools.lru_cache(maxsize=8)

@@ -21,6 +21,8 @@ from pixelzip.models.integer import IntegerCoefficientNetwork
 MOST_FOLLOWING: Final = 8
 """JPEG files behind the first that become files of their own in its file."""
 
+_OTHER_PIXELS: Final = "its pixels are not those of its coefficients"
+
 
 def keep(
     picture: Picture, data: bytes, network: IntegerCoefficientNetwork, strip: bool, num_threads: int | None = None
@@ -35,31 +37,27 @@ def keep(
     try:
         taken = file.read(data)
         if len(taken.components) != picture.mode.num_channels or taken.frame.size != picture.size:
-            raise CorruptFile("its pixels are not those of its coefficients")
-        return _keep(picture, data, taken, network, None if strip else MOST_FOLLOWING, num_threads)
+            raise CorruptFile(_OTHER_PIXELS)
+        kept = None if strip else _kept(taken, picture, data, network, MOST_FOLLOWING, num_threads)
+        return _coded(taken, picture, kept, network, num_threads)
     except CorruptFile as error:
         raise UnsupportedImage(f"the JPEG file cannot be kept: {error}") from error
 
 
-def _keep(
+def _kept(
+    taken: JpegFile,
     picture: Picture,
     data: bytes,
-    taken: JpegFile,
     network: IntegerCoefficientNetwork,
-    most_following: int | None,
+    most_following: int,
     num_threads: int | None,
-) -> bytes:
-    """See ``keep``; without ``most_following`` the picture alone. Raises CorruptFile."""
-    kept = None
-    if most_following is not None:
-        kept = _kept(taken, picture, data, _following(taken, network, most_following, num_threads))
-    header = Header(
-        picture.mode, *picture.size, BODY_JPEG_FILE if kept else BODY_JPEG, picture.blocks, network.identifier
-    )
-    coded = body.encode(header, picture, taken.sampling, taken.components, kept, network, num_threads)
-    if coded is None:
-        raise CorruptFile("its pixels are not those of its coefficients")
-    return coded
+) -> Kept:
+    known, left = usual(taken.components, taken.sampling, picture.size), taken.rest
+    if following := _following(taken, network, most_following, num_threads):
+        left, data = replace(left, following=following), data[: -len(taken.following)]
+    else:
+        left = replace(left, data=left.data + taken.following)
+    return Kept(rest.pack(left, picture.blocks, known), struct.pack("<I", zlib.crc32(data)))
 
 
 def _following(
@@ -78,19 +76,23 @@ def _following(
         bands = [(component,) for component in taken.components]
         samples = body.pixels_of(bands, taken.sampling, taken.frame.size, b"")
         picture = Picture(MODES_BY_NAME["L" if samples.shape[2] == 1 else "RGB"], samples)
-        coded = _keep(picture, first.following, taken, network, most_following - 1, num_threads)
+        kept = _kept(taken, picture, first.following, network, most_following - 1, num_threads)
+        coded = _coded(taken, picture, kept, network, num_threads)
     except CorruptFile:
         return b""
     return coded if len(coded) < len(first.following) else b""
 
 
-def _kept(taken: JpegFile, picture: Picture, data: bytes, following: bytes) -> Kept:
-    known, left = usual(taken.components, taken.sampling, picture.size), taken.rest
-    if following:
-        left, data = replace(left, following=following), data[: -len(taken.following)]
-    else:
-        left = replace(left, data=left.data + taken.following)
-    return Kept(rest.pack(left, picture.blocks, known), struct.pack("<I", zlib.crc32(data)))
+def _coded(
+    taken: JpegFile, picture: Picture, kept: Kept | None, network: IntegerCoefficientNetwork, num_threads: int | None
+) -> bytes:
+    """Return a file with the levels; raises CorruptFile where too many pixels are others."""
+    kind = BODY_JPEG_FILE if kept else BODY_JPEG
+    header = Header(picture.mode, *picture.size, kind, picture.blocks, network.identifier)
+    coded = body.encode(header, picture, taken.sampling, taken.components, kept, network, num_threads)
+    if coded is None:
+        raise CorruptFile(_OTHER_PIXELS)
+    return coded
 
 
 def restore(

@@ -35,7 +35,7 @@ def webp_bytes(images: Sequence[Pixels]) -> NDArray[np.float64]:
     assert height * width <= MAX_PIXELS
     if min(height, width) < 2:
         return np.zeros(len(images))
-    stacked = np.concatenate(images).reshape(-1, height, width, 3)
+    stacked = np.concatenate(images).reshape(-1, height, width, 3)  # (n, H, W, 3)
     counted = native.estimates(stacked, _BITS_OF_COUNTS) if native.INSTRUCTION_SETS else _counted(stacked)
     bits, num_colours = counted.T  # (n,) each
     num_residuals = (height - 1) * (width - 1)

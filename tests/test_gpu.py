@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -158,6 +159,19 @@ def test_kernels_are_used_only_where_they_are_proved(
     monkeypatch.setattr(kernels, "decode_tiles", decode)
     assert proof._is_exact.__wrapped__(network, "cpu", proof._SHAPES[lanes]) == (fault == "nothing")
     assert len(caplog.records) == (fault != "nothing")
+
+
+def test_threads_wait_for_one_proof(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    network, proofs = network_of(SMALL, tmp_path), []
+
+    def prove(network: IntegerNetwork, device: str, shapes: proof.Shapes) -> bool:
+        proofs.append(shapes)
+        time.sleep(0.1)
+        return True
+
+    monkeypatch.setattr(proof, "_does_as_the_cpu", prove)
+    assert all(in_threads(lambda _: proof.runs(network, "cuda", [(8, 8, 3)]), range(4), 4))
+    assert proofs == [proof._SHAPES[16]]
 
 
 def test_batches_of_wide_networks_have_fewer_tiles() -> None:

@@ -16,11 +16,9 @@ from test_jpeg import as_jpeg, decoded, texture
 from test_jpeg_file import check, kept
 
 import pixelzip
-from pixelzip import container, models
+from pixelzip import container
 from pixelzip.errors import CorruptFile, UnsupportedImage
-from pixelzip.image import read as read_picture
-from pixelzip.jpeg import file, keeping, rest
-from pixelzip.networks import find_networks
+from pixelzip.jpeg import keeping, rest
 
 FIRST = as_jpeg(texture(72, 88), 90)
 PREVIEW = as_jpeg(texture(72, 66), 80, "4:2:0", progressive=True)
@@ -101,10 +99,8 @@ def test_only_so_many_become_files() -> None:
 
 
 def test_more_are_refused() -> None:
-    picture, network = read_picture(FIRST), find_networks(models.DEFAULT_MODEL).coefficients
-    assert network is not None
-    many = FIRST + GAIN_MAP * (keeping.MOST_FOLLOWING + 1)
-    data = keeping._keep(picture, many, file.read(many), network, keeping.MOST_FOLLOWING + 1, None)
+    with mock.patch.object(keeping, "MOST_FOLLOWING", keeping.MOST_FOLLOWING + 1):
+        data = check(FIRST + GAIN_MAP * keeping.MOST_FOLLOWING)
     with pytest.raises(CorruptFile, match="followed by what cannot be there"):
         pixelzip.decompress_jpeg(data)
 
