@@ -20,7 +20,7 @@ from pixelzip.models.mixture import continuous_bits
 from pixelzip.models.paper import PaperConfig
 from pixelzip.models.start import TrainingConfig
 from pixelzip.models.train import Progress, Trainer
-from pixelzip.wavefront import Tile, measure_tiles
+from pixelzip.streams import Tiles, measure_tiles
 
 NUM_CODED = 20
 """Held-out images that the integer network is measured on."""
@@ -106,7 +106,7 @@ def print_evaluations(baseline: PaperConfig, settings: TrainingConfig, output: P
     raw, guess = network(images.float())
     floats = float(network.bits(raw, guess, images.float()).mean()) / 3
     export_network(network, output / "quantised" / "model.safetensors", {})
-    tiles = [Tile(image.permute(1, 2, 0).numpy(), 0) for image in images]
+    tiles = [Tiles.one(image.permute(1, 2, 0).numpy(), 0) for image in images]
     costs = measure_tiles(load_network(output / "quantised" / "model.safetensors"), tiles, "cpu", None)
     integers = sum(float(cost.sum()) for cost in costs) / images.numel()
     print(f"| the quantised network on {NUM_CODED} images: floats | | | | {floats:.4f} |")

@@ -20,7 +20,7 @@ from pixelzip.errors import CorruptFile
 from pixelzip.gpu.batch import lanes_for
 from pixelzip.models.integer import IntegerNetwork
 from pixelzip.models.paper import PaperConfig
-from pixelzip.streams import CodedTile, Tile
+from pixelzip.streams import Tiles
 
 logger = logging.getLogger(__name__)
 
@@ -74,12 +74,11 @@ def _does_as_the_cpu(network: IntegerNetwork, device: str, shapes: Shapes) -> bo
     from pixelzip.gpu import tiles as kernels
 
     generator = np.random.default_rng(0)
-    noise = [generator.integers(0, 256, shape, dtype=np.uint8) for shape in shapes]
-    tiles = [Tile(pixels, 0, (1, 2), is_short=True) for pixels in noise]
+    tiles = [Tiles.one(generator.integers(0, 256, shape, dtype=np.uint8), 0, (1, 2), is_short=True) for shape in shapes]
     written = streams.encode_tiles(network, tiles, "cpu", None)
-    coded = [CodedTile(stream, tile.pixels.shape, 0, (1, 2), True) for tile, stream in zip(tiles, written, strict=True)]
+    coded = [some.coded([stream]) for some, stream in zip(tiles, written, strict=True)]
     decoded = kernels.decode_tiles(network, coded, device, None)
     return kernels.encode_tiles(network, tiles, device, None) == written and all(
-        not isinstance(pixels, CorruptFile) and np.array_equal(pixels, tile.pixels)
-        for pixels, tile in zip(decoded, tiles, strict=True)
+        not isinstance(pixels, CorruptFile) and np.array_equal(pixels, some.pixels[0])
+        for pixels, some in zip(decoded, tiles, strict=True)
     )

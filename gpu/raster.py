@@ -26,7 +26,7 @@ from pixelzip.gpu.walk import launching_on
 from pixelzip.models.integer import IntegerLayer, IntegerNetwork
 from pixelzip.models.layers import FEATURES, VIEWS, Layer, split_source, zero_point
 from pixelzip.models.paper import NUM_PIXEL_INPUTS, PIXEL_CENTRE, PRESENT, PaperConfig
-from pixelzip.streams import CodedTile, Pixels, Tile
+from pixelzip.streams import CodedTiles, Pixels, Tiles
 
 _BLOCK: Final[int] = kernels.CHANNEL_BLOCK.value
 _LANES: Final[int] = kernels.LANES.value
@@ -100,16 +100,16 @@ class RasterBatch:
             self._make_room(ported, sources, is_residual=ported.layer.name in residuals)
         self._launches = [self._launch(ported) for ported in self._layers]
 
-    def load(self, tiles: Sequence[Pixels]) -> None:
-        """Give all pixels."""
-        levels = np.stack([np.broadcast_to(tile, (*tile.shape[:2], 3)) for tile in tiles]).astype(np.int16)
+    def load(self, tiles: Pixels) -> None:
+        """Give all pixels, (n, h, w, C)."""
+        levels = np.broadcast_to(tiles, (*tiles.shape[:3], 3)).astype(np.int16)
         stored = torch.from_numpy((levels - PIXEL_CENTRE).astype(np.int8).transpose(1, 0, 2, 3).copy())
         self.pixels[:, : len(tiles), :, :3] = stored.to(self.device)
 
-    def tiles(self) -> list[Pixels]:
-        """Return all pixels."""
+    def tiles(self) -> Pixels:
+        """Return all pixels, (n, h, w, C)."""
         stored = self.pixels[:, : self._num_asked, :, : self.num_channels].cpu().numpy().transpose(1, 0, 2, 3)
-        return list(np.ascontiguousarray(stored.astype(np.int16) + PIXEL_CENTRE).astype(np.uint8))
+        return np.ascontiguousarray(stored.astype(np.int16) + PIXEL_CENTRE).astype(np.uint8)
 
     def compute(self, row: int, column: int) -> None:
         """Compute all layers that have a position at a pixel."""
@@ -157,26 +157,27 @@ class RasterOrder:
 
     network: IntegerNetwork
 
-    def intervals(self, tiles: Sequence[Tile], device: torch.device) -> Tensor:
+    def intervals(self, tiles: Sequence[Tiles], device: torch.device) -> Tensor:
         """Return left cumulatives and counts, (2, symbols) int32, of one tile after another, and some more."""
-        batch = RasterBatch(self.network, tiles[0].pixels.shape, len(tiles), device)
-        batch.load([tile.pixels for tile in tiles])
+        batch = RasterBatch(self.network, tiles[0].shape, sum(map(len, tiles)), device)
+        batch.load(np.concatenate([some.pixels for some in tiles]))
         intervals = torch.empty((2, batch.num_tiles * batch.num_symbols), dtype=torch.int32, device=device)
         none_is_short = torch.zeros(batch.num_tiles, dtype=torch.int32, device=device)
         _walk(batch, intervals, no_streams(batch.num_tiles, device), none_is_short, False)
         return intervals
 
-    def decode(self, tiles: Sequence[CodedTile], streams: Streams) -> list[Pixels]:
-        """Read the streams on their device, as far as symbols go."""
-        device = streams.words.device
-        batch = RasterBatch(self.network, tiles[0].shape, len(tiles), device)
-        missing = batch.num_tiles - len(tiles)
-        states = functional.pad(streams.states, (0, 0, 0, missing))
-        is_short = torch.tensor([tile.is_short for tile in tiles] + [False] * missing, dtype=torch.int32, device=device)
+    def decode(self, tiles: Sequence[CodedTiles], streams: Streams) -> list[Pixels]:
+        """Read the streams on their device, as far as symbols go; return (n, h, w, C) for each of ``tiles``."""
+        device, counts = streams.words.device, [len(some) for some in tiles]
+        batch = RasterBatch(self.network, tiles[0].shape, sum(counts), device)
+        missing = (0, batch.num_tiles - sum(counts))
+        states = functional.pad(streams.states, (0, 0, *missing))
+        short = np.repeat([some.is_short for some in tiles], counts).astype(np.int32)
+        is_short = functional.pad(torch.from_numpy(short).to(device), missing)
         no_intervals = torch.empty(1, dtype=torch.int32, device=device)
         _walk(batch, no_intervals, Streams(streams.words, states), is_short, True)
-        streams.states.copy_(states[: len(tiles)])
-        return batch.tiles()
+        streams.states.copy_(states[: sum(counts)])
+        return np.split(batch.tiles(), np.cumsum(counts)[:-1])
 
 
 def _walk(batch: RasterBatch, intervals: Tensor, streams: Streams, is_short: Tensor, is_decoding: bool) -> None:

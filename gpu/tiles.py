@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from queue import SimpleQueue
@@ -23,7 +24,7 @@ from pixelzip.gpu.raster import RasterOrder
 from pixelzip.gpu.walk import Wavefronts
 from pixelzip.models.integer import IntegerNetwork
 from pixelzip.models.paper import PaperConfig
-from pixelzip.streams import CodedTile, Pixels, Tile, encode, words_of
+from pixelzip.streams import MORE, CodedTiles, Pixels, Tiles
 from pixelzip.threads import in_threads
 
 _GROUP_SYMBOLS: Final = 2**20
@@ -42,25 +43,25 @@ _KEPT_BYTES: Final = 2**14
 class Order(Protocol):
     """The order in which a network codes pixels."""
 
-    def intervals(self, tiles: Sequence[Tile], device: torch.device) -> Tensor:
+    def intervals(self, tiles: Sequence[Tiles], device: torch.device) -> Tensor:
         """Return left cumulatives and counts, (2, symbols or more) int32, of one tile after another."""
 
-    def decode(self, tiles: Sequence[CodedTile], streams: Streams) -> list[Pixels]:
-        """Read the streams on their device, as far as symbols go."""
+    def decode(self, tiles: Sequence[CodedTiles], streams: Streams) -> list[Pixels]:
+        """Read the streams on their device, as far as symbols go; return (n, h, w, C) for each of ``tiles``."""
 
 
-def encode_tiles(network: IntegerNetwork, tiles: Sequence[Tile], device: str, num_threads: int | None) -> list[bytes]:
+def encode_tiles(network: IntegerNetwork, tiles: Sequence[Tiles], device: str, num_threads: int | None) -> list[bytes]:
     """Code tiles into one stream each."""
-    shapes = [tile.pixels.shape for tile in tiles]
+    shapes = [some.shape for some in tiles]
     encode_batch = functools.partial(_encode_batch, _order(network, shapes), torch.device(device), num_threads)
     return in_batches(encode_batch, tiles, _sizes(network, shapes), device, None, _num_at_once(device))
 
 
 def decode_tiles(
-    network: IntegerNetwork, tiles: Sequence[CodedTile], device: str, num_threads: int | None
+    network: IntegerNetwork, tiles: Sequence[CodedTiles], device: str, num_threads: int | None
 ) -> list[Pixels | CorruptFile]:
     """Undo ``encode_tiles``; a tile whose checksum does not match gives the error in its place."""
-    shapes = [tile.shape for tile in tiles]
+    shapes = [some.shape for some in tiles]
     decode_batch = functools.partial(_decode_batch, _order(network, shapes), torch.device(device), num_threads)
     return in_batches(decode_batch, tiles, _sizes(network, shapes), device, None, _num_at_once(device))
 
@@ -87,18 +88,16 @@ def _sizes(network: IntegerNetwork, shapes: Sequence[tuple[int, ...]]) -> list[t
     return [sizes[shape] for shape in shapes]
 
 
-def _encode_batch(order: Order, device: torch.device, num_threads: int | None, tiles: Sequence[Tile]) -> list[bytes]:
-    ends = np.cumsum([0, *(2 * tile.pixels.size for tile in tiles)]).tolist()
+def _encode_batch(order: Order, device: torch.device, num_threads: int | None, tiles: Sequence[Tiles]) -> list[bytes]:
     with _on_a_stream(device):
         intervals = order.intervals(tiles, device)
 
-    def encode_group(group: range) -> list[bytes]:
-        first, last = ends[group.start], ends[group.stop]
-        fetched = _fetched(intervals[:, first:last])
-        parts = [fetched[:, ends[index] - first : ends[index + 1] - first] for index in group]
-        return encode(tiles[group.start : group.stop], parts)
+    def encode_group(group: tuple[Tiles, slice]) -> list[bytes]:
+        some, symbols = group
+        left, counts = _fetched(intervals[:, symbols]).reshape(2, len(some), -1)
+        return some.encoded(left, counts)
 
-    return list(itertools.chain(*in_threads(encode_group, _groups(ends, _GROUP_SYMBOLS), num_threads)))
+    return list(itertools.chain(*in_threads(encode_group, list(_groups(tiles)), num_threads)))
 
 
 @contextmanager
@@ -127,11 +126,17 @@ def _streams(device: torch.device) -> SimpleQueue[torch.cuda.Stream]:
     return free
 
 
-def _groups(ends: Sequence[int], num_symbols: int) -> list[range]:
-    """Return consecutive tiles, about so many symbols in each group; ``ends`` (tiles + 1,) bound their symbols."""
-    numbers = np.array(ends[:-1]) // num_symbols
-    starts = np.flatnonzero(np.diff(numbers, prepend=-1)).tolist()
-    return list(map(range, starts, [*starts[1:], len(numbers)]))
+def _groups(tiles: Sequence[Tiles]) -> Iterator[tuple[Tiles, slice]]:
+    """Yield tiles of one shape, about _GROUP_SYMBOLS at a time, and where their symbols lie."""
+    start = 0
+    for some in tiles:
+        num_symbols = 2 * math.prod(some.shape)
+        num_together = max(1, _GROUP_SYMBOLS // num_symbols)
+        for first in range(0, len(some), num_together):
+            part = some[first : first + num_together]
+            end = start + num_symbols * len(part)
+            yield part, slice(start, end)
+            start = end
 
 
 def _fetched(intervals: Tensor) -> NDArray[np.int32]:
@@ -143,51 +148,56 @@ def _fetched(intervals: Tensor) -> NDArray[np.int32]:
 
 
 def _decode_batch(
-    order: Order, device: torch.device, num_threads: int | None, tiles: Sequence[CodedTile]
+    order: Order, device: torch.device, num_threads: int | None, tiles: Sequence[CodedTiles]
 ) -> list[Pixels | CorruptFile]:
-    stacks = [words_of(tile) for tile in tiles]
-    whole = [(tile, words) for tile, words in zip(tiles, stacks, strict=True) if isinstance(words, bytes)]
-    decoded = iter(_decode_opened(order, device, num_threads, whole))
-    return [next(decoded) if isinstance(words, bytes) else words for words in stacks]
-
-
-def _decode_opened(
-    order: Order, device: torch.device, num_threads: int | None, opened: Sequence[tuple[CodedTile, bytes]]
-) -> list[Pixels | CorruptFile]:
-    if not opened:
-        return []
-    tiles, stacks = zip(*opened, strict=True)
+    stacks = [words for some in tiles for words in some.words()]
     words = np.frombuffer(b"".join(stacks), dtype="<u4").astype(np.uint32)
+    num_words = np.array(list(map(len, stacks)), dtype=np.int64) // 4
     with _on_a_stream(device):
-        streams = Streams(torch.from_numpy(words.view(np.int32)).to(device), _states(stacks, device))
-        decoded, states = order.decode(tiles, streams), streams.states.cpu().tolist()
-    ends = np.cumsum([0, *(2 * pixels.size for pixels in decoded)]).tolist()
+        states = _states(words, num_words, device)
+        streams = Streams(torch.from_numpy(words.view(np.int32)).to(device), states)
+        decoded, left = order.decode(tiles, streams), states.cpu().numpy()
+    rests = _rests(left, words)
 
-    def check_group(group: range) -> list[Pixels | CorruptFile]:
-        return [tiles[index].checked(decoded[index], _rest(states[index], words)) for index in group]
+    def check(group: tuple[CodedTiles, Pixels, NDArray[np.uint64]]) -> list[Pixels | CorruptFile]:
+        some, pixels, rests = group
+        return some.checked(pixels, rests)
 
-    return list(itertools.chain(*in_threads(check_group, _groups(ends, _CHECKED_SYMBOLS), num_threads)))
+    return list(itertools.chain(*in_threads(check, list(_checks(tiles, decoded, rests)), num_threads)))
 
 
-def _states(streams: Sequence[bytes], device: torch.device) -> Tensor:
-    """Return what ``Streams.states`` says of streams of whole words that have not been read: (streams, 4) int64."""
-    num_words = np.array([len(stream) // 4 for stream in streams], dtype=np.int64)
-    firsts = [int.from_bytes(stream[:-9:-1], "big") for stream in streams]
-    states = np.zeros((len(streams), 4), dtype=np.int64)
-    states[:, 0] = np.array(firsts, dtype=np.uint64).view(np.int64)
+def _checks(
+    tiles: Sequence[CodedTiles], decoded: Sequence[Pixels], rests: NDArray[np.uint64]
+) -> Iterator[tuple[CodedTiles, Pixels, NDArray[np.uint64]]]:
+    """Yield what is to be checked together, about _CHECKED_SYMBOLS at a time."""
+    start = 0
+    for some, pixels in zip(tiles, decoded, strict=True):
+        num_together = max(1, _CHECKED_SYMBOLS // (2 * math.prod(some.shape)))
+        for first in range(0, len(some), num_together):
+            part = slice(first, min(first + num_together, len(some)))
+            yield some[part], pixels[part], rests[start + part.start : start + part.stop]
+        start += len(some)
+
+
+def _states(words: NDArray[np.uint32], num_words: NDArray[np.int64], device: torch.device) -> Tensor:
+    """Return what ``Streams.states`` says of streams that have not been read: (streams, 4) int64.
+
+    ``words`` are those of one after the other, ``num_words`` (streams,) how many each has, at least 1.
+    """
+    ends = np.cumsum(num_words)
+    states = np.zeros((len(num_words), 4), dtype=np.int64)
+    last, before = words[ends - 1].astype(np.uint64), words[np.maximum(ends - 2, 0)].astype(np.uint64)
+    states[:, 0] = np.where(num_words > 1, last << np.uint64(32) | before, last).view(np.int64)
     states[:, 2] = np.maximum(num_words - 2, 0)
-    states[:, 3] = np.cumsum(num_words) - num_words
+    states[:, 3] = ends - num_words
     return torch.from_numpy(states).to(device)
 
 
-def _rest(state: Sequence[int], words: NDArray[np.uint32]) -> int | None:
-    """Return what is left of a stream as one number, None where that is too much: a state and more than two words."""
-    low, high, num_words, first = state
-    if not (high or num_words):
-        return low % 2**64
-    if num_words > 2:
-        return None
-    rest = (high % 2**64) << 64 | low % 2**64
-    for word in words[first : first + num_words][::-1].tolist():
-        rest = rest << 32 | word
-    return rest
+def _rests(states: NDArray[np.int64], words: NDArray[np.uint32]) -> NDArray[np.uint64]:
+    """Return what is left of each stream, a state and perhaps words, as one number, or MORE."""
+    low, high, num_words, firsts = states.T
+    rests = np.where(high == 0, low.astype(np.uint64), np.uint64(MORE))
+    for index in np.flatnonzero(num_words).tolist():  # of undamaged streams hardly any
+        below = words[firsts[index] : firsts[index] + num_words[index]].astype("<u4").tobytes()
+        rests[index] = min(int(rests[index]) << 8 * len(below) | int.from_bytes(below, "little"), MORE)
+    return rests

@@ -27,7 +27,7 @@ from pixelzip.gpu.regression import NUM_WAVES as ERROR_WAVES
 from pixelzip.gpu.regression import REGRESSORS, Regressions, describe_columns, solve
 from pixelzip.models.config import ConeConfig
 from pixelzip.models.integer import IntegerNetwork
-from pixelzip.streams import CodedTile, Pixels, Tile
+from pixelzip.streams import CodedTiles, Pixels, Tiles
 
 _RECORDING: Final = threading.Lock()
 """While one thread records a graph, no other may load kernels or forget a graph: the process may end of that."""
@@ -44,20 +44,18 @@ class Wavefronts:
     network: IntegerNetwork
     lanes: int
 
-    def intervals(self, tiles: Sequence[Tile], device: torch.device) -> Tensor:
+    def intervals(self, tiles: Sequence[Tiles], device: torch.device) -> Tensor:
         """Return left cumulatives and counts, (2, symbols) int32, of one tile after another."""
-        never = [False] * len(tiles)  # how the last pixel is coded is for the coder on the CPU
-        batch = Batch([tile.pixels.shape for tile in tiles], [tile.origin for tile in tiles], never, device)
-        batch.load([tile.pixels for tile in tiles])
+        batch = Batch(tiles, False, device)  # how the last pixel is coded is for the coder on the CPU
+        batch.load([some.pixels for some in tiles])
         intervals = batch.integers(2, batch.num_symbols)
-        _walk(port(self.network, device), batch, intervals, no_streams(len(tiles), device), self.lanes, False)
+        _walk(port(self.network, device), batch, intervals, no_streams(len(batch), device), self.lanes, False)
         return intervals
 
-    def decode(self, tiles: Sequence[CodedTile], streams: Streams) -> list[Pixels]:
-        """Read the streams on their device, as far as symbols go."""
+    def decode(self, tiles: Sequence[CodedTiles], streams: Streams) -> list[Pixels]:
+        """Read the streams on their device, as far as symbols go; return (n, h, w, C) for each of ``tiles``."""
         device = streams.words.device
-        origins, is_short = [tile.origin for tile in tiles], [tile.is_short for tile in tiles]
-        batch = Batch([tile.shape for tile in tiles], origins, is_short, device)
+        batch = Batch(tiles, True, device)
         _walk(port(self.network, device), batch, batch.integers(1), streams, self.lanes, True)
         return batch.tiles()
 

@@ -127,40 +127,41 @@ static int reading_open(Reading *reading, PyObject *list, int num_tiles)
     return 0;
 }
 
-static PyObject *rests_of(const Reading *reading)
+/* Write what is left, UINT64_MAX for more. */
+static void write_rests(const Reading *reading, uint64_t *rests)
 {
-    PyObject *results = PyList_New(reading->num_open);
-    for (int i = 0; results && i < reading->num_open; i++) {
-        const unsigned long long low = (unsigned long long)reading->rests[i];
-        const unsigned long long high = (unsigned long long)(reading->rests[i] >> 64);
-        PyObject *result = Py_BuildValue("OKK", reading->are_complete[i] ? Py_True : Py_False, low, high);
-        if (!result || PyList_SetItem(results, i, result) < 0)
-            Py_CLEAR(results);
-    }
-    return results;
+    for (int i = 0; i < reading->num_open; i++)
+        rests[i] = reading->are_complete[i] && reading->rests[i] < UINT64_MAX ? (uint64_t)reading->rests[i] : UINT64_MAX;
 }
 
 static PyObject *decode(PyObject *self, PyObject *arguments)
 {
     Job job;
     Reading reading;
-    PyObject *capsule, *pixels, *shape, *origin, *streams, *results = NULL;
-    int is_short;
-    if (!PyArg_ParseTuple(arguments, "OOO!O!O!p", &capsule, &pixels, &PyTuple_Type, &shape, &PyTuple_Type, &origin,
-                          &PyList_Type, &streams, &is_short) ||
-        !job_open(&job, capsule, pixels, shape, origin))
+    Py_buffer rests;
+    PyObject *capsule, *pixels, *shape, *origin, *streams;
+    int is_short, is_done = 0;
+    if (!PyArg_ParseTuple(arguments, "OOO!O!O!pw*", &capsule, &pixels, &PyTuple_Type, &shape, &PyTuple_Type, &origin,
+                          &PyList_Type, &streams, &is_short, &rests))
         return NULL;
-    if (reading_open(&reading, streams, job.num_tiles)) {
-        int is_done;
-        Py_BEGIN_ALLOW_THREADS
-        is_done = job.network->decode(job.network, job.tiles, job.num_tiles, job.num_channels, is_short, reading.streams,
-                                      reading.rests, reading.are_complete);
-        Py_END_ALLOW_THREADS
-        results = is_done ? rests_of(&reading) : PyErr_NoMemory();
-        reading_close(&reading);
+    if (job_open(&job, capsule, pixels, shape, origin)) {
+        if (rests.len != job.num_tiles * (Py_ssize_t)sizeof(uint64_t))
+            PyErr_SetString(PyExc_ValueError, "there must be as many rests as tiles");
+        else if (reading_open(&reading, streams, job.num_tiles)) {
+            Py_BEGIN_ALLOW_THREADS
+            is_done = job.network->decode(job.network, job.tiles, job.num_tiles, job.num_channels, is_short,
+                                          reading.streams, reading.rests, reading.are_complete);
+            Py_END_ALLOW_THREADS
+            if (is_done)
+                write_rests(&reading, rests.buf);
+            else
+                PyErr_NoMemory();
+            reading_close(&reading);
+        }
+        job_close(&job);
     }
-    job_close(&job);
-    return results;
+    PyBuffer_Release(&rests);
+    return is_done ? Py_NewRef(Py_None) : NULL;
 }
 
 static PyObject *push(PyObject *self, PyObject *arguments)
@@ -200,9 +201,10 @@ static PyMethodDef methods[] = {
     {"instruction_sets", instruction_sets, METH_NOARGS, "List the instruction sets that this machine has, best first."},
     {"network", make_network, METH_VARARGS, "Copy a network's integers."},
     {"intervals", intervals, METH_VARARGS, "Write the intervals of tiles' symbols, in stream order."},
-    {"decode", decode, METH_VARARGS, "Decode tiles; return of each whether all was read, and what is left as two halves."},
+    {"decode", decode, METH_VARARGS, "Decode tiles; write what is left of each stream, 2^64 - 1 for more."},
     {"push", push, METH_VARARGS, "Push intervals onto a state; return words and state."},
     {"short_streams", write_short_streams, METH_VARARGS, "Code many small images' intervals; return a list of streams."},
+    {"checksums", write_checksums, METH_VARARGS, "Write the CRC32 of rows, each chained to a number."},
     {"estimates", write_estimates, METH_VARARGS, "Write bits of residuals and numbers of colours of small images."},
     {"token_network", make_token_network, METH_VARARGS, "Copy the integers of a network for coefficients."},
     {"token_weights", write_token_weights, METH_VARARGS, "Write counts less one of coefficients' tokens."},

@@ -17,6 +17,7 @@ Network *token_network_of(PyObject *capsule);
 
 /* short_stream.c */
 PyObject *write_short_streams(PyObject *self, PyObject *arguments);
+PyObject *write_checksums(PyObject *self, PyObject *arguments);
 
 /* estimate.c */
 PyObject *write_estimates(PyObject *self, PyObject *arguments);

@@ -2,9 +2,8 @@
 
    Here numbers of any length are limbs of 32 bits, the lowest first, as the words of a stream are. */
 
-#include "module.h"
+#include "short_stream.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 enum {
@@ -12,27 +11,13 @@ enum {
     LEAST_CHECK_BITS = 12,
     NUM_STATES = 8,        /* initial states, with 12 to 19 bits of the checksum */
     SETTLING_SYMBOLS = 64, /* symbols after which the one to take is told */
-    MOST_LAST = 6,         /* nibbles of the last pixel */
     LAST_BITS = 12,
-    NIBBLES = 16,
     TOP_LIMBS = 4,         /* of a stream, more than its rounding reaches */
     TOP_BYTES = 4 * TOP_LIMBS,
-    MOST_LIMBS = SETTLING_SYMBOLS + 4,
-    SLICES = 4, /* bytes that the checksum takes at once */
+    MOST_LIMBS = SHORT_MORE_WORDS,
 };
 
 typedef unsigned __int128 State;
-
-typedef struct {
-    const int32_t *left, *counts;
-    size_t num_symbols;
-    uint8_t last[MOST_LAST]; /* the last symbols themselves */
-    size_t num_last;
-    uint32_t checksum;
-} Symbols;
-
-/* Of a byte that is followed by 0 to SLICES - 1 others. */
-typedef uint32_t Remainders[SLICES][256];
 
 typedef struct {
     size_t num_limbs; /* the highest is not zero */
@@ -137,8 +122,7 @@ static const Number *most_for_least(const Number states[NUM_STATES], const uint3
     return most;
 }
 
-/* Code as pixelzip.short_stream.encode does; `words` has room for a word a symbol and MOST_LIMBS more. Return bytes. */
-static size_t short_encode(const Symbols *symbols, uint32_t *words)
+size_t short_encode(const Symbols *symbols, uint32_t *words)
 {
     const size_t num_others = symbols->num_symbols - symbols->num_last;
     const size_t num_few = num_others < SETTLING_SYMBOLS ? num_others : SETTLING_SYMBOLS, num_first = num_others - num_few;
@@ -161,114 +145,4 @@ static size_t short_encode(const Symbols *symbols, uint32_t *words)
     if (num_bytes > least_bytes)
         num_bytes = byte_length(words, encode_onto(states, symbols->left, symbols->counts, num_first, words));
     return num_bytes;
-}
-
-/* Of CRC-32 as zlib has it. */
-static void fill(Remainders remainders)
-{
-    for (uint32_t byte = 0; byte < 256; byte++) {
-        remainders[0][byte] = byte;
-        for (int bit = 0; bit < 8; bit++)
-            remainders[0][byte] = remainders[0][byte] >> 1 ^ (remainders[0][byte] & 1 ? 0xEDB88320 : 0);
-    }
-    for (int slice = 1; slice < SLICES; slice++)
-        for (int byte = 0; byte < 256; byte++) {
-            const uint32_t before = remainders[slice - 1][byte];
-            remainders[slice][byte] = before >> 8 ^ remainders[0][before & 255];
-        }
-}
-
-static uint32_t checksum_of(const Remainders remainders, const uint8_t *bytes, size_t num_bytes, uint32_t seal)
-{
-    uint32_t rest = ~seal;
-    for (; num_bytes >= SLICES; num_bytes -= SLICES, bytes += SLICES) {
-        rest ^= bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16 | (uint32_t)bytes[3] << 24;
-        rest = remainders[3][rest & 255] ^ remainders[2][rest >> 8 & 255] ^ remainders[1][rest >> 16 & 255] ^
-               remainders[0][rest >> 24];
-    }
-    for (; num_bytes; num_bytes--, bytes++)
-        rest = rest >> 8 ^ remainders[0][(rest ^ *bytes) & 255];
-    return ~rest;
-}
-
-typedef struct {
-    Py_buffer left, counts, pixels;
-    Symbols symbols;
-    uint32_t seal;
-    uint8_t *stream;
-    size_t num_bytes;
-} Job;
-
-/* Read (left, counts, pixels, channels, seal); leaves no buffer behind where it returns 0 with an exception. */
-static int job_open(Job *job, PyObject *item)
-{
-    unsigned long seal;
-    int num_channels;
-    if (!PyTuple_Check(item)) {
-        PyErr_SetString(PyExc_TypeError, "intervals come as tuples");
-        return 0;
-    }
-    if (!PyArg_ParseTuple(item, "y*y*y*ik", &job->left, &job->counts, &job->pixels, &num_channels, &seal))
-        return 0;
-    const size_t num_symbols = (size_t)job->left.len / sizeof(int32_t), num_bytes = (size_t)job->pixels.len;
-    job->symbols = (Symbols){job->left.buf, job->counts.buf, num_symbols, {0}, 2 * (size_t)num_channels, 0};
-    job->seal = (uint32_t)seal;
-    if (job->left.len == job->counts.len && num_channels > 0 && 2 * num_channels <= MOST_LAST &&
-        (size_t)num_channels <= num_bytes && 2 * (size_t)num_channels <= num_symbols)
-        return 1;
-    PyErr_SetString(PyExc_ValueError, "there must be as many counts as left cumulatives, and those of a whole pixel");
-    PyBuffer_Release(&job->left);
-    PyBuffer_Release(&job->counts);
-    PyBuffer_Release(&job->pixels);
-    return 0;
-}
-
-/* Return 0 where there is no memory. */
-static int job_run(Job *job, const Remainders remainders)
-{
-    const uint8_t *pixels = job->pixels.buf;
-    const size_t num_pixel_bytes = (size_t)job->pixels.len, num_last = job->symbols.num_last;
-    job->symbols.checksum = checksum_of(remainders, pixels, num_pixel_bytes, job->seal);
-    for (size_t i = 0; i < num_last; i++)
-        job->symbols.last[i] = pixels[num_pixel_bytes - num_last / 2 + i / 2] >> (i % 2 ? 0 : 4) & (NIBBLES - 1);
-    uint32_t *words = malloc((job->symbols.num_symbols + MOST_LIMBS) * sizeof *words);
-    job->num_bytes = words ? short_encode(&job->symbols, words) : 0;
-    job->stream = words ? malloc(job->num_bytes) : NULL;
-    for (size_t i = 0; job->stream && i < job->num_bytes; i++)
-        job->stream[i] = (uint8_t)(words[i / 4] >> i % 4 * 8);
-    free(words);
-    return job->stream != NULL;
-}
-
-PyObject *write_short_streams(PyObject *self, PyObject *arguments)
-{
-    PyObject *items, *streams = NULL;
-    if (!PyArg_ParseTuple(arguments, "O!", &PyList_Type, &items))
-        return NULL;
-    const Py_ssize_t num_items = PyList_Size(items);
-    Py_ssize_t num_open = 0, num_done = 0;
-    Job *jobs = calloc((size_t)num_items + 1, sizeof *jobs);
-    Remainders remainders;
-    fill(remainders);
-    while (jobs && num_open < num_items && job_open(jobs + num_open, PyList_GetItem(items, num_open)))
-        num_open++;
-    if (jobs && num_open == num_items) {
-        Py_BEGIN_ALLOW_THREADS
-        while (num_done < num_items && job_run(jobs + num_done, (const uint32_t(*)[256])remainders))
-            num_done++;
-        Py_END_ALLOW_THREADS
-        streams = num_done == num_items ? PyList_New(num_items) : PyErr_NoMemory();
-    } else if (!jobs)
-        PyErr_NoMemory();
-    for (Py_ssize_t i = 0; i < num_open; i++) {
-        PyObject *stream = streams ? PyBytes_FromStringAndSize((char *)jobs[i].stream, (Py_ssize_t)jobs[i].num_bytes) : NULL;
-        if (streams && (!stream || PyList_SetItem(streams, i, stream) < 0))
-            Py_CLEAR(streams);
-        free(jobs[i].stream);
-        PyBuffer_Release(&jobs[i].left);
-        PyBuffer_Release(&jobs[i].counts);
-        PyBuffer_Release(&jobs[i].pixels);
-    }
-    free(jobs);
-    return streams;
 }

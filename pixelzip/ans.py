@@ -16,6 +16,8 @@ from pixelzip.errors import CorruptFile
 
 COUNT_TOTAL: Final = 2**24
 
+NO_STREAM: Final = "a tile's stream is empty or ends in a zero byte"
+
 try:
     import constriction
 except ImportError:  # no wheel for Linux on ARM
@@ -65,9 +67,14 @@ def open_stream(data: bytes) -> Decoder | ans_integer.Decoder:
 
 def words(data: bytes) -> bytes:
     """Return a stream as whole words; raises CorruptFile when it cannot be one."""
-    if not data or data[-1] == 0:
-        raise CorruptFile("a tile's stream is empty or ends in a zero byte")
+    if not is_stream(data):
+        raise CorruptFile(NO_STREAM)
     return data + bytes(-len(data) % 4)
+
+
+def is_stream(data: bytes) -> bool:
+    """Return whether bytes can be a stream."""
+    return bool(data) and data[-1] != 0
 
 
 class Decoder:

@@ -18,6 +18,8 @@ from pixelzip.errors import CorruptFile
 
 PushAll = Callable[[int, NDArray[np.int32], NDArray[np.int32]], tuple[bytes, int]]
 
+WRONG_CHECKSUM: Final = "a tile's checksum does not match its pixels"
+
 _PRECISION: Final = 24
 _WORD: Final = 32
 _MASK: Final = (1 << _WORD) - 1
@@ -44,7 +46,7 @@ def sealed(seal: int) -> int:
 def check(rest: int, seal: int) -> None:
     """Raise CorruptFile unless the state that is left is the one that holds a checksum."""
     if rest != sealed(seal):
-        raise CorruptFile("a tile's checksum does not match its pixels")
+        raise CorruptFile(WRONG_CHECKSUM)
 
 
 def to_bytes(state: int) -> bytes:

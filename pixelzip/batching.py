@@ -9,6 +9,7 @@ from typing import Any, Final, TypeVar
 
 import torch
 
+from pixelzip.streams import CodedTiles, Tiles
 from pixelzip.threads import in_threads
 
 MAX_BATCH_ROWS: Final = 2**11
@@ -17,41 +18,47 @@ MAX_BATCH_ROWS: Final = 2**11
 MAX_BATCH_ROWS_ON_GPU: Final = 2**16
 """The same on a GPU, where a step takes as long whether its lanes are few or many."""
 
-Item = TypeVar("Item")
+Item = TypeVar("Item", Tiles, CodedTiles)
 Result = TypeVar("Result")
 
 
 def in_batches(
     work: Callable[[Sequence[Item]], list[Result]],
-    items: Sequence[Item],
+    tiles: Sequence[Item],
     sizes: Sequence[tuple[int, Any]],
     device: str,
     num_threads: int | None,
     num_at_once: int = 1,
 ) -> list[Result]:
-    """Apply ``work`` to batches of tiles; results come in the order of ``items``.
+    """Apply ``work`` to batches of tiles; there is one result for each tile, in their order.
 
-    ``sizes`` says of each how many rows it counts as, and of what kind it is: a batch has one kind only.
+    ``sizes`` says how many rows each of some tiles counts as, and of what kind it is: a batch has one kind only.
     ``num_at_once`` batches are worked on at the same time.
     """
     max_rows = MAX_BATCH_ROWS if torch.device(device).type == "cpu" else MAX_BATCH_ROWS_ON_GPU
-    batches = list(_batches(sizes, max_rows))
+    parts, rows, kinds = list[Item](), list[int](), list[Any]()
+    for some, (num_rows, kind) in zip(tiles, sizes, strict=True):
+        most = max(1, max_rows // num_rows)
+        parts += (some[first : first + most] for first in range(0, len(some), most))
+        rows += [num_rows * len(part) for part in parts[len(rows) :]]
+        kinds += [kind] * (len(rows) - len(kinds))
+    batches = list(_batches(rows, kinds, max_rows))
     with _torch_threads(num_threads):
-        done = in_threads(lambda batch: work([items[index] for index in batch]), batches, num_at_once)
-    results = dict(zip(itertools.chain(*batches), itertools.chain(*done), strict=True))
-    return [results[index] for index in range(len(items))]
+        done = in_threads(lambda batch: work([parts[index] for index in batch]), batches, num_at_once)
+    results = itertools.chain(*done)
+    found = {index: list(itertools.islice(results, len(parts[index]))) for index in itertools.chain(*batches)}
+    return list(itertools.chain(*(found[index] for index in range(len(parts)))))
 
 
-def _batches(sizes: Sequence[tuple[int, Any]], max_rows: int) -> Iterator[list[int]]:
+def _batches(rows: Sequence[int], kinds: Sequence[Any], max_rows: int) -> Iterator[list[int]]:
     batch: list[int] = []
     num_rows = 0
-    for index in sorted(range(len(sizes)), key=lambda index: sizes[index][1]):
-        rows, kind = sizes[index]
-        if batch and (num_rows + rows > max_rows or kind != sizes[batch[0]][1]):
+    for index in sorted(range(len(rows)), key=kinds.__getitem__):
+        if batch and (num_rows + rows[index] > max_rows or kinds[index] != kinds[batch[0]]):
             yield batch
             batch, num_rows = [], 0
         batch.append(index)
-        num_rows += rows
+        num_rows += rows[index]
     if batch:
         yield batch
 

@@ -16,7 +16,7 @@ from pixelzip.errors import CorruptFile
 from pixelzip.image import Picture
 from pixelzip.models.integer import IntegerCoefficientNetwork, IntegerNetwork
 from pixelzip.samples import significant_bits, split
-from pixelzip.streams import CodedTile, Tile, decode_tiles, encode_tiles, measure_tiles
+from pixelzip.streams import CodedTiles, Tiles, decode_tiles, encode_tiles, measure_tiles
 from pixelzip.threads import in_threads
 from pixelzip.tiles import Box, Tiling, turned, turned_back, turned_size
 
@@ -175,15 +175,15 @@ def measure(network: IntegerNetwork, pictures: Sequence[Prepared], device: str, 
     return [sum(float(next(costs).sum()) for _ in part) for part in parts]
 
 
-def _streams_to_code(picture: Prepared) -> list[Tile | bytes]:
+def _streams_to_code(picture: Prepared) -> list[Tiles | bytes]:
     """List a picture's streams in order: tiles that are still to be coded, bytes of what is stored."""
-    header, streams = picture.header, list[Tile | bytes]()
+    header, streams = picture.header, list[Tiles | bytes]()
     assert header.tiling is not None
     for index, (component, pixels) in enumerate(zip(header.components, picture.components, strict=True)):
         if component.coding == CODED:
             for number, box in enumerate(header.tiling.boxes()):
                 tile = np.ascontiguousarray(turned(pixels[box.slices], header.orientation(index, number)))
-                streams.append(Tile(tile, header.seal(len(streams)), header.origin))
+                streams.append(Tiles.one(tile, header.seal(len(streams)), header.origin))
         elif component.coding == STORED:
             streams.append(stored.write(pixels, header.seal(len(streams)), header.stored_bits(index)))
     return streams
@@ -196,7 +196,7 @@ class Place:
     ``component`` and ``number`` say which it is, tiles numbered row by row from 0, ``orientation`` which way round.
     """
 
-    tile: CodedTile
+    tile: CodedTiles
     part: Box
     target: Pixels
     component: int
@@ -236,7 +236,7 @@ def places_to_decode(
                 if (wanted := box.meet(region)) is not None:
                     way = header.orientation(len(components) - 1, number)
                     shape = (*turned_size(box, way), num_channels)
-                    tile = CodedTile(streams[index], shape, header.seal(index), header.origin)
+                    tile = CodedTiles.one(streams[index], shape, header.seal(index), header.origin)
                     target = pixels[wanted.seen_from(region).slices]
                     places.append(Place(tile, wanted.seen_from(box), target, len(components) - 1, number, way))
                 index += 1

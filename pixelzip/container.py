@@ -111,10 +111,11 @@ class Header:
 
     def seal(self, index: int) -> int:
         """Return the CRC32 that a stream's pixels are chained to: it binds them to this header and to their place."""
-        return zlib.crc32(struct.pack("<I", index), self._checksum)
+        return zlib.crc32(struct.pack("<I", index), self.checksum)
 
     @functools.cached_property
-    def _checksum(self) -> int:
+    def checksum(self) -> int:
+        """The CRC32 that seals are chained to."""
         fields = bytes([self.mode.identifier]) + write_varint(self.width) + write_varint(self.height)
         return zlib.crc32(fields + (_model_fields(self) if self.body == BODY_MODEL else b""))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -25,18 +24,17 @@ _BITS_OF_COUNTS: Final = np.array(
 """n * log2(n), in 2^-16 bits, of counts n from 0 on."""
 
 
-def webp_bytes(images: Sequence[Pixels]) -> NDArray[np.float64]:
-    """Return (n,) bytes, seldom more than WebP takes at full effort, of n images (H, W, 3) of one shape.
+def webp_bytes(images: Pixels) -> NDArray[np.float64]:
+    """Return (n,) bytes, seldom more than WebP takes at full effort, of images (n, H, W, 3).
 
     It is the entropy of what the mean of the left and the upper neighbour leaves, green subtracted from red and blue,
     in the share of the pixels that differ: as if pixels whose colour occurs elsewhere in the image cost nothing.
     """
-    height, width = images[0].shape[:2]
+    height, width = images.shape[1:3]
     assert height * width <= MAX_PIXELS
     if min(height, width) < 2:
         return np.zeros(len(images))
-    stacked = np.concatenate(images).reshape(-1, height, width, 3)  # (n, H, W, 3)
-    counted = native.estimates(stacked, _BITS_OF_COUNTS) if native.INSTRUCTION_SETS else _counted(stacked)
+    counted = native.estimates(images, _BITS_OF_COUNTS) if native.INSTRUCTION_SETS else _counted(images)
     bits, num_colours = counted.T  # (n,) each
     num_residuals = (height - 1) * (width - 1)
     scale = height * width / num_residuals / (8 << _LOG_BITS)

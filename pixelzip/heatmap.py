@@ -12,7 +12,7 @@ from pixelzip import components, models
 from pixelzip import image as images
 from pixelzip.errors import UnsupportedImage
 from pixelzip.networks import find_networks
-from pixelzip.streams import Tile, measure_tiles
+from pixelzip.streams import Tiles, measure_tiles
 
 _STOPS: Final = np.array(
     [[0, 0, 4], [66, 10, 104], [147, 38, 103], [221, 81, 58], [252, 165, 10], [252, 255, 164]], dtype=np.float64
@@ -30,7 +30,7 @@ def measure_bits(image: Image.Image | NDArray[Any], model: str = models.DEFAULT_
     network = networks.find(picture.header.model)
     if network is None:
         raise UnsupportedImage(f"no network codes images of mode {picture.header.mode.name}")
-    tile = Tile(picture.components[0], 0, picture.header.origin)
+    tile = Tiles.one(picture.components[0], 0, picture.header.origin)
     return measure_tiles(network, [tile], "cpu", None)[0]
 
 

@@ -36,6 +36,7 @@ SIGNED: Final = ("neondotprod",)
 depthwise layers."""
 
 Intervals = NDArray[np.int32]
+Seals = NDArray[np.uint32]
 
 
 def runs(network: IntegerNetwork, device: str) -> bool:
@@ -50,20 +51,16 @@ def runs(network: IntegerNetwork, device: str) -> bool:
     )
 
 
-def intervals(
-    network: IntegerNetwork, tiles: Sequence[NDArray[np.uint8]], origin: tuple[int, int]
-) -> NDArray[np.int32]:
+def intervals(network: IntegerNetwork, tiles: NDArray[np.uint8], origin: tuple[int, int]) -> NDArray[np.int32]:
     """Return left cumulatives and counts of all nibbles, in stream order, of n tiles of one shape.
 
-    The tiles are (h, w, 1) or (h, w, 3), the result is (n, 2, symbols). Weights that do not stay in a cache are read
-    once for all of them.
+    The tiles are (n, h, w, 1) or (n, h, w, 3), the result is (n, 2, symbols). Weights that do not stay in a cache are
+    read once for all of them.
     """
-    shape = tiles[0].shape
     both = np.empty((len(tiles), 2, 2 * tiles[0].size), dtype=np.int32)
-    levels = np.empty((len(tiles), *shape[:2], 3), dtype=np.uint8)
-    for place, pixels in zip(levels, tiles, strict=True):
-        place[...] = pixels
-    _native.intervals(_ported(network), levels, shape, origin, both)
+    levels = np.empty((*tiles.shape[:3], 3), dtype=np.uint8)
+    levels[...] = tiles
+    _native.intervals(_ported(network), levels, tiles.shape[1:], origin, both)
     return both
 
 
@@ -73,18 +70,16 @@ def decode(
     shape: tuple[int, int, int],
     origin: tuple[int, int],
     is_short: bool,
-) -> list[tuple[NDArray[np.uint8], int | None]]:
-    """Decode tiles of one shape (h, w, channels); return of each its pixels and the state that is left of its stream.
+) -> tuple[NDArray[np.uint8], NDArray[np.uint64]]:
+    """Decode n tiles of one shape (h, w, channels); return pixels (n, h, w, channels), and of each stream what is left.
 
-    The state is None when more is left than an undamaged stream can leave; with ``is_short`` the last pixel is coded as
+    That is the state, (n,), or 2^64 - 1 where more is left; with ``is_short`` the last pixel is coded as
     ``pixelzip.short_stream`` says. ``words`` are whole words of 4 bytes, at least one for each tile.
     """
     levels = np.zeros((len(words), *shape[:2], 3), dtype=np.uint8)
-    rests = _native.decode(_ported(network), levels, shape, origin, list(words), is_short)
-    return [
-        (np.ascontiguousarray(tile[..., : shape[2]]), high << 64 | low if is_complete else None)
-        for tile, (is_complete, low, high) in zip(levels, rests, strict=True)
-    ]
+    rests = np.empty(len(words), dtype=np.uint64)
+    _native.decode(_ported(network), levels, shape, origin, list(words), is_short, rests)
+    return np.ascontiguousarray(levels[..., : shape[2]]), rests
 
 
 def push(state: int, left: Intervals, counts: Intervals) -> tuple[bytes, int]:
@@ -93,20 +88,18 @@ def push(state: int, left: Intervals, counts: Intervals) -> tuple[bytes, int]:
     return np.frombuffer(words, dtype=np.uint32).astype("<u4").tobytes(), end
 
 
-def short_streams(symbols: Sequence[tuple[Intervals, Intervals, NDArray[np.uint8], int]]) -> list[bytes]:
-    """Code many small images at once: of each, arguments as for ``pixelzip.short_stream.encode``."""
+def short_streams(left: Intervals, counts: Intervals, pixels: NDArray[np.uint8], seals: Seals) -> list[bytes]:
+    """Code many small images at once, arguments as for ``pixelzip.short_stream.encode``."""
     return _native.short_streams(
-        [
-            (
-                np.ascontiguousarray(left),
-                np.ascontiguousarray(counts),
-                np.ascontiguousarray(pixels),
-                pixels.shape[2],
-                seal,
-            )
-            for left, counts, pixels, seal in symbols
-        ]
+        left, counts, np.ascontiguousarray(pixels), np.ascontiguousarray(seals), pixels.shape[3]
     )
+
+
+def checksums(rows: NDArray[np.uint8], seals: Seals) -> Seals:
+    """Return the CRC32 of each of n rows of bytes (n, ...), chained to seals (n,)."""
+    found = np.empty(len(rows), dtype=np.uint32)
+    _native.checksums(np.ascontiguousarray(rows), np.ascontiguousarray(seals), found)
+    return found
 
 
 def estimates(images: NDArray[np.uint8], bits_of_counts: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from pixelzip.container import Header
 from pixelzip.models.integer import IntegerNetwork
-from pixelzip.streams import Tile, encode_tiles
+from pixelzip.streams import Tiles, encode_tiles
 from pixelzip.tiles import ORIENTATIONS, turned
 
 _BOXES_AT_ONCE: Final = 16
@@ -38,7 +38,7 @@ def choose(
     best, boxes = list[int](), list(header.tiling.boxes())
     for first in range(0, len(boxes), _BOXES_AT_ONCE):
         parts = [components[0][box.slices] for box in boxes[first : first + _BOXES_AT_ONCE]]
-        tiles = [Tile(np.ascontiguousarray(turned(part, way)), 0) for part in parts for way in ORIENTATIONS]
+        tiles = [Tiles.one(np.ascontiguousarray(turned(part, way)), 0) for part in parts for way in ORIENTATIONS]
         lengths = np.array([len(stream) for stream in encode_tiles(guide, tiles, device, num_threads)])
         best += lengths.reshape(-1, len(ORIENTATIONS)).argmin(axis=1).tolist()
     return replace(header, orientations=bytes(best) if any(best) else b"")

@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pixelzip import choice, estimate, fallback, models, pack_container
 from pixelzip.codec import ImageOrArray
-from pixelzip.container import Header
 from pixelzip.errors import UnsupportedImage
 from pixelzip.image import MODES_BY_NAME, TRANSPARENCY, Picture
 from pixelzip.image import read as read_picture
@@ -25,9 +24,10 @@ from pixelzip.models.integer import IntegerNetwork
 from pixelzip.networks import find_networks
 from pixelzip.pack_container import FILE, FILE_MODES, MAX_DESCRIPTION_BYTES, MAX_LABEL, STREAM, STREAM_MODES, Shape
 from pixelzip.pack_reader import Entry, Pack, PackInfo
-from pixelzip.streams import Tile, encode_tiles
+from pixelzip.pack_tiles import alike, seals
+from pixelzip.streams import Tiles, encode_tiles
 from pixelzip.threads import beside_a_gpu, in_parts
-from pixelzip.tiles import MIRRORED, Tiling, turned
+from pixelzip.tiles import Tiling
 
 __all__ = ["Entry", "Pack", "PackInfo", "pack"]
 
@@ -69,8 +69,7 @@ def pack(
     """
     _check_names(names, len(images))
     _check_labels(labels, len(images))
-    titles = [f"image {index} ({names[index]})" if names else f"image {index}" for index in range(len(images))]
-    pictures = [_picture(title, image) for title, image in zip(titles, images, strict=True)]
+    pictures = _pictures(images, names)
     network = find_networks(model).pixels
     coded = _coded(network, pictures, models.tries_mirrors(model), device, num_threads)
     others = [picture for index, picture in enumerate(pictures) if index not in coded]
@@ -88,6 +87,14 @@ _Coded = tuple[int, bytes, bool]
 """The coding, the payload, and whether it is that of the mirror image."""
 
 
+class _Alike(NamedTuple):
+    """Images of one shape: their indices, and pixels (n, H, W, C)."""
+
+    shape: Shape
+    indices: list[int]
+    pixels: NDArray[np.uint8]
+
+
 def _coded(
     network: IntegerNetwork,
     pictures: Sequence[Picture],
@@ -96,21 +103,22 @@ def _coded(
     num_threads: int | None,
 ) -> dict[int, _Coded]:
     """Code all images that a short stream can hold, by index; perhaps the shorter of each and its mirror image."""
-    small = [
-        index
+    shapes = {
+        index: _shape(picture.mode.name, *picture.size, STREAM)
         for index, picture in enumerate(pictures)
         if picture.jpeg is None and picture.mode.name in STREAM_MODES and _is_small(*picture.size)
-    ]
-    are_tried = (False, True) if tries_mirrors else (False,)
+    }
+    ways = (False, True) if tries_mirrors else (False,)
 
     def code(part: Sequence[int], num_threads: int | None) -> list[_Coded]:
-        some = [pictures[index] for index in part]
-        ways = [_streams(network, part, some, mirrored, device, num_threads) for mirrored in are_tried]
-        shortest = [min(streams, key=_num_bytes) for streams in zip(*ways, strict=True)]
-        for at, file in _smaller_files(some, list(map(_num_bytes, shortest)), num_threads).items():
-            shortest[at] = (FILE, file, False)
-        return shortest
+        groups = [_Alike(shape, some, _stacked(pictures, some)) for shape, some in alike(shapes, part)]
+        streams = [_streams(network, groups, is_mirrored, device, num_threads) for is_mirrored in ways]
+        shortest = [min(each, key=_num_bytes) for each in zip(*streams, strict=True)]
+        files = _smaller_files(pictures, groups, list(map(_num_bytes, shortest)), num_threads)
+        found = dict(zip(_indices(groups), shortest, strict=True)) | files
+        return list(map(found.__getitem__, part))
 
+    small = list(shapes)
     return dict(zip(small, beside_a_gpu(code, small, device, num_threads), strict=True))
 
 
@@ -124,73 +132,81 @@ def _is_small(width: int, height: int) -> bool:
     return Tiling(width, height).is_single
 
 
+def _stacked(pictures: Sequence[Picture], indices: Sequence[int]) -> NDArray[np.uint8]:
+    samples = [pictures[index].samples.astype(np.uint8, copy=False) for index in indices]
+    return np.concatenate(samples).reshape(-1, *samples[0].shape)  # (n, H, W, C), faster than np.stack
+
+
+def _indices(groups: Sequence[_Alike]) -> Iterator[int]:
+    return itertools.chain.from_iterable(group.indices for group in groups)
+
+
 def _num_bytes(coded: _Coded) -> int:
     return len(coded[1])
 
 
 def _streams(
-    network: IntegerNetwork,
-    indices: Sequence[int],
-    pictures: Sequence[Picture],
-    mirrored: bool,
-    device: str,
-    num_threads: int | None,
+    network: IntegerNetwork, groups: Sequence[_Alike], is_mirrored: bool, device: str, num_threads: int | None
 ) -> list[_Coded]:
-    tiles, headers = [], dict[tuple[int, ...], Header]()
-    for index, picture in zip(indices, pictures, strict=True):
-        pixels = picture.samples.astype(np.uint8, copy=False)
-        if pixels.shape not in headers:  # which has as many channels as the mode
-            shape = _shape(picture.mode.name, *picture.size, STREAM)
-            headers[pixels.shape] = shape.header(network.identifier, mirrored)
-        as_coded = np.ascontiguousarray(turned(pixels, MIRRORED)) if mirrored else pixels
-        tiles.append(Tile(as_coded, headers[pixels.shape].seal(index), is_short=True))
-    streams = encode_tiles(network, tiles, device, num_threads)
-    return [(STREAM, stream, mirrored) for stream in streams]
+    tiles = []
+    for shape, indices, pixels in groups:
+        as_coded = pixels[:, :, ::-1] if is_mirrored else pixels
+        tiles.append(Tiles(as_coded, seals(network.identifier, shape, indices, is_mirrored), is_short=True))
+    return [(STREAM, stream, is_mirrored) for stream in encode_tiles(network, tiles, device, num_threads)]
 
 
 def _smaller_files(
-    pictures: Sequence[Picture], stream_bytes: Sequence[int], num_threads: int | None
-) -> dict[int, bytes]:
+    pictures: Sequence[Picture], groups: Sequence[_Alike], stream_bytes: Sequence[int], num_threads: int | None
+) -> dict[int, _Coded]:
     """Return a file for each image whose stream is larger than that, by index."""
-    limits = [num_bytes - _GROUP_BYTES for num_bytes in stream_bytes]
-    are_tried = map(_is_worth_trying, pictures, limits, _estimates(pictures, num_threads).tolist())
-    tried = list(itertools.compress(range(len(pictures)), are_tried))
+    num_bytes, estimates = np.array(stream_bytes), np.concatenate([_estimates(group, num_threads) for group in groups])
+    num_subpixels = np.repeat([group.pixels[0].size for group in groups], [len(group.indices) for group in groups])
+    limits = zip(_indices(groups), (num_bytes - _GROUP_BYTES).tolist(), strict=True)
+    tried = list(itertools.compress(limits, _are_worth_trying(num_subpixels, num_bytes, estimates)))
     files = in_parts(
-        lambda part: [fallback.smaller_than(pictures[index], limits[index]) for index in part], tried, num_threads
+        lambda part: [fallback.smaller_than(pictures[index], limit) for index, limit in part], tried, num_threads
     )
-    return {index: file for index, file in zip(tried, files, strict=True) if file is not None}
+    return {index: (FILE, file, False) for (index, _), file in zip(tried, files, strict=True) if file is not None}
 
 
-def _is_worth_trying(picture: Picture, num_bytes: int, estimate: float) -> bool:
-    """Return whether another coding may take less than a stream of so many bytes; ``estimate`` is WebP's, in bytes."""
-    bits = 8 * num_bytes / picture.num_subpixels
-    return bits < _FEW_BITS or estimate < (_CLOSE if bits > _NOISE_BITS else 1) * num_bytes
+def _are_worth_trying(
+    num_subpixels: NDArray[np.int64], num_bytes: NDArray[np.int64], estimates: NDArray[np.float64]
+) -> NDArray[np.bool_]:
+    """Return (n,) whether other codings may take less than streams of so many bytes; ``estimates`` are WebP's bytes."""
+    bits = 8 * num_bytes / num_subpixels
+    return (bits < _FEW_BITS) | (estimates < np.where(bits > _NOISE_BITS, _CLOSE, 1) * num_bytes)
 
 
-def _estimates(pictures: Sequence[Picture], num_threads: int | None) -> NDArray[np.float64]:
+def _estimates(group: _Alike, num_threads: int | None) -> NDArray[np.float64]:
     """Return (n,) about how many bytes a file takes at best for small colour images, 0 for others."""
-    by_shape: dict[tuple[int, ...], list[int]] = {}
-    for index, picture in enumerate(pictures):
-        by_shape.setdefault(picture.samples.shape, []).append(index)
-    estimates = np.zeros(len(pictures))
-    for (height, width, num_channels), alike in by_shape.items():
-        if num_channels == 3 and height * width <= estimate.MAX_PIXELS:
-            samples = [pictures[index].samples.astype(np.uint8, copy=False) for index in alike]
-            estimates[alike] = in_parts(lambda part: estimate.webp_bytes(part).tolist(), samples, num_threads)
-    return estimates
+    pixels = group.pixels
+    if pixels.shape[3] != 3 or pixels[0, ..., 0].size > estimate.MAX_PIXELS:
+        return np.zeros(len(pixels))
+    numbers = range(len(pixels))
+    return np.array(
+        in_parts(lambda part: estimate.webp_bytes(pixels[part[0] : part[-1] + 1]).tolist(), numbers, num_threads)
+    )
 
 
-def _picture(title: str, image: ImageOrArray) -> Picture:
+def _pictures(images: Sequence[ImageOrArray], names: Sequence[str] | None) -> list[Picture]:
+    pictures = list[Picture]()
     try:
-        picture = read_picture(image)
+        for image in images:
+            picture = read_picture(image)
+            pictures.append(picture if picture.mode.name in STREAM_MODES and not picture.blocks else _plain(picture))
     except UnsupportedImage as error:
+        index = len(pictures)
+        title = f"image {index} ({names[index]})" if names else f"image {index}"
         raise UnsupportedImage(f"{title}: {error}") from error
+    return pictures
+
+
+def _plain(picture: Picture) -> Picture:
+    """Return a picture without metadata; raises UnsupportedImage where a pack cannot hold it."""
     if picture.mode.name not in FILE_MODES:
-        raise UnsupportedImage(f"{title}: packs do not hold mode {picture.mode.name}; convert it to L or RGB")
-    if not picture.blocks:
-        return picture
+        raise UnsupportedImage(f"packs do not hold mode {picture.mode.name}; convert it to L or RGB")
     if any(kind == TRANSPARENCY for kind, _ in picture.blocks):
-        raise UnsupportedImage(f"{title}: packs do not hold a transparent colour; convert it to RGBA")
+        raise UnsupportedImage("packs do not hold a transparent colour; convert it to RGBA")
     return replace(picture, blocks=())
 
 

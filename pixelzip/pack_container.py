@@ -12,11 +12,11 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from pixelzip.container import BODY_MODEL, MAX_DIMENSION, PACK_SIGNATURE, SIGNATURE, Component, Header
+from pixelzip.container import MAX_DIMENSION, PACK_SIGNATURE, SIGNATURE
 from pixelzip.errors import CorruptFile, ImageTooLarge, UnsupportedVersion
 from pixelzip.fields import Reader, inflate, write_varint
 from pixelzip.image import MODES, Mode
-from pixelzip.tiles import MIRRORED, Tiling
+from pixelzip.tiles import Tiling
 
 STREAM, FILE = range(2)
 """Codings of an image: a short stream, or a whole .pxz file."""
@@ -53,19 +53,6 @@ class Shape:
     def num_subpixels(self) -> int:
         """Samples in one image."""
         return self.width * self.height * self.mode.num_channels
-
-    def header(self, model: bytes, is_mirrored: bool) -> Header:
-        """Return the header of a file with the same image, whose ``seal`` a stream's pixels are chained to."""
-        return Header(
-            self.mode,
-            self.width,
-            self.height,
-            BODY_MODEL,
-            model=model,
-            tiling=Tiling(self.width, self.height),
-            components=(Component(),),
-            orientations=bytes([MIRRORED]) if is_mirrored else b"",
-        )
 
 
 @dataclass(frozen=True, eq=False)

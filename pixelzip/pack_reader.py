@@ -10,12 +10,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from pixelzip import codec, container, models, pack_container
-from pixelzip.container import BODY_JPEG_FILE, Header
+from pixelzip.container import BODY_JPEG_FILE
 from pixelzip.errors import CorruptFile, PixelzipError, printable
 from pixelzip.image import Samples
 from pixelzip.networks import find_network
-from pixelzip.pack_container import BLOCK_IMAGES, FILE, STREAM
-from pixelzip.streams import CodedTile, Pixels, salvage_tiles
+from pixelzip.pack_container import BLOCK_IMAGES, FILE, STREAM, Shape
+from pixelzip.pack_tiles import alike, seals
+from pixelzip.streams import CodedTiles, Pixels, salvage_tiles
 from pixelzip.threads import beside_a_gpu, in_threads
 from pixelzip.tiles import MIRRORED, turned
 
@@ -206,9 +207,13 @@ class Pack:
     def _decode_streams(self, places: Sequence[int]) -> dict[int, Samples | PixelzipError]:
         def decode(part: Sequence[int], num_threads: int | None) -> list[Samples | PixelzipError]:
             network = find_network(self._contents.model, self._model)
-            are_mirrored: list[bool] = self._contents.are_mirrored[list(part)].tolist()
-            decoded = salvage_tiles(network, self._tiles(part, are_mirrored), self._device, num_threads)
-            return list(map(self._upright, part, are_mirrored, decoded))
+            groups = alike(self._contents.shapes, part)
+            tiles = [self._tiles(shape, members) for shape, members in groups]
+            decoded = salvage_tiles(network, tiles, self._device, num_threads)
+            order = [place for _, members in groups for place in members]
+            are_mirrored = self._contents.are_mirrored[order].tolist()
+            found = dict(zip(order, map(self._upright, order, are_mirrored, decoded), strict=True))
+            return list(map(found.__getitem__, part))
 
         return dict(zip(places, beside_a_gpu(decode, places, self._device, self._num_threads), strict=True))
 
@@ -218,18 +223,11 @@ class Pack:
         pixels = np.ascontiguousarray(turned(tile, MIRRORED)) if is_mirrored else tile
         return pixels[..., 0] if pixels.shape[2] == 1 else pixels
 
-    def _tiles(self, places: Sequence[int], are_mirrored: Sequence[bool]) -> list[CodedTile]:
-        contents, tiles = self._contents, list[CodedTile]()
-        alike: dict[tuple[int, bool], tuple[tuple[int, int, int], Header]] = {}
-        for place, is_mirrored in zip(places, are_mirrored, strict=True):
-            shape = contents.shapes[place]
-            key = id(shape), is_mirrored  # groups share one shape
-            if key not in alike:
-                size = shape.height, shape.width, shape.mode.num_channels
-                alike[key] = size, shape.header(contents.model, is_mirrored)
-            size, header = alike[key]
-            tiles.append(CodedTile(contents.payload(place), size, header.seal(place), is_short=True))
-        return tiles
+    def _tiles(self, shape: Shape, places: Sequence[int]) -> CodedTiles:
+        contents = self._contents
+        sealed = seals(contents.model, shape, places, contents.are_mirrored[places])
+        size = shape.height, shape.width, shape.mode.num_channels
+        return CodedTiles(list(map(contents.payload, places)), size, sealed, is_short=True)
 
     def _decode_file(self, num_threads: int | None, place: int) -> Samples | PixelzipError:
         shape = self._contents.shapes[place]

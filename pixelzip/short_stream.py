@@ -7,16 +7,15 @@ of 12 bits, in Python integers.
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pixelzip import ans, native
 from pixelzip.ans_integer import pop, push
-from pixelzip.errors import CorruptFile
+from pixelzip.checksum import Seals, checksums
 
 CHECK_BITS: Final = range(12, 20)
 """What k may be: eight values, so that one of them fills the last byte."""
@@ -33,38 +32,27 @@ _SCALE: Final = (1 << _PRECISION) - _NIBBLE
 """What the counts of 24 bits are scaled to; every symbol then gets one more, so that none has none."""
 
 
-class Symbols(NamedTuple):
-    """What becomes one stream.
+def encode(left: NDArray[np.int32], counts: NDArray[np.int32], pixels: NDArray[np.uint8], seals: Seals) -> list[bytes]:
+    """Code intervals of n images as ``pixelzip.ans.encode`` does, with short checks; in C where it is built.
 
-    ``left`` (n,) int32 are the left cumulatives of the symbols out of 2^24, ``counts`` (n,) int32 their counts, at
-    least 1; ``pixels`` (h, w, 1) or (h, w, 3) uint8 are what they code, two for each sample, those of the last pixel
-    last. Of the 32 bits of the pixels' CRC32, chained to ``seal``, ``check`` will ask for 12 to 19.
+    Args:
+        left: (n, symbols) left cumulatives of the symbols out of 2^24.
+        counts: (n, symbols) their counts, at least 1.
+        pixels: (n, h, w, 1) or (n, h, w, 3), what they code, two for each sample, those of the last pixel last.
+        seals: (n,) what the pixels' checksums are chained to, of which ``are_intact`` will ask for 12 to 19 bits.
+
+    Returns:
+        Streams of at least 2 bytes, the last of which is not zero.
     """
-
-    left: NDArray[np.int32]
-    counts: NDArray[np.int32]
-    pixels: NDArray[np.uint8]
-    seal: int
+    if native.INSTRUCTION_SETS:
+        return native.short_streams(left, counts, pixels, seals)
+    return list(map(_encode, left, counts, pixels[:, -1, -1], checksums(pixels, seals).tolist()))
 
 
-def encode(many: Sequence[Symbols]) -> list[bytes]:
-    """Code intervals as ``pixelzip.ans.encode`` does, with a short check; in C where it is built.
-
-    A stream has at least 2 bytes, the last of which is not zero.
-    """
-    return native.short_streams(many) if native.INSTRUCTION_SETS else [_encode(*symbols) for symbols in many]
-
-
-def checksum_of(pixels: NDArray[np.uint8], seal: int) -> int:
-    """Return the CRC32 of a tile's pixels, (h, w, C), chained to its stream's seal."""
-    return zlib.crc32(np.ascontiguousarray(pixels).data, seal)
-
-
-def _encode(left: NDArray[np.int32], counts: NDArray[np.int32], pixels: NDArray[np.uint8], seal: int) -> bytes:
-    last = [nibble for level in pixels[-1, -1].tolist() for nibble in divmod(level, _NIBBLE)]
+def _encode(left: NDArray[np.int32], counts: NDArray[np.int32], last_pixel: NDArray[np.uint8], checksum: int) -> bytes:
+    last = [nibble for level in last_pixel.tolist() for nibble in divmod(level, _NIBBLE)]
     num_others = len(left) - len(last)
     tail = list(zip(left[num_others:].tolist(), counts[num_others:].tolist(), last, strict=True))
-    checksum = checksum_of(pixels, seal)
     states = [_push_all(_initial_state(num_bits, checksum), tail) for num_bits in CHECK_BITS]
     num_first = max(0, num_others - _SETTLING_SYMBOLS)
     few = left[num_first:num_others], counts[num_first:num_others]
@@ -89,7 +77,7 @@ def _most_for_least(states: Sequence[int], longest: bytes) -> tuple[int, int]:
 class Decoder:
     """Reads one stream of ``num_symbols``, the last ``num_last`` of them the last pixel's.
 
-    Damaged bytes give wrong symbols, which ``check`` reports of what is left.
+    Damaged bytes give wrong symbols, which ``are_intact`` tells by what is left.
     """
 
     def __init__(self, data: bytes, num_symbols: int, num_last: int) -> None:
@@ -120,11 +108,14 @@ def words(data: bytes) -> bytes:
     return ans.words(data.rstrip(b"\0") or b"\1")
 
 
-def check(rest: int, checksum: int) -> None:
-    """Raise CorruptFile unless the state that is left is an initial one with the checksum."""
-    num_bits = rest.bit_length() - 1
-    if num_bits not in CHECK_BITS or rest != _initial_state(num_bits, checksum):
-        raise CorruptFile("the check does not match the pixels")
+def are_intact(rests: NDArray[np.uint64], checksums: Seals) -> NDArray[np.bool_]:
+    """Return whether each state that is left, (n,), is an initial one with its checksum, (n,)."""
+    first, end = (np.uint64(1 << num_bits) for num_bits in (CHECK_BITS.start, CHECK_BITS.stop))
+    are_initial = (first <= rests) & (rests < end)
+    _, num_bits = np.frexp(np.where(are_initial, rests, first).astype(np.float64))  # exact
+    highest = np.uint64(1) << num_bits.astype(np.uint64) - np.uint64(1)
+    are_right: NDArray[np.bool_] = are_initial & (rests == highest | checksums & highest - np.uint64(1))
+    return are_right
 
 
 def _initial_state(num_bits: int, checksum: int) -> int:

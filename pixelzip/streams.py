@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pixelzip import ans, ans_integer, native, short_stream
+from pixelzip.checksum import Seals, checksums
 from pixelzip.errors import CorruptFile
 from pixelzip.models.integer import IntegerNetwork
-from pixelzip.short_stream import Symbols, checksum_of
 from pixelzip.threads import in_threads, num_processors
 
 Pixels = NDArray[np.uint8]
@@ -26,80 +26,137 @@ _MOST_TOGETHER: Final = 8
 
 _SMALL_PIXELS: Final = 64 * 64
 
+MORE: Final = 2**64 - 1
+"""Stands for what is left of a stream where that is more: it is no checksum's state."""
+
+_NO_STREAM: Final = b"\x01\0\0\0"
+"""Words that are read in place of bytes that can be no stream; ``CodedTiles.checked`` refuses those."""
+
 
 @dataclass(frozen=True, eq=False)
-class Tile:
-    """One tile's pixels (h, w, 1) or (h, w, 3), the checksum they are chained to, and where in a period they start.
+class Tiles:
+    """Tiles of one shape, ``pixels`` (n, h, w, 1) or (n, h, w, 3).
 
-    With ``is_short`` the stream is one of ``pixelzip.short_stream``.
+    ``seals`` (n,) are what their checksums are chained to, ``origin`` is where in a network's period they start. With
+    ``is_short`` their streams are those of ``pixelzip.short_stream``.
     """
 
     pixels: Pixels
-    seal: int
+    seals: Seals
     origin: tuple[int, int] = (0, 0)
     is_short: bool = False
+
+    @classmethod
+    def one(cls, pixels: Pixels, seal: int, origin: tuple[int, int] = (0, 0), is_short: bool = False) -> Tiles:
+        """Return one tile, (h, w, C)."""
+        return cls(pixels[None], np.array([seal], dtype=np.uint32), origin, is_short)
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    def __getitem__(self, part: slice) -> Tiles:
+        return Tiles(self.pixels[part], self.seals[part], self.origin, self.is_short)
+
+    def __add__(self, other: Tiles) -> Tiles:
+        pixels, seals = np.concatenate((self.pixels, other.pixels)), np.concatenate((self.seals, other.seals))
+        return Tiles(pixels, seals, self.origin, self.is_short)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Height, width and channels of each tile."""
+        height, width, num_channels = self.pixels.shape[1:]
+        return height, width, num_channels
+
+    def encoded(self, left: Intervals, counts: Intervals) -> list[bytes]:
+        """Code left cumulatives and counts, (n, symbols) each, as streams; other threads run meanwhile."""
+        if self.is_short:
+            return short_stream.encode(left, counts, self.pixels, self.seals)
+        return list(map(ans.encode, left, counts, checksums(self.pixels, self.seals).tolist()))
+
+    def coded(self, streams: Sequence[bytes]) -> CodedTiles:
+        """Return what these tiles can be decoded from."""
+        return CodedTiles(streams, self.shape, self.seals, self.origin, self.is_short)
 
 
 @dataclass(frozen=True, eq=False)
-class CodedTile:
-    """One tile's stream and shape (h, w, channels); the rest as in ``Tile``."""
+class CodedTiles:
+    """The streams of n tiles, all of one shape (h, w, channels); the rest as in ``Tiles``."""
 
-    stream: bytes
+    streams: Sequence[bytes]
     shape: tuple[int, int, int]
-    seal: int
+    seals: Seals
     origin: tuple[int, int] = (0, 0)
     is_short: bool = False
 
-    def open(self) -> Decoder:
-        """Start reading the stream; raises CorruptFile when it cannot be one."""
-        height, width, num_channels = self.shape
+    @classmethod
+    def one(cls, stream: bytes, shape: tuple[int, int, int], seal: int, origin: tuple[int, int] = (0, 0)) -> CodedTiles:
+        """Return one tile's."""
+        return cls([stream], shape, np.array([seal], dtype=np.uint32), origin)
+
+    def __len__(self) -> int:
+        return len(self.streams)
+
+    def __getitem__(self, part: slice) -> CodedTiles:
+        return CodedTiles(self.streams[part], self.shape, self.seals[part], self.origin, self.is_short)
+
+    def __add__(self, other: CodedTiles) -> CodedTiles:
+        streams, seals = [*self.streams, *other.streams], np.concatenate((self.seals, other.seals))
+        return CodedTiles(streams, self.shape, seals, self.origin, self.is_short)
+
+    def words(self) -> list[bytes]:
+        """Return streams as whole words."""
+        if self.is_short:
+            return list(map(short_stream.words, self.streams))
+        return [ans.words(stream) if ans.is_stream(stream) else _NO_STREAM for stream in self.streams]
+
+    def open(self) -> list[Decoder]:
+        """Start reading the streams."""
         if not self.is_short:
-            return ans.open_stream(self.stream)
-        return short_stream.Decoder(self.stream, 2 * height * width * num_channels, 2 * num_channels)
+            return [ans.open_stream(words.rstrip(b"\0")) for words in self.words()]
+        height, width, num_channels = self.shape
+        num_symbols, num_last = 2 * height * width * num_channels, 2 * num_channels
+        return [short_stream.Decoder(stream, num_symbols, num_last) for stream in self.streams]
 
-    def words(self) -> bytes:
-        """Return the stream as whole words; raises CorruptFile when it cannot be one."""
-        return short_stream.words(self.stream) if self.is_short else ans.words(self.stream)
+    def checked(self, pixels: Pixels, rests: NDArray[np.uint64]) -> list[Pixels | CorruptFile]:
+        """Return the pixels of each tile, out of (n, h, w, C), the error where something is wrong.
 
-    def check(self, pixels: Pixels, rest: int | None) -> None:
-        """Raise CorruptFile unless what is left of the stream, None for too much, is the checksum of the pixels."""
-        check = short_stream.check if self.is_short else ans_integer.check
-        check(rest or 0, checksum_of(pixels, self.seal))
+        What is left of each stream, ``rests`` (n,), or MORE, must be the checksum of the pixels.
+        """
+        found = checksums(pixels, self.seals)
+        if self.is_short:
+            are_intact = short_stream.are_intact(rests, found)
+        else:
+            are_intact = rests == found.astype(np.uint64) | np.uint64(ans_integer.sealed(0))
+            are_intact &= [ans.is_stream(stream) for stream in self.streams]
+        results = list[Pixels | CorruptFile](pixels)
+        for index in np.flatnonzero(~are_intact).tolist():
+            can_be_one = self.is_short or ans.is_stream(self.streams[index])
+            results[index] = CorruptFile(ans_integer.WRONG_CHECKSUM if can_be_one else ans.NO_STREAM)
+        return results
 
-    def checked(self, pixels: Pixels, rest: int | None) -> Pixels | CorruptFile:
-        """Return the pixels if what is left of the stream is their checksum, as ``check`` says, else the error."""
-        try:
-            self.check(pixels, rest)
-        except CorruptFile as error:
-            return error
-        return pixels
 
-
-Item = TypeVar("Item", Tile, CodedTile)
+Item = TypeVar("Item", Tiles, CodedTiles)
 Result = TypeVar("Result")
 
 
-def encode(tiles: Sequence[Tile], intervals: Sequence[Intervals]) -> list[bytes]:
-    """Code left cumulatives and counts, of each tile (2, n), as streams; other threads run meanwhile."""
-    both = list(zip(tiles, intervals, strict=True))
-    small = [Symbols(found[0], found[1], tile.pixels, tile.seal) for tile, found in both if tile.is_short]
-    short = iter(short_stream.encode(small))
-    return [
-        next(short) if tile.is_short else ans.encode(found[0], found[1], checksum_of(tile.pixels, tile.seal))
-        for tile, found in both
-    ]
+def shapes_of(tiles: Sequence[Tiles] | Sequence[CodedTiles]) -> list[tuple[int, int, int]]:
+    """Return height, width and channels of each single tile."""
+    return [shape for some in tiles for shape in [some.shape] * len(some)]
 
 
-def encode_tiles(network: IntegerNetwork, tiles: Sequence[Tile], device: str, num_threads: int | None) -> list[bytes]:
+def origins_of(tiles: Sequence[Tiles] | Sequence[CodedTiles]) -> list[tuple[int, int]]:
+    """Return where each single tile starts."""
+    return [origin for some in tiles for origin in [some.origin] * len(some)]
+
+
+def encode_tiles(network: IntegerNetwork, tiles: Sequence[Tiles], device: str, num_threads: int | None) -> list[bytes]:
     """Code tiles into one stream each."""
     if native.runs(network, device):
-        return _in_groups(
-            functools.partial(_encode, network), tiles, [tile.pixels.shape for tile in tiles], num_threads
-        )
+        return _in_groups(functools.partial(_encode, network), tiles, num_threads)
     from pixelzip import wavefront  # torch takes seconds to import
     from pixelzip.gpu import proof
 
-    if proof.runs(network, device, [tile.pixels.shape for tile in tiles]):
+    if proof.runs(network, device, [some.shape for some in tiles]):
         from pixelzip.gpu import tiles as kernels
 
         return kernels.encode_tiles(network, tiles, device, num_threads)
@@ -107,22 +164,22 @@ def encode_tiles(network: IntegerNetwork, tiles: Sequence[Tile], device: str, nu
 
 
 def decode_tiles(
-    network: IntegerNetwork, tiles: Sequence[CodedTile], device: str, num_threads: int | None
+    network: IntegerNetwork, tiles: Sequence[CodedTiles], device: str, num_threads: int | None
 ) -> list[Pixels]:
     """Undo ``encode_tiles``; raises CorruptFile when a checksum does not match."""
     return _intact(salvage_tiles(network, tiles, device, num_threads))
 
 
 def salvage_tiles(
-    network: IntegerNetwork, tiles: Sequence[CodedTile], device: str, num_threads: int | None
+    network: IntegerNetwork, tiles: Sequence[CodedTiles], device: str, num_threads: int | None
 ) -> list[Pixels | CorruptFile]:
     """Undo ``encode_tiles``; a tile whose checksum does not match gives the error in its place."""
     if native.runs(network, device):
-        return _in_groups(functools.partial(_decode, network), tiles, [tile.shape for tile in tiles], num_threads)
+        return _in_groups(functools.partial(_decode, network), tiles, num_threads)
     from pixelzip import wavefront  # as in encode_tiles
     from pixelzip.gpu import proof
 
-    if proof.runs(network, device, [tile.shape for tile in tiles]):
+    if proof.runs(network, device, [some.shape for some in tiles]):
         from pixelzip.gpu import tiles as kernels
 
         return kernels.decode_tiles(network, tiles, device, num_threads)
@@ -130,62 +187,52 @@ def salvage_tiles(
 
 
 def measure_tiles(
-    network: IntegerNetwork, tiles: Sequence[Tile], device: str, num_threads: int | None
+    network: IntegerNetwork, tiles: Sequence[Tiles], device: str, num_threads: int | None
 ) -> list[NDArray[np.float64]]:
     """Return the bits that each pixel of every tile costs by its integer counts, (h, w) float64; nothing is coded."""
     if native.runs(network, device):
-        return in_threads(functools.partial(_measure, network), tiles, num_threads)
+        return _in_groups(functools.partial(_measure, network), tiles, num_threads)
     from pixelzip import wavefront  # as in encode_tiles
 
     return wavefront.measure_tiles(network, tiles, device, num_threads)
 
 
-def _in_groups(
-    work: Callable[[Sequence[Item]], list[Result]],
-    tiles: Sequence[Item],
-    shapes: Sequence[tuple[int, ...]],
-    num_threads: int | None,
-) -> list[Result]:
-    """Apply ``work`` to the tiles, those together that are small, alike and side by side, each group in one thread."""
-    groups: list[list[Item]] = []
-    most = min(_MOST_TOGETHER, len(tiles) // (num_threads or num_processors()))
-    for tile, shape, before in zip(tiles, shapes, (None, *shapes), strict=False):
-        is_alike = shape == before and groups[-1][0].origin == tile.origin and groups[-1][0].is_short == tile.is_short
-        if is_alike and len(groups[-1]) < most and shape[0] * shape[1] <= _SMALL_PIXELS:
-            groups[-1].append(tile)
-        else:
-            groups.append([tile])
+def _in_groups(work: Callable[[Item], list[Result]], tiles: Sequence[Item], num_threads: int | None) -> list[Result]:
+    """Apply ``work`` to the tiles, some together that are small, alike and side by side, each group in one thread."""
+    most = min(_MOST_TOGETHER, sum(map(len, tiles)) // (num_threads or num_processors()))
+    groups = list[Item]()
+    for some in tiles:
+        height, width, _ = some.shape
+        num_together = max(1, most) if height * width <= _SMALL_PIXELS else 1
+        for first in range(0, len(some), num_together):
+            part = some[first : first + num_together]
+            if groups and len(groups[-1]) + len(part) <= num_together and _are_alike(groups[-1], part):
+                groups[-1] = groups[-1] + part
+            else:
+                groups.append(part)
     return list(itertools.chain(*in_threads(work, groups, num_threads)))
 
 
-def _encode(network: IntegerNetwork, tiles: Sequence[Tile]) -> list[bytes]:
-    found = native.intervals(network, [tile.pixels for tile in tiles], tiles[0].origin)
-    return encode(tiles, list(found))
+def _are_alike(one: Item, other: Item) -> bool:
+    return (one.shape, one.origin, one.is_short) == (other.shape, other.origin, other.is_short)
 
 
-def _decode(network: IntegerNetwork, tiles: Sequence[CodedTile]) -> list[Pixels | CorruptFile]:
-    streams = [words_of(tile) for tile in tiles]
-    whole = [words for words in streams if isinstance(words, bytes)]
-    first = tiles[0]
-    decoded = iter(native.decode(network, whole, first.shape, first.origin, first.is_short) if whole else [])
-    return [
-        tile.checked(*next(decoded)) if isinstance(words, bytes) else words
-        for tile, words in zip(tiles, streams, strict=True)
-    ]
+def _encode(network: IntegerNetwork, tiles: Tiles) -> list[bytes]:
+    left, counts = native.intervals(network, tiles.pixels, tiles.origin).swapaxes(0, 1)
+    return tiles.encoded(left, counts)
 
 
-def words_of(tile: CodedTile) -> bytes | CorruptFile:
-    """Return a stream as whole words, the error where it cannot be one."""
-    try:
-        return tile.words()
-    except CorruptFile as error:
-        return error
+def _decode(network: IntegerNetwork, tiles: CodedTiles) -> list[Pixels | CorruptFile]:
+    return tiles.checked(*native.decode(network, tiles.words(), tiles.shape, tiles.origin, tiles.is_short))
 
 
-def _measure(network: IntegerNetwork, tile: Tile) -> NDArray[np.float64]:
+def _measure(network: IntegerNetwork, tiles: Tiles) -> list[NDArray[np.float64]]:
+    return [_bits(tiles.shape, counts) for _, counts in native.intervals(network, tiles.pixels, tiles.origin)]
+
+
+def _bits(shape: tuple[int, int, int], counts: Intervals) -> NDArray[np.float64]:
     """Undo the order of symbols: wavefronts, in each the nibbles of all channels, and of each all rows."""
-    height, width, num_channels = tile.pixels.shape
-    _, counts = native.intervals(network, [tile.pixels], tile.origin)[0]
+    height, width, num_channels = shape
     row, column = np.indices((height, width)).reshape(2, -1)
     order = np.lexsort((row, column + 2 * row))
     lanes = np.bincount(column + 2 * row)
@@ -198,7 +245,7 @@ def _measure(network: IntegerNetwork, tile: Tile) -> NDArray[np.float64]:
 
 
 def _intact(results: Iterable[Pixels | CorruptFile]) -> list[Pixels]:
-    intact = []
+    intact = list[Pixels]()
     for result in results:
         if isinstance(result, CorruptFile):
             raise result

@@ -6,7 +6,8 @@ Encoder and decoder walk the same steps and ask the same ``Distribution``; only 
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Iterator, Sequence
+import itertools
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -21,7 +22,7 @@ from pixelzip.errors import CorruptFile
 from pixelzip.lanes import Lanes, StreamOrder
 from pixelzip.models.integer import IntegerNetwork
 from pixelzip.predict import Predictor
-from pixelzip.streams import CodedTile, Decoder, Pixels, Tile, encode
+from pixelzip.streams import MORE, CodedTiles, Pixels, Tiles, origins_of, shapes_of
 
 
 class Symbols(Protocol):
@@ -31,36 +32,36 @@ class Symbols(Protocol):
         """Return one symbol for each of n rows of (n, 16) counts, less one, that sum to 2^24 with it."""
 
 
-def encode_tiles(network: IntegerNetwork, tiles: Sequence[Tile], device: str, num_threads: int | None) -> list[bytes]:
+def encode_tiles(network: IntegerNetwork, tiles: Sequence[Tiles], device: str, num_threads: int | None) -> list[bytes]:
     """Code tiles into one stream each."""
     encode = functools.partial(_encode_batch, network, torch.device(device))
-    return in_batches(encode, tiles, _sizes(tile.pixels.shape for tile in tiles), device, num_threads)
+    return in_batches(encode, tiles, _sizes(tiles), device, num_threads)
 
 
 def decode_tiles(
-    network: IntegerNetwork, tiles: Sequence[CodedTile], device: str, num_threads: int | None
+    network: IntegerNetwork, tiles: Sequence[CodedTiles], device: str, num_threads: int | None
 ) -> list[Pixels | CorruptFile]:
     """Undo ``encode_tiles``; a tile whose checksum does not match gives the error in its place."""
     decode = functools.partial(_decode_batch, network, torch.device(device))
-    return in_batches(decode, tiles, _sizes(tile.shape for tile in tiles), device, num_threads)
+    return in_batches(decode, tiles, _sizes(tiles), device, num_threads)
 
 
 def measure_tiles(
-    network: IntegerNetwork, tiles: Sequence[Tile], device: str, num_threads: int | None
+    network: IntegerNetwork, tiles: Sequence[Tiles], device: str, num_threads: int | None
 ) -> list[NDArray[np.float64]]:
     """Return the bits that each pixel of every tile costs by its integer counts, (h, w) float64; nothing is coded."""
     measure = functools.partial(_measure_batch, network, torch.device(device))
-    return in_batches(measure, tiles, _sizes(tile.pixels.shape for tile in tiles), device, num_threads)
+    return in_batches(measure, tiles, _sizes(tiles), device, num_threads)
 
 
-def _sizes(shapes: Iterable[tuple[int, ...]]) -> list[tuple[int, int]]:
-    """Return rows and channels of tiles (h, w, channels)."""
-    return [(height, num_channels) for height, _, num_channels in shapes]
+def _sizes(tiles: Sequence[Tiles] | Sequence[CodedTiles]) -> list[tuple[int, int]]:
+    """Return rows and channels of tiles."""
+    return [(some.shape[0], some.shape[2]) for some in tiles]
 
 
 @torch.inference_mode()
-def _measure_batch(network: IntegerNetwork, device: torch.device, tiles: Sequence[Tile]) -> list[NDArray[np.float64]]:
-    bits = [np.zeros(tile.pixels.shape[:2]) for tile in tiles]
+def _measure_batch(network: IntegerNetwork, device: torch.device, tiles: Sequence[Tiles]) -> list[NDArray[np.float64]]:
+    bits = [np.zeros(shape[:2]) for shape in shapes_of(tiles)]
     for lanes, _, counts in _intervals(network, tiles, device):
         costs = (np.log2(ans.COUNT_TOTAL) - np.log2(counts.cpu().numpy())).sum(axis=0)  # (n,)
         for index, span in _spans(lanes):
@@ -69,42 +70,29 @@ def _measure_batch(network: IntegerNetwork, device: torch.device, tiles: Sequenc
 
 
 @torch.inference_mode()
-def _encode_batch(network: IntegerNetwork, device: torch.device, tiles: Sequence[Tile]) -> list[bytes]:
-    order = StreamOrder([tile.pixels.shape for tile in tiles])
+def _encode_batch(network: IntegerNetwork, device: torch.device, tiles: Sequence[Tiles]) -> list[bytes]:
+    order = StreamOrder(shapes_of(tiles))
     intervals = torch.empty((2, order.num_symbols), dtype=torch.int32, device=device)  # left cumulatives, counts
     for lanes, left, counts in _intervals(network, tiles, device):
         places = torch.from_numpy(order.next_places(lanes).ravel()).to(device)
         intervals.index_copy_(1, places, torch.stack((left, counts)).flatten(1))
-    return encode(tiles, np.split(intervals.cpu().numpy(), order.first[1:], axis=1))
+    ends, streams = np.cumsum([2 * some.pixels.size for some in tiles]), list[bytes]()
+    for some, part in zip(tiles, np.split(intervals.cpu().numpy(), ends[:-1], axis=1), strict=True):
+        streams += some.encoded(*part.reshape(2, len(some), -1))
+    return streams
 
 
 def _decode_batch(
-    network: IntegerNetwork, device: torch.device, tiles: Sequence[CodedTile]
+    network: IntegerNetwork, device: torch.device, tiles: Sequence[CodedTiles]
 ) -> list[Pixels | CorruptFile]:
-    opened = [_opened(tile) for tile in tiles]
-    decoders = [decoder for decoder in opened if not isinstance(decoder, CorruptFile)]
-    whole = [tile for tile, decoder in zip(tiles, opened, strict=True) if not isinstance(decoder, CorruptFile)]
-    decoded = iter(_decode_opened(network, device, whole, decoders))
-    return [decoder if isinstance(decoder, CorruptFile) else next(decoded) for decoder in opened]
-
-
-def _opened(tile: CodedTile) -> Decoder | CorruptFile:
-    try:
-        return tile.open()
-    except CorruptFile as error:
-        return error
-
-
-def _decode_opened(
-    network: IntegerNetwork, device: torch.device, tiles: Sequence[CodedTile], decoders: Sequence[Decoder]
-) -> list[Pixels | CorruptFile]:
-    if not tiles:
-        return []
-    shapes, origins = [tile.shape for tile in tiles], [tile.origin for tile in tiles]
-    predictor = Predictor(network, [shape[:2] for shape in shapes], device, origins)
-    decoded = fill(predictor, decoders, shapes)
-    parts = zip(tiles, decoders, decoded, strict=True)
-    return [tile.checked(pixels, decoder.rest()) for tile, decoder, pixels in parts]
+    shapes, decoders = shapes_of(tiles), [decoder for some in tiles for decoder in some.open()]
+    predictor = Predictor(network, [shape[:2] for shape in shapes], device, origins_of(tiles))
+    decoded, results = iter(fill(predictor, decoders, shapes)), list[Pixels | CorruptFile]()
+    rests = np.array([min(decoder.rest(), MORE) for decoder in decoders], dtype=np.uint64)
+    for some in tiles:
+        pixels = np.stack(list(itertools.islice(decoded, len(some))))
+        results += some.checked(pixels, rests[len(results) : len(results) + len(some)])
+    return results
 
 
 @torch.inference_mode()
@@ -138,15 +126,12 @@ def _decode_nibble(counts: Tensor, spans: Sequence[tuple[Symbols, slice]]) -> Te
 
 
 def _intervals(
-    network: IntegerNetwork, tiles: Sequence[Tile], device: torch.device
+    network: IntegerNetwork, tiles: Sequence[Tiles], device: torch.device
 ) -> Iterator[tuple[Lanes, Tensor, Tensor]]:
     """Yield each step's left cumulatives and counts, (2 * channels, n) int32: high and low nibble of each channel."""
-    shapes = [(tile.pixels.shape[0], tile.pixels.shape[1]) for tile in tiles]
-    predictor = Predictor(network, shapes, device, [tile.origin for tile in tiles])
-    predictor.pixels.load(
-        [np.broadcast_to(tile.pixels, (*shape, 3)) for tile, shape in zip(tiles, shapes, strict=True)]
-    )
-    num_channels = tiles[0].pixels.shape[2]
+    predictor = Predictor(network, [shape[:2] for shape in shapes_of(tiles)], device, origins_of(tiles))
+    predictor.pixels.load([np.broadcast_to(tile, (*tile.shape[:2], 3)) for some in tiles for tile in some.pixels])
+    num_channels = tiles[0].shape[2]
     for lanes, distribution in _walk(predictor):
         levels = predictor.pixels.levels(lanes)  # (3, n)
         pairs = []

@@ -13,7 +13,7 @@ from pixelzip import streams
 from pixelzip.adaptation import COUNT_LIMIT, FIRST_COUNT, NUM_BINS, SYMBOL_MASS
 from pixelzip.models.config import ConeConfig
 from pixelzip.models.integer import IntegerNetwork
-from pixelzip.streams import Tile
+from pixelzip.streams import Tiles
 
 CONFIG = ConeConfig(channels=16, blocks=(1,), mixtures=3, adaptive=True)
 
@@ -32,7 +32,7 @@ def test_bits_equal_the_definition(network: IntegerNetwork, kind: str, monkeypat
         "noise": np.random.default_rng(0).integers(0, 256, (9, 10, 3), dtype=np.uint8),
         "constant": np.full((30, 40, 3), 255, np.uint8),  # fills histograms until they forget
     }[kind]
-    measured = streams.measure_tiles(network, [Tile(pixels, 0)], "cpu", 1)[0]
+    measured = streams.measure_tiles(network, [Tiles.one(pixels, 0)], "cpu", 1)[0]
     assert np.abs(measured - reference_bits(network, pixels)).max() < 1e-9
 
 
@@ -45,13 +45,13 @@ def test_a_wrong_network_is_corrected(network: IntegerNetwork, tmp_path: Path) -
     pixels = smooth_image(64, 96)
     plain = exported(ConeConfig(channels=16, blocks=(1,), mixtures=3), tmp_path / "plain.safetensors")
     adapted_bits, plain_bits = (
-        streams.measure_tiles(one, [Tile(pixels, 0)], "cpu", 1)[0].sum() for one in (network, plain)
+        streams.measure_tiles(one, [Tiles.one(pixels, 0)], "cpu", 1)[0].sum() for one in (network, plain)
     )
     assert adapted_bits < 0.95 * plain_bits
 
 
 @pytest.mark.usefixtures("engine")
 def test_every_tile_starts_anew(network: IntegerNetwork) -> None:
-    tiles = [Tile(smooth_image(20, 30, seed=seed), 0) for seed in range(3)]
+    tiles = [Tiles.one(smooth_image(20, 30, seed=seed), 0) for seed in range(3)]
     together = streams.encode_tiles(network, tiles, "cpu", 1)
     assert together == [streams.encode_tiles(network, [tile], "cpu", 1)[0] for tile in tiles]

@@ -43,7 +43,7 @@ def assert_same(one: Image.Image, other: Image.Image) -> None:
 
 
 def measured_bits(network: IntegerNetwork, image: np.ndarray) -> float:
-    return float(streams.measure_tiles(network, [streams.Tile(image, 0)], "cpu", None)[0].sum())
+    return float(streams.measure_tiles(network, [streams.Tiles.one(image, 0)], "cpu", None)[0].sum())
 
 
 @pytest.mark.parametrize("channels", [1, 3, 4])
@@ -156,7 +156,7 @@ def test_a_list_of_files_of_every_kind(model_path: str) -> None:
 @pytest.mark.usefixtures("engine_of_network")
 def test_many_tiles_are_measured_as_one(integer_network: IntegerNetwork) -> None:
     size = 12 if integer_network.config.in_raster_order else 32  # a step for every pixel
-    tiles = [streams.Tile(smooth_image(*shape), 0) for shape in ((9, size - 2, 3), (size, size, 1), (1, 1, 3))]
+    tiles = [streams.Tiles.one(smooth_image(*shape), 0) for shape in ((9, size - 2, 3), (size, size, 1), (1, 1, 3))]
     bits = streams.measure_tiles(integer_network, tiles, "cpu", None)
     assert [part.shape for part in bits] == [(9, size - 2), (size, size), (1, 1)]
     for tile, part in zip(tiles, bits, strict=True):
@@ -177,13 +177,13 @@ def test_coded_bits_are_the_models_own(integer_network: IntegerNetwork, engine_o
     if integer_network.config.in_raster_order:
         image = image[:12, :15].copy()  # a step for every pixel
     bits = measured_bits(integer_network, image)
-    stream = streams.encode_tiles(integer_network, [streams.Tile(image, 0)], "cpu", None)[0]
+    stream = streams.encode_tiles(integer_network, [streams.Tiles.one(image, 0)], "cpu", None)[0]
     assert 0 <= 8 * len(stream) - bits < 8 * 6
     if engine_of_network == "torch":
         return  # the coder is the same, and what follows takes long
     more = np.tile(image, (8, 4, 1))
     more_bits = measured_bits(integer_network, more)
-    stream = streams.encode_tiles(integer_network, [streams.Tile(more, 0)], "cpu", None)[0]
+    stream = streams.encode_tiles(integer_network, [streams.Tiles.one(more, 0)], "cpu", None)[0]
     assert (8 * len(stream) - more_bits) / more.size < 1e-4
 
 

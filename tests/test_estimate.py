@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from pixelzip import estimate, fallback, image, native
 from pixelzip.estimate import Pixels
-from pixelzip.pack import Pack, _is_worth_trying, pack
+from pixelzip.pack import Pack, _are_worth_trying, pack
 
 
 def noisy(height: int, width: int, seed: int) -> Pixels:
@@ -38,16 +38,16 @@ def slowly(pixels: Pixels) -> float:
 
 @pytest.mark.parametrize(("height", "width"), [(2, 2), (9, 14), (32, 32), (64, 64)])
 def test_entropy_of_what_is_left(height: int, width: int) -> None:
-    images = [noisy(height, width, seed) for seed in range(40)]
+    images = np.stack([noisy(height, width, seed) for seed in range(40)])
     assert np.allclose(estimate.webp_bytes(images), [slowly(pixels) for pixels in images], rtol=1e-4, atol=1e-4)
 
 
 def test_nothing_is_said_of_one_row() -> None:
-    assert estimate.webp_bytes([noisy(1, 9, 0), noisy(1, 9, 1)]).tolist() == [0, 0]
+    assert estimate.webp_bytes(np.stack([noisy(1, 9, 0), noisy(1, 9, 1)])).tolist() == [0, 0]
 
 
 def test_webp_takes_hardly_less() -> None:
-    images = [noisy(32, 32, seed) for seed in range(6)]
+    images = np.stack([noisy(32, 32, seed) for seed in range(6)])
     taken = [len(fallback._write_webp(image.read(pixels), 6)) for pixels in images]
     assert (estimate.webp_bytes(images) < 1.12 * np.array(taken)).all()
 
@@ -77,9 +77,8 @@ def test_drawn_images_of_few_bits_are_tried() -> None:
     icon = np.full((32, 32, 3), 255, dtype=np.uint8)
     icon[np.arange(32), np.arange(32)] = icon[np.arange(32), 31 - np.arange(32)] = (200, 30, 90)
     num_bytes = len(fallback.smallest(image.read(icon), None))
-    assert _is_worth_trying(image.read(icon), 380, 3 * 380.0)
-    assert not _is_worth_trying(image.read(icon), 385, 385.0)
-    assert _is_worth_trying(image.read(icon), 2400, 1.09 * 2400)
+    stream_bytes, estimates = np.array([380, 385, 2400]), np.array([3 * 380, 385, 1.09 * 2400])
+    assert _are_worth_trying(np.array([icon.size]), stream_bytes, estimates).tolist() == [True, False, True]
     assert num_bytes < 380
 
 

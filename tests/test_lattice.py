@@ -18,7 +18,7 @@ from pixelzip.models.conversion import CONVERSIONS, JFIF, PHOTO_CD, Conversion
 from pixelzip.models.data import find_images, load_rgb
 from pixelzip.models.export import export_network
 from pixelzip.models.planes import CHROMA_HALVED, jpeg_planes, scan_planes
-from pixelzip.streams import CodedTile, Tile
+from pixelzip.streams import CodedTiles, Tiles
 
 
 @pytest.fixture(scope="session")
@@ -107,12 +107,14 @@ def test_origin_of_cropped_images(corner: tuple[int, int], quality: int) -> None
 
 def test_a_tile_may_start_anywhere_in_the_period(planes_model: str) -> None:
     network, pixels = models.load(planes_model), smooth_image(32, 40)
-    whole = streams.encode_tiles(network, [Tile(pixels, 7, (3, 5)), Tile(pixels, 7)], "cpu", None)
+    whole = streams.encode_tiles(network, [Tiles.one(pixels, 7, (3, 5)), Tiles.one(pixels, 7)], "cpu", None)
     assert whole[0] != whole[1]
-    coded = [CodedTile(stream, (32, 40, 3), 7, origin) for stream, origin in zip(whole, ((3, 5), (0, 0)), strict=True)]
+    coded = [
+        CodedTiles.one(stream, (32, 40, 3), 7, origin) for stream, origin in zip(whole, ((3, 5), (0, 0)), strict=True)
+    ]
     assert all(np.array_equal(pixels, decoded) for decoded in streams.decode_tiles(network, coded, "cpu", None))
     with pytest.raises(CorruptFile):
-        streams.decode_tiles(network, [CodedTile(whole[0], (32, 40, 3), 7)], "cpu", None)
+        streams.decode_tiles(network, [CodedTiles.one(whole[0], (32, 40, 3), 7)], "cpu", None)
 
 
 @pytest.mark.usefixtures("always_modelled")

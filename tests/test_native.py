@@ -18,7 +18,7 @@ from pixelzip.models.config import ConeConfig
 from pixelzip.models.export import export_network
 from pixelzip.models.integer import IntegerNetwork, load_network
 from pixelzip.models.paper import PaperConfig
-from pixelzip.streams import CodedTile, Tile
+from pixelzip.streams import MORE, CodedTiles, Tiles
 
 pytestmark = pytest.mark.skipif(not native.INSTRUCTION_SETS, reason="the extension is not built")
 
@@ -41,19 +41,19 @@ def network(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     return exported(request.param, tmp_path_factory.mktemp("model") / "random.safetensors")
 
 
-def tiles(num_channels: int = 3, is_short: bool = False) -> list[Tile]:
+def tiles(num_channels: int = 3, is_short: bool = False) -> list[Tiles]:
     generator = np.random.default_rng(1)
     noise = [generator.integers(0, 256, (*shape, num_channels), dtype=np.uint8) for shape in SHAPES]
     smooth = [smooth_image(*shape, num_channels) for shape in SHAPES]
     flat = [np.full((6, 5, num_channels), level, np.uint8) for level in (0, 255)]
-    return [Tile(pixels, 99, (3, 2), is_short) for pixels in (*noise, *smooth, *flat)]
+    return [Tiles.one(pixels, 99, (3, 2), is_short) for pixels in (*noise, *smooth, *flat)]
 
 
-def coded(tile: Tile, stream: bytes) -> CodedTile:
-    return CodedTile(stream, tile.pixels.shape, tile.seal, tile.origin, tile.is_short)
+def coded(tile: Tiles, stream: bytes) -> CodedTiles:
+    return tile.coded([stream])
 
 
-def torch_intervals(network: IntegerNetwork, tile: Tile) -> tuple[np.ndarray, np.ndarray]:
+def torch_intervals(network: IntegerNetwork, tile: Tiles) -> tuple[np.ndarray, np.ndarray]:
     with torch.inference_mode():
         waves = list(wavefront._intervals(network, [tile], torch.device("cpu")))
     left, counts = (np.concatenate([wave[index].ravel() for wave in waves]) for index in (1, 2))
@@ -70,7 +70,7 @@ def test_intervals_equal_those_of_torch(
         for instruction_set in native.INSTRUCTION_SETS:
             ported = native.port(network, instruction_set)
             monkeypatch.setattr(native, "_ported", lambda network, ported=ported: ported)
-            assert np.array_equal(native.intervals(network, [tile.pixels], tile.origin)[0], expected), instruction_set
+            assert np.array_equal(native.intervals(network, tile.pixels, tile.origin)[0], expected), instruction_set
 
 
 @pytest.mark.no_cover
@@ -80,7 +80,7 @@ def test_heads_that_are_clamped(network: IntegerNetwork, monkeypatch: pytest.Mon
     for instruction_set in native.INSTRUCTION_SETS:
         ported = native.port(loud(network), instruction_set)
         monkeypatch.setattr(native, "_ported", lambda network, ported=ported: ported)
-        assert np.array_equal(native.intervals(network, [tile.pixels], tile.origin)[0], expected), instruction_set
+        assert np.array_equal(native.intervals(network, tile.pixels, tile.origin)[0], expected), instruction_set
 
 
 @pytest.mark.parametrize("is_short", [False, True])
@@ -95,7 +95,7 @@ def test_streams_equal_those_of_torch_and_are_read_by_both(
     files = [coded(tile, stream) for tile, stream in zip(some, written, strict=True)]
     for decode in (streams.decode_tiles, wavefront.decode_tiles):
         for tile, pixels in zip(some, decode(network, files, "cpu", 2), strict=True):
-            assert np.array_equal(pixels, tile.pixels)
+            assert np.array_equal(pixels, tile.pixels[0])
 
 
 @settings(max_examples=60)
@@ -105,7 +105,7 @@ def test_streams_equal_those_of_torch_and_are_read_by_both(
 def test_damaged_streams_are_read_as_torch_reads_them(
     network: IntegerNetwork, is_short: bool, data: st.DataObject
 ) -> None:
-    tile = Tile(smooth_image(6, 5, data.draw(st.sampled_from([1, 3]))), 5, is_short=is_short)
+    tile = Tiles.one(smooth_image(6, 5, data.draw(st.sampled_from([1, 3]))), 5, is_short=is_short)
     stream = bytearray(streams.encode_tiles(network, [tile], "cpu", 1)[0])
     for _ in range(data.draw(st.integers(0, 3))):
         stream[data.draw(st.integers(0, len(stream) - 1))] ^= 1 << data.draw(st.integers(0, 7))
@@ -123,22 +123,18 @@ def test_damaged_streams_are_read_as_torch_reads_them(
 def test_a_wrong_stream_gives_the_same_pixels_and_state(network: IntegerNetwork) -> None:
     """Every symbol of a stream of chance is decoded as torch decodes it, although no checksum fits."""
     words, shape = np.random.default_rng(4).bytes(400), (12, 11, 3)
-    pixels, rest = native.decode(network, [words], shape, (0, 0), False)[0]
-    tile = CodedTile(words, shape, 0)
-    decoder = tile.open()
+    (pixels,), (rest,) = native.decode(network, [words], shape, (0, 0), False)
+    (decoder,) = CodedTiles.one(words, shape, 0).open()
     predictor = wavefront.Predictor(network, [shape[:2]], torch.device("cpu"))
     assert np.array_equal(wavefront.fill(predictor, [decoder], [shape])[0], pixels)
-    if rest is not None:
-        assert rest == decoder.rest()
-    else:
-        assert decoder.rest() >> 96
+    assert rest == min(decoder.rest(), MORE)
 
 
 def test_what_is_left_is_the_checksum(network: IntegerNetwork) -> None:
     tile = tiles()[0]
     words = short_stream.words(streams.encode_tiles(network, [tile], "cpu", 1)[0])
-    (found,) = native.decode(network, [words], tile.pixels.shape, tile.origin, False)
-    assert found[1] == 2**32 + zlib.crc32(tile.pixels, 99)
+    _, rests = native.decode(network, [words], tile.shape, tile.origin, False)
+    assert rests.tolist() == [2**32 + zlib.crc32(tile.pixels, 99)]
 
 
 def test_measured_bits_equal_those_of_torch(network: IntegerNetwork) -> None:
@@ -177,8 +173,8 @@ def test_sums_at_the_extremes(
     monkeypatch.setattr(native, "_ported", lambda network: native.port(network, instruction_set))
     for tile in tiles():
         for one, other in zip(
-            native.intervals(network, [tile.pixels], (0, 0))[0],
-            torch_intervals(network, Tile(tile.pixels, 0)),
+            native.intervals(network, tile.pixels, (0, 0))[0],
+            torch_intervals(network, Tiles.one(tile.pixels[0], 0)),
             strict=True,
         ):
             assert np.array_equal(one, other)
@@ -193,8 +189,8 @@ def test_many_channels_and_lanes(
     export_network(make_network(config), tmp_path / "wide.safetensors", {})
     network = load_network(tmp_path / "wide.safetensors")
     for shape in ((18, 36, 3), (17, 9, 1)):
-        some = [smooth_image(*shape) ^ np.uint8(change) for change in (0, 1)]
-        expected = [torch_intervals(network, Tile(pixels, 0)) for pixels in some]
+        some = np.stack([smooth_image(*shape) ^ np.uint8(change) for change in (0, 1)])
+        expected = [torch_intervals(network, Tiles.one(pixels, 0)) for pixels in some]
         for instruction_set in native.INSTRUCTION_SETS:
             ported = native.port(network, instruction_set)
             monkeypatch.setattr(native, "_ported", lambda network, ported=ported: ported)
@@ -205,7 +201,7 @@ def test_many_channels_and_lanes(
 def test_tiles_side_by_side_are_coded_as_each_alone(network: IntegerNetwork, is_short: bool) -> None:
     generator = np.random.default_rng(6)
     some = [
-        Tile(generator.integers(0, 256, shape, dtype=np.uint8), seal, is_short=is_short)
+        Tiles.one(generator.integers(0, 256, shape, dtype=np.uint8), seal, is_short=is_short)
         for seal, shape in enumerate([(6, 5, 3)] * 20 + [(5, 6, 3)] * 3 + [(6, 5, 1)] * 2)
     ]
     written = streams.encode_tiles(network, some, "cpu", 2)
@@ -221,7 +217,7 @@ def test_tiles_side_by_side_are_coded_as_each_alone(network: IntegerNetwork, is_
         if index in damaged:
             assert str(result) == str(alone[index])
         else:
-            assert np.array_equal(result, some[index].pixels)
+            assert np.array_equal(result, some[index].pixels[0])
 
 
 def test_an_instruction_set_with_wrong_results_is_not_used(
@@ -253,11 +249,13 @@ def test_wrong_sizes_are_refused(network: IntegerNetwork) -> None:
     with pytest.raises(ValueError, match="the intervals do not have the tiles' size"):
         native._native.intervals(ported, pixels, (2, 3, 3), (0, 0), np.zeros(71, np.int32))
     with pytest.raises(ValueError, match="whole words"):
-        native._native.decode(ported, pixels, (2, 3, 3), (0, 0), [b"abc"], False)
+        native._native.decode(ported, pixels, (2, 3, 3), (0, 0), [b"abc"], False, np.zeros(1, np.uint64))
     with pytest.raises(ValueError, match="as many streams as tiles"):
-        native._native.decode(ported, pixels, (2, 3, 3), (0, 0), [b"abcd", b"abcd"], False)
+        native._native.decode(ported, pixels, (2, 3, 3), (0, 0), [b"abcd", b"abcd"], False, np.zeros(1, np.uint64))
+    with pytest.raises(ValueError, match="as many rests as tiles"):
+        native._native.decode(ported, pixels, (2, 3, 3), (0, 0), [b"abcd"], False, np.zeros(2, np.uint64))
     with pytest.raises(TypeError):
-        native._native.decode(ported, pixels, (2, 3, 3), (0, 0), [None], False)
+        native._native.decode(ported, pixels, (2, 3, 3), (0, 0), [None], False, np.zeros(1, np.uint64))
     with pytest.raises(ValueError, match="as many counts"):
         native._native.push(1, numbers, numbers[1:].copy())
     with pytest.raises(ValueError, match="a size, or the name"):

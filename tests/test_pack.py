@@ -16,7 +16,7 @@ from pixelzip import models, pack_container, streams
 from pixelzip.errors import CorruptFile, ImageTooLarge, UnknownModel, UnsupportedImage, UnsupportedVersion
 from pixelzip.pack import Pack, pack
 from pixelzip.pack_container import BLOCK_IMAGES, FILE, STREAM
-from pixelzip.streams import Tile
+from pixelzip.streams import Tiles
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -129,7 +129,7 @@ def test_cost_of_an_image() -> None:
     """Index, check and end of stream of 32x32 images cost 3.7 bytes over the network's bits, docs/log.md."""
     images = [smooth_image(32, 32, seed=seed) for seed in range(40)]
     network = models.load(models.DEFAULT_MODEL)
-    costs = streams.measure_tiles(network, [Tile(image, 0) for image in images[:8]], "cpu", None)
+    costs = streams.measure_tiles(network, [Tiles.one(image, 0) for image in images[:8]], "cpu", None)
     bits = sum(float(cost.sum()) for cost in costs)
     data = pack(images[:8])
     contents = pack_container.read(data, 2**20)

@@ -21,7 +21,7 @@ from pixelzip.models.two_stream import PaperPixelCNN, parameters
 from pixelzip.pack import Pack, pack
 from pixelzip.predict import Predictor
 from pixelzip.product import view
-from pixelzip.streams import Tile, measure_tiles
+from pixelzip.streams import Tiles, measure_tiles
 
 SMALL = PAPER_CONFIGS[0]
 WITH_CLASSES = replace(SMALL, num_classes=3)
@@ -113,7 +113,7 @@ def test_integers_cost_what_the_float_network_says(tmp_path: Path) -> None:
     image = smooth_image(12, 16)
     with torch.no_grad():
         wanted = float(network.bits(*network(as_pixels(image)), as_pixels(image)).sum())
-    cost = measure_tiles(load_network(tmp_path / "x.safetensors"), [Tile(image, 0)], "cpu", None)[0]
+    cost = measure_tiles(load_network(tmp_path / "x.safetensors"), [Tiles.one(image, 0)], "cpu", None)[0]
     assert float(cost.sum()) == pytest.approx(wanted, rel=0.01)
 
 

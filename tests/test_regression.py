@@ -17,7 +17,7 @@ from pixelzip import regression, streams
 from pixelzip.lanes import SLOPE
 from pixelzip.models.config import ConeConfig
 from pixelzip.models.integer import IntegerNetwork
-from pixelzip.streams import Tile
+from pixelzip.streams import Tiles
 
 
 @pytest.fixture(scope="module", params=[(False, 0), (True, 0), (True, 8)], ids=["alone", "adaptive", "in bands"])
@@ -41,7 +41,7 @@ def image(kind: str, height: int, width: int) -> np.ndarray:
 @pytest.mark.no_cover
 def test_bits_equal_the_definition(network: IntegerNetwork, kind: str, height: int, width: int) -> None:
     pixels = image(kind, height, width)
-    measured = streams.measure_tiles(network, [Tile(pixels, 0)], "cpu", 1)[0]
+    measured = streams.measure_tiles(network, [Tiles.one(pixels, 0)], "cpu", 1)[0]
     assert np.abs(measured - reference_bits(network, pixels)).max() < 1e-9
 
 
@@ -52,13 +52,13 @@ def test_a_network_whose_errors_are_alike_is_corrected(tmp_path: Path) -> None:
     for is_regressive in (False, True):
         config = ConeConfig(channels=16, blocks=(1,), mixtures=3, regression=is_regressive)
         one = exported(config, tmp_path / f"{is_regressive}.safetensors")
-        bits.append(streams.measure_tiles(one, [Tile(pixels, 0)], "cpu", 1)[0].sum())
+        bits.append(streams.measure_tiles(one, [Tiles.one(pixels, 0)], "cpu", 1)[0].sum())
     assert bits[1] < 0.93 * bits[0]
 
 
 @pytest.mark.usefixtures("engine")
 def test_every_tile_starts_anew(network: IntegerNetwork) -> None:
-    tiles = [Tile(smooth_image(20 + seed, 30 - 9 * seed, seed=seed), 0) for seed in range(3)]
+    tiles = [Tiles.one(smooth_image(20 + seed, 30 - 9 * seed, seed=seed), 0) for seed in range(3)]
     together = streams.encode_tiles(network, tiles, "cpu", 1)
     assert together == [streams.encode_tiles(network, [tile], "cpu", 1)[0] for tile in tiles]
 
@@ -72,7 +72,7 @@ def test_rows_that_differ_learn_better_by_themselves(tmp_path: Path) -> None:
     for rows in (0, 64):
         config = ConeConfig(channels=16, blocks=(1,), mixtures=3, regression=True, regression_rows=rows)
         one = exported(config, tmp_path / f"{rows}.safetensors")
-        bits.append(streams.measure_tiles(one, [Tile(pixels, 0)], "cpu", 1)[0].sum())
+        bits.append(streams.measure_tiles(one, [Tiles.one(pixels, 0)], "cpu", 1)[0].sum())
     assert bits[1] < 0.97 * bits[0]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zlib
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,7 +12,7 @@ from test_ans import random_tables
 
 from pixelzip import native, short_stream
 from pixelzip.errors import CorruptFile
-from pixelzip.short_stream import Symbols
+from pixelzip.streams import MORE
 
 LAST = 6
 
@@ -25,12 +27,12 @@ def encoded(counts: np.ndarray, symbols: np.ndarray, seal: int) -> tuple[bytes, 
     lanes = np.arange(len(symbols))
     left = (np.cumsum(counts, axis=1) - counts)[lanes, symbols].astype(np.int32)
     chosen = counts[lanes, symbols].astype(np.int32)
-    [stream] = short_stream.encode([Symbols(left, chosen, last_pixel(symbols), seal)])
+    [stream] = short_stream.encode(left[None], chosen[None], last_pixel(symbols)[None], np.uint32([seal]))
     return stream, float((24 - np.log2(chosen)).sum()) / 8
 
 
 def checksum(symbols: np.ndarray, seal: int) -> int:
-    return short_stream.checksum_of(last_pixel(symbols), seal)
+    return zlib.crc32(last_pixel(symbols), seal)
 
 
 def decoded(stream: bytes, counts: np.ndarray, checksum: int) -> list[int]:
@@ -38,7 +40,8 @@ def decoded(stream: bytes, counts: np.ndarray, checksum: int) -> list[int]:
     decoder = short_stream.Decoder(stream, len(counts), LAST)
     parts = [weights[:-LAST], *np.split(weights[-LAST:], LAST)] if len(counts) > LAST else [weights]
     symbols = [symbol for part in parts for symbol in decoder.decode(part).tolist()]
-    short_stream.check(decoder.rest(), checksum)
+    if not short_stream.are_intact(np.uint64([min(decoder.rest(), MORE)]), np.uint32([checksum]))[0]:
+        raise CorruptFile("the checksum is another")
     return symbols
 
 
@@ -60,27 +63,45 @@ def test_round_trip_in_both_coders(seed: int, num_symbols: int, seal: int) -> No
 @pytest.mark.skipif(not native.INSTRUCTION_SETS, reason="the extension is not built")
 @pytest.mark.parametrize("num_channels", [1, 3])
 @pytest.mark.parametrize("num_bits", [1, 4, 24])
-def test_many_streams_in_c(num_channels: int, num_bits: int) -> None:
+def test_many_streams_in_c(num_channels: int, num_bits: int, monkeypatch: pytest.MonkeyPatch) -> None:
     generator = np.random.default_rng(num_channels + num_bits)
-    many = []
     for length in [*range(LAST, 80), 1000, 3000]:
-        counts = generator.integers(1, 1 << num_bits, length).astype(np.int32)
+        counts = generator.integers(1, 1 << num_bits, (3, length)).astype(np.int32)
         left = generator.integers(0, 2**24 - counts + 1).astype(np.int32)
-        pixels = generator.integers(0, 256, (1, length, num_channels), dtype=np.uint8)
-        many.append(Symbols(left, counts, pixels, int(generator.integers(2**32))))
-    assert short_stream.encode(many) == [short_stream._encode(*symbols) for symbols in many]
-    assert short_stream.encode([]) == []
+        pixels = generator.integers(0, 256, (3, 1, length, num_channels), dtype=np.uint8)
+        many = left, counts, pixels, generator.integers(2**32, size=3, dtype=np.uint32)
+        found = short_stream.encode(*many)
+        assert short_stream.encode(*np.stack((left, counts), axis=1).swapaxes(0, 1), *many[2:]) == found
+        with monkeypatch.context() as patch:
+            patch.setattr("pixelzip.native.INSTRUCTION_SETS", ())
+            assert short_stream.encode(*many) == found
+    assert short_stream.encode(*(part[:0] for part in many)) == []
 
 
 @pytest.mark.skipif(not native.INSTRUCTION_SETS, reason="the extension is not built")
 def test_what_cannot_be_a_stream_is_refused_in_c() -> None:
-    numbers, pixel = np.ones(8, dtype=np.int32), np.zeros((1, 1, 3), dtype=np.uint8)
-    broken = ((numbers[1:], pixel), (numbers, np.zeros((1, 1, 4), dtype=np.uint8)), (numbers, pixel[:, :0]))
-    for counts, pixels in (*broken, (numbers, np.zeros((1, 1, 0), dtype=np.uint8))):
+    numbers, pixels, seals = np.ones((2, 8), np.int32), np.zeros((2, 1, 1, 3), np.uint8), np.zeros(2, np.uint32)
+    good = {"left": numbers, "counts": numbers, "pixels": pixels, "seals": seals}
+    short_stream.encode(**good)
+    broken: list[tuple[str, np.ndarray]] = [
+        ("counts", numbers[:1]), ("counts", numbers[:, 1:]), ("counts", numbers[:, ::2]), ("counts", numbers[0]),
+        ("counts", numbers.astype(np.int64)), ("left", numbers.T), ("pixels", pixels[..., [0, 1, 2, 0]]),
+        ("pixels", pixels[:, :, :0]), ("pixels", pixels[..., :0]), ("seals", seals[1:]),
+    ]  # fmt: skip
+    for name, array in broken:
         with pytest.raises(ValueError, match="as many counts"):
-            short_stream.encode([Symbols(numbers, numbers, pixel, 1), Symbols(numbers, counts, pixels, 1)])
+            short_stream.encode(**(good | {name: array}))
     with pytest.raises(ValueError, match="as many counts"):
-        short_stream.encode([Symbols(numbers[:5], numbers[:5], pixel, 1)])
+        short_stream.encode(**(good | {"left": numbers[:, :5], "counts": numbers[:, :5]}))
+
+
+@given(rest=st.one_of(st.integers(0, MORE), st.integers(0, 2**21), st.sampled_from([2**k for k in range(64)])))
+def test_which_states_hold_a_checksum(rest: int) -> None:
+    num_bits = rest.bit_length() - 1
+    expected = num_bits in short_stream.CHECK_BITS
+    other = rest ^ 1
+    found = short_stream.are_intact(np.uint64([rest, other]), np.uint32([rest & 2**32 - 1] * 2))
+    assert found.tolist() == [expected, False]
 
 
 def test_improbable_last_symbols() -> None:
