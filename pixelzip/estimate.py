@@ -28,43 +28,58 @@ def webp_bytes(images: Pixels) -> NDArray[np.float64]:
     """Return (n,) bytes, seldom more than WebP takes at full effort, of images (n, H, W, 3).
 
     It is the entropy of what the mean of the left and the upper neighbour leaves, green subtracted from red and blue,
-    in the share of the pixels that differ: as if pixels whose colour occurs elsewhere in the image cost nothing.
+    of new pixels, which differ from both, in the share of these that have different colours: as if those whose colour
+    occurs elsewhere cost nothing. To it comes what tells which pixels are new.
     """
     height, width = images.shape[1:3]
     assert height * width <= MAX_PIXELS
     if min(height, width) < 2:
         return np.zeros(len(images))
     counted = native.estimates(images, _BITS_OF_COUNTS) if native.INSTRUCTION_SETS else _counted(images)
-    bits, num_colours = counted.T  # (n,) each
+    residual_bits, place_bits, num_new, num_colours = counted.T  # (n,) each
     num_residuals = (height - 1) * (width - 1)
     scale = height * width / num_residuals / (8 << _LOG_BITS)
-    result: NDArray[np.float64] = bits * scale * (num_colours / (height * width))
+    result: NDArray[np.float64] = (residual_bits * (num_colours / num_new) + place_bits) * scale
     return result
 
 
 def _counted(images: Pixels) -> NDArray[np.int64]:
-    """Return of n images (n, H, W, 3) the entropy of residuals, in 2^-16 bits, and the number of colours, (n, 2)."""
+    """Return (n, 4) of n images (n, H, W, 3): entropies of new pixels' residuals and of where they are, both in 2^-16
+    bits, how many there are, and how many colours they have.
+    """
     size = max(1, _AT_ONCE // (images.shape[1] * images.shape[2]))
     parts = [images[start : start + size] for start in range(0, len(images), size)]
-    counted = [(_bits_of_residuals(part), _num_colours(part)) for part in parts]
-    return np.concatenate([np.stack(pair, axis=1) for pair in counted])
+    return np.concatenate([_counted_at_once(part) for part in parts])
 
 
-def _bits_of_residuals(images: Pixels) -> NDArray[np.int64]:
+def _counted_at_once(images: Pixels) -> NDArray[np.int64]:
+    are_new = np.ones(images.shape[:3], dtype=np.bool_)
+    left, above = images[:, 1:, :-1], images[:, :-1, 1:]
+    are_new[:, 1:, 1:] = (images[:, 1:, 1:] != left).any(axis=3) & (images[:, 1:, 1:] != above).any(axis=3)
+    inside = are_new[:, 1:, 1:].reshape(len(images), -1)
+    num_new, num_inside = inside.sum(axis=1), inside.shape[1]
+    place_bits = _BITS_OF_COUNTS[num_inside] - _BITS_OF_COUNTS[num_new] - _BITS_OF_COUNTS[num_inside - num_new]
+    fields = _bits_of_residuals(images, inside), place_bits, are_new.sum(axis=(1, 2)), _num_colours(images, are_new)
+    return np.stack(fields, axis=1)
+
+
+def _bits_of_residuals(images: Pixels, are_new: NDArray[np.bool_]) -> NDArray[np.int64]:
     planes = np.ascontiguousarray(images.transpose(3, 0, 1, 2))  # (3, n, H, W)
     planes[[0, 2]] -= planes[1]
     above, left = planes[:, :, :-1, 1:], planes[:, :, 1:, :-1]
     mean = (above & left) + ((above ^ left) >> 1)
-    residuals = (planes[:, :, 1:, 1:] - mean).reshape(3 * len(images), -1)
-    rows = np.arange(len(residuals), dtype=np.int64)[:, None]
-    counts = np.bincount((residuals + (rows << 8)).ravel(), minlength=len(residuals) << 8)
-    bits = _BITS_OF_COUNTS[residuals.shape[1]] - _BITS_OF_COUNTS[counts].reshape(-1, 256).sum(axis=1)
-    bits_of_all: NDArray[np.int64] = bits.reshape(3, -1).sum(axis=0)
-    return bits_of_all
+    residuals = (planes[:, :, 1:, 1:] - mean).reshape(3, len(images), -1)
+    rows = np.arange(3 * len(images), dtype=np.int64).reshape(3, -1, 1)
+    counts = np.bincount((residuals + (rows << 8))[:, are_new].ravel(), minlength=rows.size << 8)
+    of_levels = _BITS_OF_COUNTS[counts].reshape(3, len(images), 256).sum(axis=(0, 2))
+    bits: NDArray[np.int64] = 3 * _BITS_OF_COUNTS[are_new.sum(axis=1)] - of_levels
+    return bits
 
 
-def _num_colours(images: Pixels) -> NDArray[np.int64]:
+def _num_colours(images: Pixels, are_new: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Return (n,) how many different colours new pixels have; the first pixel is one."""
     red, green, blue = images.reshape(len(images), -1, 3).astype(np.uint32).transpose(2, 0, 1)
-    colours = np.sort(red << 16 | green << 8 | blue, axis=1)
+    colours = red << 16 | green << 8 | blue  # (n, pixels)
+    colours = np.sort(np.where(are_new.reshape(colours.shape), colours, colours[:, :1]), axis=1)
     num_colours: NDArray[np.int64] = 1 + (colours[:, 1:] != colours[:, :-1]).sum(axis=1, dtype=np.int64)
     return num_colours

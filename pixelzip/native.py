@@ -103,8 +103,8 @@ def checksums(rows: NDArray[np.uint8], seals: Seals) -> Seals:
 
 
 def estimates(images: NDArray[np.uint8], bits_of_counts: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return what ``pixelzip.estimate`` counts in images (n, H, W, 3), (n, 2): bits of residuals in 2^-16, colours."""
-    found = np.empty((len(images), 2), dtype=np.int64)
+    """Return what ``pixelzip.estimate`` counts in images (n, H, W, 3): (n, 4)."""
+    found = np.empty((len(images), 4), dtype=np.int64)
     _native.estimates(images, images.shape[1], images.shape[2], bits_of_counts, found)
     return found
 
