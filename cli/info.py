@@ -39,7 +39,7 @@ _KINDS: Final = {
     "jpeg": ", levels of a JPEG",
     "jpeg-file": ", a JPEG file",
     "mixed": ", in parts of different kinds",
-    "derived": ", made of other levels or more pixels",
+    "derived": ", made of another image",
 }
 
 

@@ -38,8 +38,9 @@ def in_batches(
     max_rows = MAX_BATCH_ROWS if torch.device(device).type == "cpu" else MAX_BATCH_ROWS_ON_GPU
     parts, rows, kinds = list[Item](), list[int](), list[Any]()
     for some, (num_rows, kind) in zip(tiles, sizes, strict=True):
-        most = max(1, max_rows // num_rows)
-        parts += (some[first : first + most] for first in range(0, len(some), most))
+        num_parts = max(1, -(-len(some) // max(1, max_rows // num_rows)))
+        num_together = max(1, -(-len(some) // num_parts))  # about as many in each part
+        parts += (some[first : first + num_together] for first in range(0, len(some), num_together))
         rows += [num_rows * len(part) for part in parts[len(rows) :]]
         kinds += [kind] * (len(rows) - len(kinds))
     batches = list(_batches(rows, kinds, max_rows))

@@ -7,9 +7,10 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import compress
 from typing import Final
 
-from pixelzip import components, derived, fallback, layout, mixed, tone_search
+from pixelzip import components, derived, enlargement, fallback, layout, mixed, tone_search
 from pixelzip.components import Networks
 from pixelzip.derived import Derivation
 from pixelzip.errors import UnsupportedImage
@@ -27,6 +28,9 @@ from pixelzip.tones import Tones
 _MANY_REPEATS: Final = 0.5
 """Share of pixels outside of photographs that repeat their left neighbours on pages; in photographs far fewer do."""
 
+_FEW_PIXELS: Final = 2**16
+"""Of enlarged images, for which saying so may cost more than it saves."""
+
 _NEAR_A_MIXTURE: Final = 1.0
 """WebP with some effort must come within so many times the bytes of all parts, on which it has been tried already."""
 
@@ -39,8 +43,28 @@ def compress_pictures(
     keep = functools.partial(_keep_jpeg, networks.coefficients, strip, or_pixels, each)
     kept = in_threads(keep, pictures, num_threads)
     others = [picture for picture, file in zip(pictures, kept, strict=True) if file is None]
-    files = iter(_compress_pixels(networks, others, device, num_threads))
+    files = iter(_compress_enlarged(networks, others, device, num_threads))
     return [file or next(files) for file in kept]
+
+
+def _compress_enlarged(
+    networks: Networks, pictures: Sequence[Picture], device: str, num_threads: int | None
+) -> list[bytes]:
+    """Compress each picture, those that were enlarged as what they were before; small ones as both."""
+    factors = in_threads(lambda picture: enlargement.find(picture.samples), pictures, num_threads)
+    both = [(picture, some) for picture, some in zip(pictures, factors, strict=True) if some != enlargement.NONE]
+    before = [enlargement.shrunk(*one) for one in both]
+    drawn = list(map(fallback.is_drawing, before))
+    files = zip(both, _compress_parts(networks, before, drawn, device, num_threads), strict=True)
+    enlarged = iter([derived.write(picture, Derivation(factors=some), file) for (picture, some), file in files])
+    found = [None if some == enlargement.NONE else next(enlarged) for some in factors]
+    are_whole = [
+        file is None or picture.samples[..., 0].size <= _FEW_PIXELS
+        for picture, file in zip(pictures, found, strict=True)
+    ]
+    whole = iter(_compress_pixels(networks, list(compress(pictures, are_whole)), device, num_threads))
+    others = [next(whole) if is_whole else None for is_whole in are_whole]
+    return [min(filter(None, one), key=len) for one in zip(found, others, strict=True)]
 
 
 def _keep_jpeg(

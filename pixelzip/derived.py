@@ -1,4 +1,4 @@
-"""Images made of others <-> the body of a file: a file of what was there before, what was cut off it, and tables."""
+"""Images made of others <-> the body of a file: a file of what was there before, and what was done to it."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from typing import Final
 
 import numpy as np
 
-from pixelzip import container
+from pixelzip import container, enlargement
 from pixelzip.components import CodedFile
 from pixelzip.container import BODY_DERIVED, BODY_JPEG, BODY_JPEG_FILE, BODY_MIXED, MAX_DIMENSION, Header
+from pixelzip.enlargement import MOST_FACTOR, Factors
 from pixelzip.errors import CorruptFile
 from pixelzip.fields import Reader, inflate, write_varint
 from pixelzip.image import Mode, Picture, Samples
@@ -20,6 +21,9 @@ from pixelzip.tones import WINDOW_BITS, Table, Tones, entries_from
 
 _MOST_LEVELS: Final = 2**16
 _MOST_CUT: Final = 15
+_ENLARGED: Final = 8
+"""Stands beside the orientation where factors follow."""
+
 _NO_MODEL: Final = bytes(2)
 _IMPOSSIBLE: Final = (BODY_DERIVED, BODY_MIXED, BODY_JPEG_FILE)
 """Bodies of files that no image is made of; what something was cut off, or turned, holds levels of a JPEG."""
@@ -28,12 +32,13 @@ _IMPOSSIBLE: Final = (BODY_DERIVED, BODY_MIXED, BODY_JPEG_FILE)
 @dataclass(frozen=True, eq=False)
 class Derivation:
     """How an image follows from another: rows and columns are cut off that at the top and the left, what is left is
-    turned back, from the way round that ``orientation`` says (``tiles.turned``), and mapped by tables.
+    turned back, from the way round that ``orientation`` says (``tiles.turned``), mapped by tables, and enlarged.
     """
 
     cut: tuple[int, int] = (0, 0)
     orientation: int = 0
     tones: Tones | None = None
+    factors: Factors = enlargement.NONE
 
     @property
     def is_placed(self) -> bool:
@@ -42,33 +47,44 @@ class Derivation:
 
     def mode(self, mode: Mode) -> Mode:
         """Return the other image's mode, given the image's."""
-        return self.tones.mode if self.tones else mode
+        if self.tones:
+            return self.tones.mode
+        return mode if self.factors == enlargement.NONE else enlargement.mode_before(mode)
 
     def whole(self, box: Box) -> Box:
         """Return the whole other image, given the image's box."""
-        height, width = turned_size(box, self.orientation)
+        height, width = turned_size(enlargement.box_before(box, self.factors), self.orientation)
         return Box(0, 0, height + self.cut[0], width + self.cut[1])
 
     def before(self, region: Box, box: Box) -> Box:
         """Return what must be known of the other image for a region of the image in that box: all, if it is turned."""
         if self.orientation:
             return self.whole(box)
-        return Box(region.top + self.cut[0], region.left + self.cut[1], region.height, region.width)
+        kept = enlargement.box_before(region, self.factors)
+        return Box(kept.top + self.cut[0], kept.left + self.cut[1], kept.height, kept.width)
+
+    def corners(self, before: tuple[int, int, int, int], box: Box) -> tuple[int, int, int, int]:
+        """Return left, top, right and bottom of what has these corners in another image that was only enlarged."""
+        (left, top, right, bottom), (rows, columns) = before, self.factors
+        return left * columns, top * rows, min(right * columns, box.width), min(bottom * rows, box.height)
 
     def apply(self, samples: Samples, region: Box, is_damaged: bool = False) -> Samples:
         """Map samples of what ``before`` returned; raises CorruptFile as ``Tones.apply`` does."""
         if self.orientation:
             kept = samples[self.cut[0] :, self.cut[1] :].astype(np.uint8, copy=False)
-            samples = turned_back(kept, self.orientation)[region.slices]
-        return self.tones.apply(samples, is_damaged) if self.tones else samples
+            samples = turned_back(kept, self.orientation)[enlargement.box_before(region, self.factors).slices]
+        samples = self.tones.apply(samples, is_damaged) if self.tones else samples
+        return samples if self.factors == enlargement.NONE else enlargement.enlarged(samples, region, self.factors)
 
 
 def write(picture: Picture, derivation: Derivation, file: bytes) -> bytes:
-    """Put together how a picture follows from another and the file of that, which may itself say what was cut off."""
+    """Put together how a picture follows from another and the file of that, which may itself say what was cut off, or
+    that of an image that is enlarged which tables it has.
+    """
     header, streams = container.read(file, MAX_DIMENSION**2)
     if header.body == BODY_DERIVED:
         before, file, (header, _) = read(header, streams[0])
-        derivation = replace(before, tones=derivation.tones)
+        derivation = replace(before, tones=derivation.tones or before.tones, factors=derivation.factors)
     outer = Header(picture.mode, *picture.size, BODY_DERIVED, picture.blocks, header.model or _NO_MODEL)
     fields = _fields(derivation)
     return container.write(outer, [_checksum(outer, fields), fields, file])
@@ -83,10 +99,18 @@ def read(header: Header, body: bytes, is_damaged: bool = False) -> tuple[Derivat
     """
     reader = Reader(body)
     checksum, fields = reader.take(4, "checksum"), Reader(reader.rest())
-    orientation = fields.varint("orientation")
+    orientation, factors = fields.varint("orientation"), enlargement.NONE
+    if orientation & _ENLARGED:
+        orientation, factors = (
+            orientation ^ _ENLARGED,
+            (fields.varint("row's factor"), fields.varint("column's factor")),
+        )
+        if not 1 < max(factors) <= MOST_FACTOR or min(factors) < 1:
+            raise CorruptFile(f"an image cannot be enlarged by {factors[0]} and {factors[1]}")
     cut = fields.varint("rows cut off"), fields.varint("columns cut off")
-    derivation = Derivation(cut, orientation, _read_tables(header, fields))
-    if header.mode.name == "1" or not (derivation.tones or derivation.is_placed):
+    derivation = Derivation(cut, orientation, _read_tables(header, fields), factors)
+    is_as_it_is = not (derivation.tones or derivation.is_placed)
+    if factors == enlargement.NONE if is_as_it_is else header.mode.name == "1":
         raise CorruptFile(f"an image of mode {header.mode.name} that is another one as it is")
     if orientation not in ORIENTATIONS:
         raise CorruptFile(f"the orientation {orientation} is none")
@@ -106,7 +130,9 @@ def read(header: Header, body: bytes, is_damaged: bool = False) -> tuple[Derivat
 
 
 def _fields(derivation: Derivation) -> bytes:
-    place = derivation.orientation, *derivation.cut
+    is_enlarged = derivation.factors != enlargement.NONE
+    kind = (derivation.orientation | _ENLARGED, *derivation.factors) if is_enlarged else (derivation.orientation,)
+    place = *kind, *derivation.cut
     if derivation.tones is None:
         return b"".join(map(write_varint, (*place, 0)))
     tables, deflated = derivation.tones.tables, derivation.tones.deflated

@@ -17,9 +17,9 @@ class Info:
     """What a header holds.
 
     ``body`` is "model", "png", "webp", "jpeg" (levels of one), "jpeg-file" (the file itself), "mixed" (photographs
-    among something else), "drawing" (learned from itself, no model) or "derived" (one of these with other levels
-    or more pixels, of which model, lattice and tiles are). ``lattice`` is the name of the conversion that the
-    pixels came out of, None when a "model" makes no use of one. ``metadata`` has the keys of Pillow's ``info``.
+    among something else), "drawing" (learned from itself, no model) or "derived" (one of these with other levels, cut
+    or enlarged, of which model, lattice and tiles are). ``lattice`` is the name of the conversion that the pixels came
+    out of, None when a "model" makes no use of one. ``metadata`` has the keys of Pillow's ``info``.
     """
 
     mode: str

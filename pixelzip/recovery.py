@@ -121,7 +121,8 @@ def _salvage_derived(header: Header, body: bytes, notes: tuple[str, ...], again:
     found = again(file)
     known = found.picture.samples[derivation.before(header.box, header.box).slices]
     samples = derivation.apply(known, header.box, is_damaged=True)
-    return replace(found, picture=Picture(header.mode, samples, header.blocks), notes=notes + found.notes)
+    tiles = tuple(replace(tile, box=derivation.corners(tile.box, header.box)) for tile in found.tiles)
+    return replace(found, picture=Picture(header.mode, samples, header.blocks), tiles=tiles, notes=notes + found.notes)
 
 
 def _salvage_parts(header: Header, body: bytes, notes: tuple[str, ...], again: Callable[[bytes], Salvage]) -> Salvage:

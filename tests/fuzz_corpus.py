@@ -114,7 +114,7 @@ def _tiny(folder: Path) -> Iterator[Seed]:
 
 
 def _derived(model: str) -> Iterator[Seed]:
-    """Yield images that are made of others by a table for each channel, and one for all."""
+    """Yield images that are made of others by a table for each channel, and one for all, and an enlarged one."""
     inner = smooth_image(2, 3)
     own = Tones(tuple(Table(0, np.arange(256, dtype=np.uint16)[:, None] * 257) for _ in range(3)))
     tints = Tones((Table(20, np.random.default_rng(0).integers(0, 256, (236, 3), dtype=np.uint8)),))
@@ -122,6 +122,9 @@ def _derived(model: str) -> Iterator[Seed]:
         made = tones.apply(samples)
         file = pixelzip.compress(samples if name == "own" else samples[..., 0], model)
         yield Seed(f"derived-{name}.pxz", derived.write(image.read(made), Derivation(tones=tones), file), model)
+    large = image.read(inner.repeat(3, axis=0).repeat(2, axis=1))
+    file = derived.write(large, Derivation(factors=(3, 2)), pixelzip.compress(inner, model))
+    yield Seed("derived-enlarged.pxz", file, model)
 
 
 def _pictures() -> Iterator[tuple[str, Image.Image | NDArray[np.generic]]]:

@@ -59,6 +59,12 @@ def files_of_derived() -> dict[str, bytes]:
         "turned-L": np.ascontiguousarray(np.rot90(decoded(as_jpeg(texture(100, 118)[..., 0], 80)))),
         "cut-L": np.ascontiguousarray(decoded(as_jpeg(texture(96, 110)[..., 0], 80))[5:, 2:]),
         "cut-RGB16": jpeg[3:, 13:].astype(np.uint16) * 257,
+        "enlarged-1": Image.fromarray(smooth_image(70, 64, 1)[..., 0].repeat(5, axis=0) > 99),
+        "enlarged-P": palette.resize((560, 900), Image.Resampling.NEAREST, (0, 0, 70, 75)),
+        "enlarged-LA": smooth_image(150, 140, 2).repeat(2, axis=0).repeat(3, axis=1)[:-1, :-1],
+        "enlarged-RGB-own": own.repeat(8, axis=0).repeat(2, axis=1),
+        "enlarged-cut": np.ascontiguousarray(jpeg[3:, 13:]).repeat(2, axis=0).repeat(2, axis=1),
+        "enlarged-RGB16": deep.repeat(4, axis=0).repeat(4, axis=1) * 257,
     }
     files = {name: pixelzip.compress(picture) for name, picture in pictures.items()}
     files["in-parts"] = in_parts(page, [Box(20, 40, 80, 70)])
@@ -91,6 +97,7 @@ def broken_derived(prefix: str, of_jpeg: str) -> dict[str, bytes]:
     size = bytes((0, 0, 0, 1)) + write_varint(table.first) + write_varint(len(table.entries))
     entries = np.diff(table.entries[:, 0], prepend=np.uint8(0)).tobytes()
     grey = GOLDEN / f"{prefix}-parts-L.pxz"
+    small = pixelzip.compress(np.ascontiguousarray(curved(1)[:, ::2, 0] // 3))
     flipped = bytearray(good["derived-L"])
     flipped[12] ^= 4
     files = {
@@ -100,6 +107,15 @@ def broken_derived(prefix: str, of_jpeg: str) -> dict[str, bytes]:
         "empty": container.write(header, []),
         "checksum": container.write(header, [bytes(4), body[4:]]),
         "orientation": written(of_cut, bytes((8, 5, 2, 0)), cut_file),
+        "orientation-16": written(of_cut, bytes((16, 5, 2, 0)), cut_file),
+        "factors": written(header, bytes((8, 1, 1, 0, 0, 0)), small),
+        "factor-0": written(header, bytes((8, 2, 0, 0, 0, 0)), small),
+        "large-factor": written(header, b"\x08" + write_varint(2**16) + bytes((2, 0, 0, 0)), small),
+        "enlarged": written(replace(header, width=71), bytes((8, 1, 2, 0, 0, 0)), small),
+        "enlarged-bits": written(
+            replace(header, mode=MODES_BY_NAME["1"]), b"\x08\x02\x01" + size[1:] + deflated(entries), file
+        ),
+        "enlarged-palette": written(header, bytes((8, 1, 2, 0, 0, 0)), good["derived-P"]),
         "turned": written(of_cut, bytes((4, 5, 2, 0)), cut_file),
         "nothing": written(header, bytes(4), pixelzip.compress(curved(1)[..., 0] // 3)),
         "rows": written(of_cut, bytes((0, 16, 2, 0)), cut_file),

@@ -31,7 +31,14 @@ REASONS = {
     "appended": "a tile's stream is empty or ends in a zero byte",
     "empty": "checksum at byte 0",
     "checksum": "checksum does not match the tables",
-    "orientation": "the orientation 8 is none",
+    "orientation": "90 tables are impossible in an image of mode L",
+    "orientation-16": "the orientation 16 is none",
+    "factors": "an image cannot be enlarged by 1 and 1",
+    "factor-0": "an image cannot be enlarged by 2 and 0",
+    "large-factor": "an image cannot be enlarged by 65536 and 2",
+    "enlarged": "another mode, size or model",
+    "enlarged-bits": "an image of mode 1 that is another one as it is",
+    "enlarged-palette": "another mode, size or model",
     "turned": "another mode, size or model",
     "rows": "16 rows and 2 columns cut off are too many",
     "columns": "5 rows and 16 columns cut off are too many",
@@ -150,7 +157,7 @@ def test_metadata_and_the_commands(tmp_path: Path) -> None:
     runner = CliRunner()
     assert runner.invoke(main, ["compress", source, "-o", file]).exit_code == 0
     line = runner.invoke(main, ["info", file]).output
-    assert ", model photo, made of other levels or more pixels, 1 tile(s), " in line
+    assert ", model photo, made of another image, 1 tile(s), " in line
     assert runner.invoke(main, ["test", file]).exit_code == 0
     assert runner.invoke(main, ["decompress", file, "-o", restored]).exit_code == 0
     assert Image.open(restored).tobytes() == image.tobytes()

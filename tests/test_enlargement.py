@@ -1,0 +1,143 @@
+"""Images whose pixels were repeated come back, cost what they cost before, and the least that repeats is found."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from conftest import smooth_image
+from golden_derived import curved
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+from test_jpeg import as_jpeg, decoded, texture
+
+import pixelzip
+from pixelzip import container, derived, enlargement, image, layout
+from pixelzip.cli import main
+from pixelzip.enlargement import MOST_FACTOR, NONE
+from pixelzip.errors import CorruptFile
+from pixelzip.image import Samples
+from pixelzip.recovery import salvage
+from pixelzip.tiles import Box
+
+
+def repeated(samples: Samples, rows: int, columns: int) -> Samples:
+    return np.ascontiguousarray(samples.repeat(rows, axis=0).repeat(columns, axis=1))
+
+
+@given(
+    size=st.tuples(st.integers(1, 9), st.integers(1, 9)),
+    factors=st.tuples(st.integers(1, 70), st.integers(1, 70)),
+    cut=st.tuples(st.integers(0, 69), st.integers(0, 69)),
+    seed=st.integers(0, 999),
+    data=st.data(),
+)
+def test_regions_of_what_was_enlarged(
+    size: tuple[int, int], factors: tuple[int, int], cut: tuple[int, int], seed: int, data: st.DataObject
+) -> None:
+    small = np.random.default_rng(seed).integers(0, 3, (*size, 2), dtype=np.uint8)
+    kept = [max(1, side * factor - less % factor) for side, factor, less in zip(size, factors, cut, strict=True)]
+    samples = repeated(small, *factors)[: kept[0], : kept[1]]
+    found = enlargement.find(samples)
+    before = enlargement.shrunk(image.read(samples), found).samples
+    assert np.array_equal(enlargement.enlarged(before, Box(0, 0, *kept), found), samples)
+    if found != NONE:
+        assert all(some % factor == 0 or some == side for some, factor, side in zip(found, factors, kept, strict=True))
+    top, left = data.draw(st.integers(0, kept[0] - 1)), data.draw(st.integers(0, kept[1] - 1))
+    box = Box(top, left, data.draw(st.integers(1, kept[0] - top)), data.draw(st.integers(1, kept[1] - left)))
+    part = before[enlargement.box_before(box, found).slices]
+    assert np.array_equal(enlargement.enlarged(part, box, found), samples[box.slices])
+
+
+@pytest.mark.parametrize(
+    ("samples", "factors"),
+    [
+        (np.zeros((9, 7, 3), np.uint8), NONE),
+        (repeated(smooth_image(5, 6), 1, 3), (1, 3)),
+        (repeated(smooth_image(5, 6), 64, 65)[:-9, :-1], (64, 65)),
+        (repeated(smooth_image(1, 6, 1), 200, 1), (200, 1)),
+        (np.zeros((2, MOST_FACTOR + 1, 1), np.uint8) + np.uint8([[[0]], [[1]]]), NONE),
+        (np.eye(90, dtype=np.uint16)[..., None], NONE),
+    ],
+    ids=["one colour", "columns", "cut", "stripes", "too large", "not enlarged"],
+)
+def test_which_factors_are_found(samples: Samples, factors: tuple[int, int]) -> None:
+    assert enlargement.find(samples) == factors
+
+
+def pictures() -> dict[str, Image.Image | Samples]:
+    noise = np.random.default_rng(0).integers(0, 256, (200, 200), dtype=np.uint8)
+    palette = Image.fromarray(repeated(noise & 15, 3, 3)).convert("P")
+    palette.info["transparency"] = 3
+    return {
+        "1": Image.fromarray(repeated(noise > 99, 2, 5)),
+        "L": repeated(noise, 2, 2),
+        "LA": Image.fromarray(repeated(np.stack((noise, noise.T), axis=2), 3, 2)),
+        "P": palette,
+        "RGB": repeated(smooth_image(150, 140), 4, 4)[:-3, :-2],
+        "curve": repeated(curved(3), 5, 5),
+        "jpeg": repeated(decoded(as_jpeg(texture(112, 120), 80))[3:, 5:], 3, 3),
+        "I;16": repeated(noise.astype(np.uint16) * 3, 2, 3),
+        "RGB;16": repeated(smooth_image(100, 90).astype(np.uint16) * 257, 4, 3),
+    }
+
+
+@pytest.mark.parametrize("name", pictures())
+def test_enlarged_images_come_back_and_cost_as_before(name: str) -> None:
+    picture = pictures()[name]
+    file = pixelzip.compress(picture)
+    header, (body,) = container.read(file)
+    derivation, _, _ = derived.read(header, body)
+    assert derivation.factors != NONE
+    small = pixelzip.compress(
+        np.ascontiguousarray(image.read(picture).samples[:: derivation.factors[0], :: derivation.factors[1]])
+    )
+    assert len(file) < len(small) + 60 + sum(len(block) for _, block in header.blocks)
+    restored = pixelzip.decompress_array(file)
+    expected = image.to_array(image.read(picture))
+    assert np.array_equal(restored, expected)
+    crop = (3, 10, expected.shape[1] - 4, expected.shape[0] - 9)
+    assert np.array_equal(pixelzip.decompress_array(file, crop=crop), expected[10:-9, 3:-4])
+    if isinstance(picture, Image.Image):
+        back = pixelzip.decompress(file)
+        assert (back.mode, back.tobytes(), back.info) == (picture.mode, picture.tobytes(), picture.info)
+    assert np.array_equal(salvage(file).to_array(), expected)
+
+
+def test_small_images_are_enlarged_only_where_that_is_shorter() -> None:
+    icon = repeated(np.eye(3, dtype=np.uint8)[..., None] * 255, 2, 2)
+    assert pixelzip.info(pixelzip.compress(icon)).body == "drawing"
+    both = pixelzip.compress([icon, repeated(smooth_image(60, 50), 2, 2), smooth_image(60, 50)])
+    assert [pixelzip.info(file).body for file in both] == ["drawing", "derived", "model"]
+    assert both[0] == pixelzip.compress(icon)
+
+
+def test_damaged_tiles_are_where_they_are_in_the_image(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(layout, "find", lambda samples: [])
+    pixels = repeated(smooth_image(300, 520), 2, 3)[:-1, :-2]
+    damaged = bytearray(pixelzip.compress(pixels))
+    damaged[-1] ^= 1
+    with pytest.raises(CorruptFile, match="checksum"):
+        pixelzip.decompress(bytes(damaged))
+    salvaged = salvage(bytes(damaged))
+    (tile,) = salvaged.tiles
+    left, top, right, bottom = tile.box
+    assert (right, bottom) == (pixels.shape[1], pixels.shape[0])
+    restored = salvaged.to_array()
+    assert len(np.unique(restored[top:bottom, left:right].reshape(-1, 3), axis=0)) == 1
+    restored[top:bottom, left:right] = pixels[top:bottom, left:right]
+    assert np.array_equal(restored, pixels)
+
+
+def test_the_commands(tmp_path: Path) -> None:
+    Image.fromarray(repeated(smooth_image(150, 140), 2, 2)).save(tmp_path / "large.png")
+    source, file, restored = (str(tmp_path / name) for name in ("large.png", "large.pxz", "restored.png"))
+    runner = CliRunner()
+    assert runner.invoke(main, ["compress", source, "-o", file]).exit_code == 0
+    assert runner.invoke(main, ["info", file]).output.endswith(", model photo, made of another image, 1 tile(s)\n")
+    assert runner.invoke(main, ["test", file]).exit_code == 0
+    assert runner.invoke(main, ["decompress", file, "-o", restored]).exit_code == 0
+    assert Image.open(restored).tobytes() == Image.open(source).tobytes()
