@@ -12,7 +12,7 @@ import numpy as np
 from pixelzip import container, enlargement
 from pixelzip.components import CodedFile
 from pixelzip.container import BODY_DERIVED, BODY_JPEG, BODY_JPEG_FILE, BODY_MIXED, MAX_DIMENSION, Header
-from pixelzip.enlargement import MOST_FACTOR, Factors
+from pixelzip.enlargement import MOST_FACTOR, Factors, Repeats
 from pixelzip.errors import CorruptFile
 from pixelzip.fields import Reader, inflate, write_varint
 from pixelzip.image import Mode, Picture, Samples
@@ -65,8 +65,9 @@ class Derivation:
 
     def corners(self, before: tuple[int, int, int, int], box: Box) -> tuple[int, int, int, int]:
         """Return left, top, right and bottom of what has these corners in another image that was only enlarged."""
-        (left, top, right, bottom), (rows, columns) = before, self.factors
-        return left * columns, top * rows, min(right * columns, box.width), min(bottom * rows, box.height)
+        ends = (one.factor * line - one.missing for one, line in zip(self.factors[::-1] * 2, before, strict=True))
+        left, top, right, bottom = ends
+        return max(left, 0), max(top, 0), min(right, box.width), min(bottom, box.height)
 
     def apply(self, samples: Samples, region: Box, is_damaged: bool = False) -> Samples:
         """Map samples of what ``before`` returned; raises CorruptFile as ``Tones.apply`` does."""
@@ -101,12 +102,7 @@ def read(header: Header, body: bytes, is_damaged: bool = False) -> tuple[Derivat
     checksum, fields = reader.take(4, "checksum"), Reader(reader.rest())
     orientation, factors = fields.varint("orientation"), enlargement.NONE
     if orientation & _ENLARGED:
-        orientation, factors = (
-            orientation ^ _ENLARGED,
-            (fields.varint("row's factor"), fields.varint("column's factor")),
-        )
-        if not 1 < max(factors) <= MOST_FACTOR or min(factors) < 1:
-            raise CorruptFile(f"an image cannot be enlarged by {factors[0]} and {factors[1]}")
+        orientation, factors = orientation ^ _ENLARGED, _read_factors(fields)
     cut = fields.varint("rows cut off"), fields.varint("columns cut off")
     derivation = Derivation(cut, orientation, _read_tables(header, fields), factors)
     is_as_it_is = not (derivation.tones or derivation.is_placed)
@@ -130,14 +126,25 @@ def read(header: Header, body: bytes, is_damaged: bool = False) -> tuple[Derivat
 
 
 def _fields(derivation: Derivation) -> bytes:
+    (rows, columns), orientation = derivation.factors, derivation.orientation
     is_enlarged = derivation.factors != enlargement.NONE
-    kind = (derivation.orientation | _ENLARGED, *derivation.factors) if is_enlarged else (derivation.orientation,)
-    place = *kind, *derivation.cut
+    place = (
+        (orientation | _ENLARGED, *rows, *columns, *derivation.cut) if is_enlarged else (orientation, *derivation.cut)
+    )
     if derivation.tones is None:
         return b"".join(map(write_varint, (*place, 0)))
     tables, deflated = derivation.tones.tables, derivation.tones.deflated
     sizes = [number for table in tables for number in (table.first, len(table.entries))]
     return b"".join(map(write_varint, (*place, len(tables), *sizes, len(deflated)))) + deflated
+
+
+def _read_factors(reader: Reader) -> Factors:
+    rows, columns = (Repeats(reader.varint("factor"), reader.varint("what is missing of the first")) for _ in range(2))
+    if not (1 < max(rows.factor, columns.factor) <= MOST_FACTOR) or any(
+        one.missing >= one.factor for one in (rows, columns)
+    ):
+        raise CorruptFile(f"an image cannot be enlarged by {rows.factor} and {columns.factor}")
+    return rows, columns
 
 
 def _read_tables(header: Header, reader: Reader) -> Tones | None:

@@ -22,6 +22,7 @@ from pixelzip import components, derived, fallback, image, layout, models
 from pixelzip.components import Networks, Prepared
 from pixelzip.container import PACK_SIGNATURE, SIGNATURE
 from pixelzip.derived import Derivation
+from pixelzip.enlargement import Repeats
 from pixelzip.lattice import Lattice
 from pixelzip.models.config import PLANES_PERIOD, ConeConfig
 from pixelzip.models.conversion import CONVERSIONS, JFIF
@@ -122,8 +123,8 @@ def _derived(model: str) -> Iterator[Seed]:
         made = tones.apply(samples)
         file = pixelzip.compress(samples if name == "own" else samples[..., 0], model)
         yield Seed(f"derived-{name}.pxz", derived.write(image.read(made), Derivation(tones=tones), file), model)
-    large = image.read(inner.repeat(3, axis=0).repeat(2, axis=1))
-    file = derived.write(large, Derivation(factors=(3, 2)), pixelzip.compress(inner, model))
+    large = image.read(inner.repeat(3, axis=0).repeat(2, axis=1)[:, 1:])
+    file = derived.write(large, Derivation(factors=(Repeats(3), Repeats(2, 1))), pixelzip.compress(inner, model))
     yield Seed("derived-enlarged.pxz", file, model)
 
 
