@@ -38,8 +38,8 @@ from pixelzip.product import int8_products_are_exact
 JPEG, DRAWINGS = "photo-jpeg", "drawings"
 
 DIGESTS = {
-    "photo": "1e5e07755c74b1a7f9abd6038dc7291926f24033cd88db710fe3df23851934a4",
-    "photo-fast": "8e09b6c63f07dab3a3d1af16e5f44ef14eb7dac333448c3912b5cf27812cb946",
+    "photo": "531dab3ac27afffab7fff8f193bc7db42146e1f319f18b25a5f92391d918076f",
+    "photo-fast": "f1351bbeb6bba98b0167b65cf4fa149f0cb71a57f4c1241fd2c41e8aadd70a46",
     "photo-max": "d21d5f147754e855a768970a6544b41cf7e64619440939064235d0b3a3f54f87",
     "cifar10": "2ee9d39f7cfc2f587ad10535a0bd064508e7eed8b2ed69ee26d97fd762c7c10a",
     DRAWINGS: "ac38fb7847b51417281909a53f512d0fafd19a23650ad2719b2f83e4ecb36d46",

@@ -51,6 +51,7 @@ SHIPPED_MODELS = (
     ("photo-jpeg", "photo-jpeg-2.safetensors", "0b2aaad88a9b67d96aca414624ba2dce32b132234e883573d43d82b6d04e4442"),
     ("cifar10", "cifar10-8.safetensors", "e2cd561b8001271001c7f0151bee1ec42d85df0175038c5a3db0b9b973342a4b"),
     ("cifar10", "cifar10-9.safetensors", "be632bcfee564f0526668054f54baaea73de84ef71d9a2d7ffbb7343be3e58e9"),
+    ("photo-planes", "photo-planes-7.safetensors", "b64ec4b9114880c1be473dbbd3a82ce9ffd2b919f508f4c79608ab76c4a8534e"),
 )
 
 SHIPPED_MODES = (
