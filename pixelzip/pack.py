@@ -26,7 +26,7 @@ from pixelzip.pack_container import FILE, FILE_MODES, MAX_DESCRIPTION_BYTES, MAX
 from pixelzip.pack_reader import Entry, Pack, PackInfo
 from pixelzip.pack_tiles import alike, seals
 from pixelzip.streams import Tiles, encode_tiles
-from pixelzip.threads import beside_a_gpu, in_parts
+from pixelzip.threads import in_parts, in_shares
 from pixelzip.tiles import Tiling
 
 __all__ = ["Entry", "Pack", "PackInfo", "pack"]
@@ -119,7 +119,7 @@ def _coded(
         return list(map(found.__getitem__, part))
 
     small = list(shapes)
-    return dict(zip(small, beside_a_gpu(code, small, device, num_threads), strict=True))
+    return dict(zip(small, in_shares(code, small, device, num_threads), strict=True))
 
 
 @functools.lru_cache(maxsize=1024)

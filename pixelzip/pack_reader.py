@@ -17,7 +17,7 @@ from pixelzip.networks import find_network
 from pixelzip.pack_container import BLOCK_IMAGES, FILE, STREAM, Shape
 from pixelzip.pack_tiles import alike, seals
 from pixelzip.streams import CodedTiles, Pixels, salvage_tiles
-from pixelzip.threads import beside_a_gpu, in_threads
+from pixelzip.threads import in_shares, in_threads
 from pixelzip.tiles import MIRRORED, turned
 
 
@@ -215,7 +215,7 @@ class Pack:
             found = dict(zip(order, map(self._upright, order, are_mirrored, decoded), strict=True))
             return list(map(found.__getitem__, part))
 
-        return dict(zip(places, beside_a_gpu(decode, places, self._device, self._num_threads), strict=True))
+        return dict(zip(places, in_shares(decode, places, self._device, self._num_threads), strict=True))
 
     def _upright(self, place: int, is_mirrored: bool, tile: Pixels | CorruptFile) -> Samples | PixelzipError:
         if isinstance(tile, CorruptFile):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
@@ -167,7 +167,12 @@ def decode_tiles(
     network: IntegerNetwork, tiles: Sequence[CodedTiles], device: str, num_threads: int | None
 ) -> list[Pixels]:
     """Undo ``encode_tiles``; raises CorruptFile when a checksum does not match."""
-    return _intact(salvage_tiles(network, tiles, device, num_threads))
+    intact = list[Pixels]()
+    for result in salvage_tiles(network, tiles, device, num_threads):
+        if isinstance(result, CorruptFile):
+            raise result
+        intact.append(result)
+    return intact
 
 
 def salvage_tiles(
@@ -242,12 +247,3 @@ def _bits(shape: tuple[int, int, int], counts: Intervals) -> NDArray[np.float64]
     for places, wave in zip(np.split(order, ends[:-1]), costs, strict=True):
         bits[places] = wave.reshape(2 * num_channels, -1).sum(axis=0)
     return bits.reshape(height, width)
-
-
-def _intact(results: Iterable[Pixels | CorruptFile]) -> list[Pixels]:
-    intact = list[Pixels]()
-    for result in results:
-        if isinstance(result, CorruptFile):
-            raise result
-        intact.append(result)
-    return intact

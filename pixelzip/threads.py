@@ -18,10 +18,10 @@ _LARGE_PARTS_PER_THREAD: Final = 4
 """The same of items that hardly take longer than that: threads wait for one another whenever they change."""
 
 _NUM_TOGETHER: Final = 2**11
-"""Small images that a GPU computes at a time."""
+"""Small images that are copied, and that a GPU computes, at a time."""
 
 _NUM_PARTS_AT_ONCE: Final = 4
-"""So many times as many are worked on: some are computed while others are before that or after it."""
+"""So many parts are worked on at once beside a GPU: some are computed while others are before that or after it."""
 
 
 def num_processors() -> int:
@@ -43,16 +43,16 @@ def in_parts(
     return _in_parts(work, items, num_threads, _LARGE_PARTS_PER_THREAD)
 
 
-def beside_a_gpu(
+def in_shares(
     work: Callable[[Sequence[Item], int | None], list[Result]],
     items: Sequence[Item],
     device: str,
     num_threads: int | None,
 ) -> list[Result]:
-    """Apply ``work`` to many small images and to a number of threads; on a GPU to parts, which share the threads."""
-    if device == "cpu":
-        return work(items, num_threads) if items else []
+    """Apply ``work`` to parts of many small images, and to a number of threads, which parts share beside a GPU."""
     parts = [items[first : first + _NUM_TOGETHER] for first in range(0, len(items), _NUM_TOGETHER)]
+    if device == "cpu":
+        return list(itertools.chain(*(work(part, num_threads) for part in parts)))
     num_at_once = min(len(parts), _NUM_PARTS_AT_ONCE) or 1
     num_each = -(-(num_threads or num_processors()) // num_at_once)
     return list(itertools.chain(*in_threads(lambda part: work(part, num_each), parts, num_at_once)))

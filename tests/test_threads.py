@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from pixelzip.threads import beside_a_gpu, in_parts, in_threads
+from pixelzip.threads import in_parts, in_shares, in_threads
 
 
 @pytest.mark.parametrize("num_items", [0, 1, 5, 16, 100, 1003])
@@ -33,7 +33,7 @@ def test_parts_of_many_items() -> None:
     ("num_items", "num_threads", "expected"),
     [(0, 4, []), (2048, 5, [(2048, 5)]), (2049, 5, [(1, 3), (2048, 3)]), (9 * 2048, 15, [(2048, 4)] * 9)],
 )
-def test_parts_beside_a_gpu_share_the_threads(
+def test_parts_share_the_threads_beside_a_gpu(
     num_items: int, num_threads: int, expected: list[tuple[int, int]]
 ) -> None:
     calls = list[tuple[int, int | None]]()
@@ -42,8 +42,8 @@ def test_parts_beside_a_gpu_share_the_threads(
         calls.append((len(part), num_threads))
         return list(part)
 
-    assert beside_a_gpu(noted, range(num_items), "cuda", num_threads) == list(range(num_items))
+    assert in_shares(noted, range(num_items), "cuda", num_threads) == list(range(num_items))
     assert sorted(calls) == expected
     calls.clear()
-    assert beside_a_gpu(noted, range(num_items), "cpu", num_threads) == list(range(num_items))
-    assert calls == [(num_items, num_threads)] * (num_items > 0)
+    assert in_shares(noted, range(num_items), "cpu", num_threads) == list(range(num_items))
+    assert calls == [(min(2048, num_items - first), num_threads) for first in range(0, num_items, 2048)]
