@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 import torch
 
@@ -36,30 +36,44 @@ def in_batches(
     ``num_at_once`` batches are worked on at the same time.
     """
     max_rows = MAX_BATCH_ROWS if torch.device(device).type == "cpu" else MAX_BATCH_ROWS_ON_GPU
-    parts, rows, kinds = list[Item](), list[int](), list[Any]()
-    for some, (num_rows, kind) in zip(tiles, sizes, strict=True):
-        num_parts = max(1, -(-len(some) // max(1, max_rows // num_rows)))
-        num_together = max(1, -(-len(some) // num_parts))  # about as many in each part
-        parts += (some[first : first + num_together] for first in range(0, len(some), num_together))
-        rows += [num_rows * len(part) for part in parts[len(rows) :]]
-        kinds += [kind] * (len(rows) - len(kinds))
-    batches = list(_batches(rows, kinds, max_rows))
+    parts = [
+        _Part(part, num_rows * len(part), kind)
+        for some, (num_rows, kind) in zip(tiles, sizes, strict=True)
+        for part in _split(some, max(1, max_rows // num_rows))
+    ]
+    batches = list(_batches(parts, max_rows))
     with _torch_threads(num_threads):
-        done = in_threads(lambda batch: work([parts[index] for index in batch]), batches, num_at_once)
+        done = in_threads(lambda batch: work([parts[index].tiles for index in batch]), batches, num_at_once)
     results = itertools.chain(*done)
-    found = {index: list(itertools.islice(results, len(parts[index]))) for index in itertools.chain(*batches)}
+    found = {index: list(itertools.islice(results, len(parts[index].tiles))) for index in itertools.chain(*batches)}
     return list(itertools.chain(*(found[index] for index in range(len(parts)))))
 
 
-def _batches(rows: Sequence[int], kinds: Sequence[Any], max_rows: int) -> Iterator[list[int]]:
+class _Part(NamedTuple):
+    """Some tiles of one shape, how many rows they count as, and of what kind they are."""
+
+    tiles: Any
+    rows: int
+    kind: Any
+
+
+def _split(tiles: Item, most: int) -> list[Item]:
+    """Return parts of about as many tiles, at most so many."""
+    num_parts = max(1, -(-len(tiles) // most))
+    ends = [len(tiles) * index // num_parts for index in range(num_parts + 1)]
+    return [tiles[first:end] for first, end in itertools.pairwise(ends)]
+
+
+def _batches(parts: Sequence[_Part], max_rows: int) -> Iterator[list[int]]:
     batch: list[int] = []
     num_rows = 0
-    for index in sorted(range(len(rows)), key=kinds.__getitem__):
-        if batch and (num_rows + rows[index] > max_rows or kinds[index] != kinds[batch[0]]):
+    for index in sorted(range(len(parts)), key=lambda index: parts[index].kind):
+        _, rows, kind = parts[index]
+        if batch and (num_rows + rows > max_rows or kind != parts[batch[0]].kind):
             yield batch
             batch, num_rows = [], 0
         batch.append(index)
-        num_rows += rows[index]
+        num_rows += rows
     if batch:
         yield batch
 

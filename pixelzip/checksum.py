@@ -9,9 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pixelzip import native
-
-Seals = NDArray[np.uint32]
-"""The CRC32 of what comes before each row."""
+from pixelzip.native import Seals
 
 _SHORT_BYTES: Final = 2**14
 """Of rows, so short that zlib, called for each, takes longer than the extension or keeps other threads waiting."""

@@ -37,6 +37,7 @@ depthwise layers."""
 
 Intervals = NDArray[np.int32]
 Seals = NDArray[np.uint32]
+"""The CRC32 of what comes before each of many rows of bytes."""
 
 
 def runs(network: IntegerNetwork, device: str) -> bool:

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from pixelzip.checksum import Seals, checksums
+from pixelzip.checksum import checksums
 from pixelzip.container import BODY_MODEL, Component, Header
+from pixelzip.native import Seals
 from pixelzip.pack_container import Shape
 from pixelzip.tiles import MIRRORED, Tiling
 

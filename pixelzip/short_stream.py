@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from pixelzip import ans, native
 from pixelzip.ans_integer import pop, push
-from pixelzip.checksum import Seals, checksums
+from pixelzip.checksum import checksums
+from pixelzip.native import Seals
 
 CHECK_BITS: Final = range(12, 20)
 """What k may be: eight values, so that one of them fills the last byte."""

@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pixelzip import ans, ans_integer, native, short_stream
-from pixelzip.checksum import Seals, checksums
+from pixelzip.checksum import checksums
 from pixelzip.errors import CorruptFile
 from pixelzip.models.integer import IntegerNetwork
+from pixelzip.native import Seals
 from pixelzip.threads import in_threads, num_processors
 
 Pixels = NDArray[np.uint8]

@@ -97,7 +97,6 @@ def broken_derived(prefix: str, of_jpeg: str) -> dict[str, bytes]:
     size = bytes((0, 0, 0, 1)) + write_varint(table.first) + write_varint(len(table.entries))
     entries = np.diff(table.entries[:, 0], prepend=np.uint8(0)).tobytes()
     grey = GOLDEN / f"{prefix}-parts-L.pxz"
-    small = pixelzip.compress(np.ascontiguousarray(curved(1)[:, ::2, 0] // 3))
     flipped = bytearray(good["derived-L"])
     flipped[12] ^= 4
     files = {
@@ -108,15 +107,6 @@ def broken_derived(prefix: str, of_jpeg: str) -> dict[str, bytes]:
         "checksum": container.write(header, [bytes(4), body[4:]]),
         "orientation": written(of_cut, bytes((8, 5, 2, 0)), cut_file),
         "orientation-16": written(of_cut, bytes((16, 5, 2, 0)), cut_file),
-        "factors": written(header, bytes((8, 1, 0, 1, 0, 0, 0, 0)), small),
-        "factor-0": written(header, bytes((8, 2, 0, 0, 0, 0, 0, 0)), small),
-        "large-factor": written(header, b"\x08" + write_varint(2**16) + bytes((0, 2, 0, 0, 0, 0)), small),
-        "missing": written(header, bytes((8, 2, 0, 2, 2, 0, 0, 0)), small),
-        "enlarged": written(replace(header, width=71), bytes((8, 1, 0, 2, 0, 0, 0, 0)), small),
-        "enlarged-bits": written(
-            replace(header, mode=MODES_BY_NAME["1"]), b"\x08\x02\0\x01\0" + size[1:] + deflated(entries), file
-        ),
-        "enlarged-palette": written(header, bytes((8, 1, 0, 2, 0, 0, 0, 0)), good["derived-P"]),
         "turned": written(of_cut, bytes((4, 5, 2, 0)), cut_file),
         "nothing": written(header, bytes(4), pixelzip.compress(curved(1)[..., 0] // 3)),
         "rows": written(of_cut, bytes((0, 16, 2, 0)), cut_file),
@@ -142,7 +132,23 @@ def broken_derived(prefix: str, of_jpeg: str) -> dict[str, bytes]:
         "cut-of-model": _of(file, bytes((0, 1, 0, 0))),
         "turned-of-model": _of(file, bytes((3, 0, 0, 0))),
     }
+    files |= _broken_enlarged(header, size + deflated(entries), file, good["derived-P"])
     return {f"CorruptFile-derived-{name}.pxz": data for name, data in files.items()}
+
+
+def _broken_enlarged(header: Header, tables: bytes, file: bytes, palette: bytes) -> dict[str, bytes]:
+    """Return files that are broken in the fields of enlarged images."""
+    small = pixelzip.compress(np.ascontiguousarray(curved(1)[:, ::2, 0] // 3))
+    bits = replace(header, mode=MODES_BY_NAME["1"])
+    return {
+        "factors": written(header, bytes((8, 1, 0, 1, 0, 0, 0, 0)), small),
+        "factor-0": written(header, bytes((8, 2, 0, 0, 0, 0, 0, 0)), small),
+        "large-factor": written(header, b"\x08" + write_varint(2**16) + bytes((0, 2, 0, 0, 0, 0)), small),
+        "missing": written(header, bytes((8, 2, 0, 2, 2, 0, 0, 0)), small),
+        "enlarged": written(replace(header, width=71), bytes((8, 1, 0, 2, 0, 0, 0, 0)), small),
+        "enlarged-palette": written(header, bytes((8, 1, 0, 2, 0, 0, 0, 0)), palette),
+        "enlarged-bits": written(bits, b"\x08\x02\0\x01\0" + tables[1:], file),
+    }
 
 
 def _of(file: bytes, fields: bytes = bytes((0, 0, 1, 0))) -> bytes:

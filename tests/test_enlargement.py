@@ -12,13 +12,13 @@ from golden_derived import curved
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+from test_derived import only_damaged_tile
 from test_jpeg import as_jpeg, decoded, texture
 
 import pixelzip
 from pixelzip import container, derived, enlargement, image, layout
 from pixelzip.cli import main
 from pixelzip.enlargement import MOST_FACTOR, NONE, Factors, Repeats
-from pixelzip.errors import CorruptFile
 from pixelzip.image import Samples
 from pixelzip.recovery import salvage
 from pixelzip.tiles import Box
@@ -128,18 +128,8 @@ def test_small_images_are_enlarged_only_where_that_is_shorter() -> None:
 def test_damaged_tiles_are_where_they_are_in_the_image(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(layout, "find", lambda samples: [])
     pixels = repeated(smooth_image(300, 520), 2, 3)[1:, :-2]
-    damaged = bytearray(pixelzip.compress(pixels))
-    damaged[-1] ^= 1
-    with pytest.raises(CorruptFile, match="checksum"):
-        pixelzip.decompress(bytes(damaged))
-    salvaged = salvage(bytes(damaged))
-    (tile,) = salvaged.tiles
-    left, top, right, bottom = tile.box
-    assert (right, bottom) == (pixels.shape[1], pixels.shape[0])
-    restored = salvaged.to_array()
-    assert len(np.unique(restored[top:bottom, left:right].reshape(-1, 3), axis=0)) == 1
-    restored[top:bottom, left:right] = pixels[top:bottom, left:right]
-    assert np.array_equal(restored, pixels)
+    tile = only_damaged_tile(pixels, pixelzip.compress(pixels))
+    assert tile.box[2:] == (pixels.shape[1], pixels.shape[0])
 
 
 def test_the_commands(tmp_path: Path) -> None:
