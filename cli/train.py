@@ -174,10 +174,13 @@ def _run(network: Config, config: TrainingConfig, output: Path, threads: int) ->
         line = f"step {progress.step:6d}/{config.num_steps}  {progress.seconds:7.0f} s"
         click.echo(f"{line}  {progress.bits_per_subpixel:.4f} bits/sub-pixel{text}", err=True)
 
+    def report_rounding(num_layers: int) -> None:
+        click.echo(f"rounded {num_layers:3d}/{len(network.plan())} layers", err=True)
+
     torch.set_num_threads(num_threads(threads))
     trainer = Trainer(network, config, output)
     trainer.run(report)
     trainer.leave()
     if trainer.rank == 0:
-        path = finish_run(trainer, shlex.join(["pixelzip", *sys.argv[1:]]))
+        path = finish_run(trainer, shlex.join(["pixelzip", *sys.argv[1:]]), report_rounding)
         click.echo(f"exported {path}")

@@ -3,37 +3,42 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from pixelzip.models.export import export_network, replacing
+from pixelzip.models.finishing import round_trained
 from pixelzip.models.integer import IntegerCoefficientNetwork, IntegerNetwork, load_network
 from pixelzip.models.pixelcnn import ConePixelCNN
-from pixelzip.models.rounding import round_weights
 from pixelzip.models.train import Trainer
 
 
-def finish_run(trainer: Trainer, command: str) -> Path:
-    """Write ``model.safetensors`` and ``model.md`` into the folder of a finished run."""
+def finish_run(trainer: Trainer, command: str, report: Callable[[int], None]) -> Path:
+    """Write ``model.safetensors`` and ``model.md`` into the folder of a finished run.
+
+    ``report`` is told how many layers of the network are rounded whenever it has been trained on after one.
+    """
     folder = trainer.folder
     path = folder / "model.safetensors"
     curve = [json.loads(line) for line in trainer.curve]
     training = asdict(trainer.config)
-    floats = trainer.averaged()
-    if isinstance(floats, ConePixelCNN):
-        round_weights(floats, trainer.some_pixels())
-    export_network(floats, path, {"command": command, "training": json.dumps(training)})
+    averaged = trainer.averaged()
+    if isinstance(averaged, ConePixelCNN):
+        round_trained(trainer, averaged, report)
+    export_network(averaged, path, {"command": command, "training": json.dumps(training)})
     network = load_network(path)
     with replacing(folder / "model.md") as temporary:
-        temporary.write_text(write_card(network, command, _results(curve[-1])))
+        temporary.write_text(write_card(network, command, _results(curve[-1], trainer.held_out_bits(averaged))))
     return path
 
 
-def _results(last: dict[str, Any]) -> dict[str, str]:
+def _results(last: dict[str, Any], rounded: float | None) -> dict[str, str]:
     return {
         "training bits/sub-pixel": f"{last['bits_per_subpixel']:.4f}",
         "held-out bits/sub-pixel": str(last["held_out_bits_per_subpixel"]),
+        "held-out bits/sub-pixel, rounded": str(rounded),
     }
 
 

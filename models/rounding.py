@@ -3,13 +3,15 @@
 Frantar, Ashkboos, Hoefler, Alistarh, "GPTQ" (2023), section 3, one layer after the other, each on the inputs that the
 layers rounded before give it. A layer aims at the sums that it has in the floats, not at those that its weights make of
 such inputs, so that it makes good what the layers before it lost as well: by least squares its weights move there
-before they are rounded, and its bias after that.
+before they are rounded, and its bias after that. Where the layers that are left are trained on after each, these make
+it good instead (Zhou, Yao, Guo, Xu, Chen, "Incremental Network Quantization", 2017, section 3.2), and a layer aims at
+its own sums.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, TypeAlias
 
 import torch
@@ -33,28 +35,28 @@ _Arguments: TypeAlias = tuple[Tensor, Tensor | None, tuple[int, int]]
 
 
 @torch.no_grad()
-def round_weights(network: ConePixelCNN, batches: Sequence[Tensor]) -> None:
+def round_weights(network: ConePixelCNN, batches: Sequence[Tensor], train_on: Callable[[], None] | None = None) -> None:
     """Round all weights in place; exporting the network then rounds nothing any more.
 
     ``batches`` are (batch, 3, H, W) levels from the training data, of any sizes: some 10^5 pixels are enough. The
-    network becomes ``quantised``.
+    network becomes ``quantised``. ``train_on`` is called after every layer but the last and may change all parameters
+    that still require a gradient: weights of layers that are not rounded yet, and all biases.
     """
     network.quantised = False
     balance(network, batches)
-    floats = copy.deepcopy(network)
+    given, wanted = _Outputs(network, batches), _Outputs(copy.deepcopy(network), batches)
+    for index in range(len(network.layers)):
+        _round_layer(given.layer(index), *_inputs_and_products(index, given, wanted))
+        if train_on is None:
+            given.add(index, is_rounded=True)
+            wanted.add(index)
+        elif index + 1 < len(network.layers):
+            given.layer(index).weight.requires_grad_(False)
+            train_on()
+            given = wanted = _Outputs(network, batches)
+            for earlier in range(index + 1):
+                given.add(earlier, is_rounded=True)
     network.quantised = True
-    rounded_so_far, wanted = _Outputs(network, batches), _Outputs(floats, batches)
-    for module, trained in zip(network.layers, floats.layers, strict=True):
-        assert isinstance(module, ConeLayer)
-        assert isinstance(trained, ConeLayer)
-        inputs, products = [], []
-        for arguments, aims in zip(rounded_so_far.arguments(module), wanted.arguments(trained), strict=True):
-            (source, residual, shape), sums = arguments, _sums(trained, *aims)
-            inputs.append(_gathered(module, source, shape))
-            products.append(_flat(sums if residual is None else sums - residual))
-        _round_layer(module, torch.cat(inputs), torch.cat(products))
-        rounded_so_far.add(module)
-        wanted.add(trained)
 
 
 class _Outputs:
@@ -63,18 +65,35 @@ class _Outputs:
     def __init__(self, network: ConePixelCNN, batches: Sequence[Tensor]) -> None:
         self._network = network
         self._outputs = [{FEATURES: network.inputs(pixels)[0]} for pixels in batches]
-        layers = [module.layer for module in network.layers if isinstance(module, ConeLayer)]
+        layers = [self.layer(index).layer for index in range(len(network.layers))]
         self._last_read = {name: layer for layer in layers for name in (layer.source, layer.residual)}
 
-    def arguments(self, module: ConeLayer) -> list[_Arguments]:
-        return [module.arguments(outputs) for outputs in self._outputs]
+    def layer(self, index: int) -> ConeLayer:
+        module = self._network.layers[index]
+        assert isinstance(module, ConeLayer)
+        return module
 
-    def add(self, module: ConeLayer) -> None:
+    def arguments(self, index: int) -> list[_Arguments]:
+        return [self.layer(index).arguments(outputs) for outputs in self._outputs]
+
+    def add(self, index: int, is_rounded: bool = False) -> None:
+        module = self.layer(index)
         for outputs in self._outputs:
-            outputs[module.layer.name] = module(*module.arguments(outputs), self._network.quantised)
+            outputs[module.layer.name] = module(*module.arguments(outputs), is_rounded)
             for name in (module.layer.source, module.layer.residual):
                 if name and name != FEATURES and self._last_read[name] == module.layer:
                     del outputs[name]
+
+
+def _inputs_and_products(index: int, given: _Outputs, wanted: _Outputs) -> tuple[Tensor, Tensor]:
+    """Return what a layer reads in one network, (n, taps * in), and the products that give it the sums that it has in
+    the other, (n, out)."""
+    inputs, products = [], []
+    for arguments, aims in zip(given.arguments(index), wanted.arguments(index), strict=True):
+        (source, residual, shape), sums = arguments, _sums(wanted.layer(index), *aims)
+        inputs.append(_gathered(given.layer(index), source, shape))
+        products.append(_flat(sums if residual is None else sums - residual))
+    return torch.cat(inputs), torch.cat(products)
 
 
 def _round_layer(module: ConeLayer, inputs: Tensor, products: Tensor) -> None:

@@ -91,30 +91,36 @@ class Trainer:
         forward = self._compiled()
         losses: list[Tensor] = []
         started = time.monotonic()
-        for batch in self._coming_batches():
+        for batch in self.coming_batches():
             if self.step >= last:
                 return
             losses.append(self._train_step(forward, batch))
             if self.step % self.config.num_steps_between_checkpoints == 0 or self.step == last:
-                held_out = self._held_out_bits() if self.rank == 0 else None
+                held_out = self.held_out_bits(self.averaged()) if self.rank == 0 else None
                 mean = float(torch.stack(losses).mean())
                 losses.clear()
                 if self.rank == 0:
                     self._record(Progress(self.step, time.monotonic() - started, mean, held_out), report)
                     self._save()
 
-    def _coming_batches(self) -> Iterator[Batch]:
-        """Return the training batches, made beside the steps where a GPU would wait for them."""
+    def coming_batches(self) -> Iterator[Batch]:
+        """Return the training batches from the sources' position on, made beside the steps where a GPU would wait."""
         return prefetched(self.batches, torch.get_num_threads()) if self._is_on_gpu else iter(self.batches)
 
     def _train_step(self, forward: nn.Module, batch: Batch) -> Tensor:
         self.network.quantised = self.step >= self.config.quantise_from_step
-        loss = self._bits_per_subpixel(forward, batch)
-        loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
-        self.optimizer.step(self.config.learning_rate * learning_rate_factor(self.step, self.config))
+        learning_rate = self.config.learning_rate * learning_rate_factor(self.step, self.config)
+        loss = self.descend(forward, batch, self.optimizer, learning_rate)
         self.average.update_parameters(self.network)
         self.step += 1
+        return loss
+
+    def descend(self, forward: nn.Module, batch: Batch, optimizer: Optimizers, learning_rate: float) -> Tensor:
+        """Take one step along the gradients of a batch, and return its bits/sub-pixel."""
+        loss = self._bits_per_subpixel(forward, batch)
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(forward.parameters(), 1.0)
+        optimizer.step(learning_rate)
         return loss.detach()
 
     def _compiled(self) -> nn.Module:
@@ -126,11 +132,10 @@ class Trainer:
         return module
 
     @torch.no_grad()
-    def _held_out_bits(self) -> float | None:
-        """Mean bits/sub-pixel of the averaged network over the held-out batches."""
+    def held_out_bits(self, network: Network) -> float | None:
+        """Mean bits/sub-pixel of a network over the held-out batches."""
         if not self.held_out:
             return None
-        network = self.averaged()
         total = 0.0
         for batch in self.held_out:
             total += float(self._bits_per_subpixel(network, batch))

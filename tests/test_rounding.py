@@ -83,3 +83,27 @@ def test_channels_of_tiny_weights_can_be_exported(tmp_path: Path) -> None:
     round_weights(network, [torch.from_numpy(smooth_image(24, 32)).permute(2, 0, 1)[None].float()])
     export_network(network, tmp_path / "x.safetensors", {})
     assert load_network(tmp_path / "x.safetensors").largest_sum < 2**23
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=str)
+def test_what_is_rounded_stays_where_the_rest_is_trained_on(config: ConeConfig) -> None:
+    network = make_network(config)
+    assert isinstance(network, ConePixelCNN)
+    pixels = torch.from_numpy(smooth_image(24, 32)).permute(2, 0, 1)[None].float()
+    rounded_so_far = list[torch.Tensor]()
+
+    def train_on() -> None:
+        free = [layer.weight for layer in network.layers if layer.weight.requires_grad]
+        assert len(free) == len(network.layers) - len(rounded_so_far) - 1
+        rounded_so_far.append(network.layers[len(rounded_so_far)].weight.clone())  # type: ignore[operator]
+        for weight in free:
+            weight *= 1.01
+
+    round_weights(network, [pixels], train_on)
+    assert len(rounded_so_far) == len(network.layers) - 1
+    assert network.quantised
+    for layer, weight in zip(network.layers, rounded_so_far, strict=False):
+        assert torch.equal(layer.weight, weight)  # type: ignore[arg-type]
+    for layer in network.layers:
+        steps = layer.weight / layer.weight_step()  # type: ignore[operator]
+        assert torch.allclose(steps, steps.round(), atol=1e-3)
