@@ -96,12 +96,18 @@ static void end_run(Writer *writer, int table)
     writer->run = writer->num_kept = 0;
 }
 
+/* Return a level without its lowest bits, towards zero. */
+static inline int scaled(int level, int low)
+{
+    return level < 0 ? -(-level >> low) : level >> low;
+}
+
 static void write_waves(Writer *writer, const int16_t *levels, int table)
 {
     const Scan *scan = writer->scan;
     int zeros = 0;
     for (int frequency = scan->first > 1 ? scan->first : 1; frequency <= scan->last; frequency++) {
-        const int value = levels[frequency] / (1 << scan->low);
+        const int value = scaled(levels[frequency], scan->low);
         if (value == 0) {
             zeros++;
             continue;
@@ -119,7 +125,7 @@ static void write_waves(Writer *writer, const int16_t *levels, int table)
 static int last_new(const Scan *scan, const int16_t *levels)
 {
     int last = scan->last;
-    while (last > 0 && abs(levels[last] / (1 << scan->low)) != 1)
+    while (last > 0 && abs(scaled(levels[last], scan->low)) != 1)
         last--;
     return last;
 }
@@ -138,7 +144,7 @@ static void refine(Writer *writer, const int16_t *levels)
     uint8_t bits[FREQUENCIES];
     int zeros = 0, num_bits = 0;
     for (int frequency = scan->first; frequency <= scan->last; frequency++) {
-        const int value = levels[frequency] / (1 << scan->low);
+        const int value = scaled(levels[frequency], scan->low);
         if (value == 0) {
             zeros++;
             continue;

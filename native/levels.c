@@ -105,7 +105,7 @@ WalkResult walk_levels(Component *component, LevelCoder *coder)
 {
     const Network *network = component->groups[0].network;
     const size_t most = (size_t)component->rows * (size_t)component->columns, outputs = (size_t)network->layers[0].num_outputs;
-    Step step = {malloc(most * sizeof *step.places), malloc(most * NUM_VALUES), malloc(most * sizeof *step.expected),
+    Step step = {malloc(most * sizeof *step.places), malloc((most + BLOCKS) * NUM_VALUES), malloc(most * sizeof *step.expected),
                  malloc(most * sizeof *step.values), malloc(outputs * sizeof *step.bias), 0, 0};
     WalkResult result = WALK_NO_MEMORY;
     if (step.places && step.features && step.expected && step.values && step.bias && level_coder_open(coder, network, most))

@@ -6,7 +6,7 @@
 #include "pixelzip.h"
 
 enum { SIDE = 8, NUM_FREQUENCIES = 64, NUM_OWN = 11, NUM_NUMBERS = 5 + NUM_OWN, NUM_NEAR = 8, NUM_VALUES = 62, COMPANDED = 511,
-       LARGEST = 255, NONE = NUM_FREQUENCIES, UNIT = 4 };
+       LARGEST = 255, NONE = NUM_FREQUENCIES, UNIT = 4, BLOCKS = 16 }; /* the last as vectors want them */
 
 /* Rows of the planes, as in descriptions.py. */
 enum { BUSY, FAR, WINDOW, RECENT, TOTAL, EARLIER, LUMA = 8, ACTIVITY = 11, EARLIER_TOTAL, KNOWN, INSIDE, ERRORS, EARLIER_ERRORS,
@@ -40,7 +40,7 @@ static inline int32_t quotient(int32_t value, double inverse)
 /* means.c */
 void describe_means(const Known *known, const int64_t *places, size_t count, int8_t *features, int32_t *expected);
 
-/* waves.c: of every second block of a row, from a place on */
+/* waves.c: of every second block of a row, from a place on; room for features of BLOCKS more is written to, too */
 void describe_waves(const Known *known, int64_t place, int count, int8_t *features);
 
 #endif

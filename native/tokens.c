@@ -4,7 +4,7 @@
 
 #include <stdlib.h>
 
-enum { ROWS = 80, ZERO = 128 }; /* coefficients whose activations stay in a cache; what stands for 0 in these */
+enum { ROWS = 160, ZERO = 128 }; /* coefficients whose activations stay in a cache; what stands for 0 in these */
 
 /* Activations of ROWS coefficients before and after a layer, and the head's logits. */
 struct TokenBuffers {
