@@ -153,8 +153,9 @@ def test_command_exports_a_model_that_works(folder: Path, tmp_path: Path) -> Non
     data = pixelzip.compress(image, model)
     assert np.array_equal(pixelzip.decompress_array(data, model=model), image)
     assert "multiply-accumulates per pixel" in (run / "model.md").read_text()
-    network = json.loads((run / "config.json").read_text())["network"]
-    assert (network["channels"], network["regression_rows"]) == (8, 8)
+    settings = json.loads((run / "config.json").read_text())
+    assert (settings["network"]["channels"], settings["network"]["regression_rows"]) == (8, 8)
+    assert settings["training"]["quantise_from_step"] == 5  # never
     pytest.importorskip("matplotlib")
     drawn = CliRunner().invoke(cli.main, ["curve", str(run), "-o", str(tmp_path / "curve.png")])
     assert drawn.exit_code == 0, drawn.output
@@ -380,6 +381,7 @@ def test_families_from_the_command_line(cifar10: Path, tmp_path: Path) -> None:
     result = CliRunner().invoke(cli.main, [*common, *paper])
     assert result.exit_code == 0, result.output
     assert "PaperConfig(channels=4" in (tmp_path / "a" / "model.md").read_text()
+    assert json.loads((tmp_path / "a" / "config.json").read_text())["training"]["quantise_from_step"] == 1  # of 1: 0.75
     cone = ["--channels", "4", "--blocks", "1", "--mixtures", "1", "--depthwise", "--output", str(tmp_path / "c")]
     result = CliRunner().invoke(cli.main, [*common, *cone])
     assert result.exit_code == 0, result.output
