@@ -163,7 +163,7 @@ def _salvaged(salvaged: pixelzip.Salvage, job: Job) -> Image.Image | Samples:
 
 def _wants_array(mode: str, job: Job) -> bool:
     """Whether Pillow has no mode for the image, or the target is an array."""
-    return mode in ("RGB;16", "RGBA;16") or (job.target is not None and job.target.suffix == ".npy")
+    return mode in ("LA;16", "RGB;16", "RGBA;16") or (job.target is not None and job.target.suffix == ".npy")
 
 
 def _report(salvaged: pixelzip.Salvage, job: Job) -> None:

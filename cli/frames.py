@@ -17,6 +17,9 @@ from pixelzip.cli.files import FileError
 from pixelzip.image import Samples
 
 _PNG: Final = b"\x89PNG\r\n\x1a\n"
+_COLOUR_TYPES: Final = {2: 4, 3: 2, 4: 6}
+"""What a PNG calls so many channels."""
+
 _BLOCK_BYTES: Final = 2**20
 """Samples that are filtered together, and those of a strip of a TIFF file."""
 
@@ -34,8 +37,8 @@ def with_pixels(file: bytes, samples: Samples) -> bytes:
     """Put samples in place of the pixels of a file that has as many channels.
 
     Args:
-        file: PNG of mode RGB or RGBA, or TIFF of a mode without palette.
-        samples: (H, W, C) uint16, C in 3, 4; or in TIFF files also uint8, and C in 1, 2.
+        file: PNG of mode LA, RGB or RGBA, or TIFF of a mode without palette.
+        samples: (H, W, C) uint16, C in 2, 3, 4; or in TIFF files also uint8, and C of 1.
 
     Raises:
         FileError: they do not fit in a TIFF file.
@@ -49,7 +52,7 @@ def _png(file: bytes, samples: Samples) -> bytes:
     while offset < len(file):
         length, kind = struct.unpack_from(">I4s", file, offset)
         if kind == b"IHDR":
-            header = struct.pack(">IIBBBBB", width, height, 16, 2 if channels == 3 else 6, 0, 0, 0)
+            header = struct.pack(">IIBBBBB", width, height, 16, _COLOUR_TYPES[channels], 0, 0, 0)
             parts.append(_chunk(kind, header))
         elif kind == b"IDAT":  # there is one: the pixel is small
             parts += [_chunk(kind, data) for data in _deflated(samples) if data]

@@ -29,6 +29,7 @@ OUTPUT_SUFFIXES: Final = (".png", ".tif", ".tiff", ".npy")
 _NUMPY_MAGIC: Final = b"\x93NUMPY"
 _TIFF_XMP: Final = 700
 _FRAMED_MODES: Final = ("L", "LA", "RGB", "RGBA", "I;16")
+_MODES_OF_CHANNELS: Final = {2: "LA", 3: "RGB", 4: "RGBA"}
 Image.MAX_IMAGE_PIXELS = None
 """--max-pixels is the limit here, checked as soon as the header is read."""
 
@@ -88,7 +89,7 @@ def save_image(
     if isinstance(image, np.ndarray) and (image.dtype != np.uint16 or image.ndim < 3):
         image = Image.fromarray(image)
     if isinstance(image, np.ndarray):
-        return _framed(image, "RGB" if image.shape[2] == 3 else "RGBA", metadata, suffix)
+        return _framed(image, _MODES_OF_CHANNELS[image.shape[2]], metadata, suffix)
     if suffix != ".png" and "exif" in image.info and image.mode in _FRAMED_MODES:
         samples = np.asarray(image)
         return _framed(samples[..., None] if samples.ndim == 2 else samples, image.mode, image.info, suffix)

@@ -1,8 +1,8 @@
-"""A part of stage 1: image files with 16-bit colour, which Pillow would cut to 8 bits -> samples (H, W, 3 or 4) uint16.
+"""A part of stage 1: image files of 16 bits that Pillow would cut to 8 -> samples (H, W, 2, 3 or 4) uint16.
 
 Pillow has no mode for them and keeps one byte of each sample: the high one, if it is told in which order the file has
 the two. So a file is decoded twice, in its own order and in the other one, which gives both bytes, in every layout and
-compression that Pillow knows.
+compression that Pillow knows. Grey with alpha it reads as RGBA, in one order only; so its four bytes are read as those.
 """
 
 from __future__ import annotations
@@ -23,12 +23,13 @@ _CUT: Final = re.compile(r"(\w+);16([BLN])")
 
 _OTHER_ORDER: Final = {"B": "L", "L": "B", "N": "B" if sys.byteorder == "little" else "L"}
 _SUPPORTED: Final = ("RGB", "RGBA")
+_GREY_WITH_ALPHA: Final = "LA;16B"
 _FORMATS: Final = ("PNG", "TIFF", "PPM")
 _REASONS: Final = {
-    "LA": "it is grey with alpha",
     "RGBa": "it is multiplied by alpha",
     "RGBX": "the fourth channel is not alpha",
 }
+_OTHERWISE: Final = "this version of Pillow reads 16-bit colour otherwise: load it as a uint16 array"
 _BITS_PER_SAMPLE, _PLANAR_CONFIGURATION, _IN_PLANES = 258, 284, 2
 _JPEG_2000_SIZE: Final = re.compile(rb"\xff\x4f\xff\x51.{38}(.)", re.DOTALL)
 """The start of a codestream up to the first component's number of bits, less one, with a flag."""
@@ -47,6 +48,11 @@ def is_cut(image: Image.Image) -> bool:
     return bool(named) or _largest_ppm(image) > 255
 
 
+def is_grey(image: Image.Image) -> bool:
+    """Whether loading the image, which is of a mode of 32 bits, gives the file's samples of 16: PGM files."""
+    return isinstance(image, ImageFile.ImageFile) and bool(image.tile) and _raw_mode(image) == "I;16B"
+
+
 def read(image: Image.Image) -> tuple[NDArray[np.uint16], Image.Image]:
     """Return all bits of an image that ``is_cut``, and the image as Pillow loads it; ``image`` is not loaded.
 
@@ -58,15 +64,27 @@ def read(image: Image.Image) -> tuple[NDArray[np.uint16], Image.Image]:
         raise UnsupportedImage(
             f"Pillow would cut the file's 16-bit colour to 8 bits ({reason}): load it as a uint16 array"
         )
-    _check_orders()
     file = _contents(image)
     high, low = (type(image)(io.BytesIO(file)) for _ in range(2))
+    if _raw_mode(image) == _GREY_WITH_ALPHA:
+        high.load()
+        return _as_four_channels(low), high
+    _check_orders()
     high.tile = [_decoded_as(tile, _raw_mode(image)) for tile in high.tile]
     low.tile = [_decoded_as(tile, _in_other_order(_raw_mode(image))) for tile in low.tile]
     samples = np.asarray(high).astype(np.uint16)
     samples <<= 8
     samples |= np.asarray(low)
     return samples, high
+
+
+def _as_four_channels(image: ImageFile.ImageFile) -> NDArray[np.uint16]:
+    """Read grey with alpha, two bytes each, high ones first."""
+    image.tile = [_decoded_as(tile, "RGBA") for tile in image.tile]
+    bytes_of_pixels = np.asarray(image)  # (H, W, 4)
+    if bytes_of_pixels.shape != (image.height, image.width, 4):
+        raise UnsupportedImage(_OTHERWISE)
+    return bytes_of_pixels.view(">u2").astype(np.uint16)
 
 
 def _obstacle(image: ImageFile.ImageFile) -> str:
@@ -80,7 +98,8 @@ def _obstacle(image: ImageFile.ImageFile) -> str:
     if image.format == "PPM" and (image.tile[0].codec_name, _largest_ppm(image)) != ("ppm", 65535):
         return "in PPM files of text and such whose largest value is not 65535"
     name = _raw_mode(image).partition(";")[0]
-    return "" if name in _SUPPORTED else _REASONS.get(name, f"its raw mode is {name}")
+    is_supported = name in _SUPPORTED or _raw_mode(image) == _GREY_WITH_ALPHA
+    return "" if is_supported else _REASONS.get(name, f"its raw mode is {name}")
 
 
 def _raw_mode(image: ImageFile.ImageFile) -> str:
@@ -132,6 +151,4 @@ def _check_orders() -> None:
         for order, kept in (("B", samples[::2]), ("L", samples[1::2])):
             pixel = Image.frombytes(name, (1, 1), samples, "raw", f"{name};16{order}")
             if pixel.tobytes() != kept:
-                raise UnsupportedImage(
-                    "this version of Pillow reads 16-bit colour otherwise: load it as a uint16 array"
-                )
+                raise UnsupportedImage(_OTHERWISE)

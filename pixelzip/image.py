@@ -48,19 +48,12 @@ MODES: Final = (
     Mode(6, "I;16", 1, 16),
     Mode(7, "RGB;16", 3, 16),
     Mode(8, "RGBA;16", 4, 16),
+    Mode(9, "LA;16", 2, 16),
 )
 """Append-only: an identifier, once released, never changes its meaning."""
 
 MODES_BY_NAME: Final = {mode.name: mode for mode in MODES}
-_ARRAY_MODES: Final = {
-    (8, 1): "L",
-    (8, 2): "LA",
-    (8, 3): "RGB",
-    (8, 4): "RGBA",
-    (16, 1): "I;16",
-    (16, 3): "RGB;16",
-    (16, 4): "RGBA;16",
-}
+_ARRAY_MODES: Final = {(mode.bit_depth, mode.num_channels): mode.name for mode in MODES if mode.name not in ("1", "P")}
 
 ICC, EXIF, XMP, TEXT, DPI, GAMMA, TRANSPARENCY, PALETTE = range(1, 9)
 """Kinds of metadata blocks, append-only."""
@@ -122,11 +115,11 @@ def to_pillow(picture: Picture) -> Image.Image:
     """Return the image in its own mode with its metadata in ``info``.
 
     Raises:
-        UnsupportedImage: 16-bit colour, which Pillow has no mode for.
+        UnsupportedImage: 16-bit colour or alpha, which Pillow has no mode for.
     """
     array = to_array(picture)
     if picture.mode.bit_depth == 16 and picture.mode.num_channels > 1:
-        raise UnsupportedImage("Pillow has no mode for 16-bit colour: use decompress_array")
+        raise UnsupportedImage("Pillow has no mode for 16-bit colour or alpha: use decompress_array")
     if picture.mode.name == "1":
         image = Image.fromarray(array * np.uint8(255)).convert("1", dither=Image.Dither.NONE)
     else:
@@ -164,14 +157,15 @@ def _from_array(array: NDArray[Any]) -> Picture:
 
 
 def _from_pillow(image: Image.Image) -> Picture:
-    name = {"I;16B": "I;16", "I;16L": "I;16"}.get(image.mode, image.mode)
+    is_grey = image.mode in ("I;16B", "I;16L") or (image.mode == "I" and deep_colour.is_grey(image))
+    name = "I;16" if is_grey else image.mode
     if name not in MODES_BY_NAME:
         supported = ", ".join(mode.name for mode in MODES[:7])
         raise UnsupportedImage(f"mode {image.mode} is not supported (supported: {supported})")
     mode = MODES_BY_NAME[name]
     if mode.bit_depth == 8 and deep_colour.is_cut(image):
         deep, loaded = deep_colour.read(image)
-        return Picture(MODES_BY_NAME[f"{loaded.mode};16"], deep, tuple(_collect(loaded)))
+        return Picture(MODES_BY_NAME[_ARRAY_MODES[16, deep.shape[2]]], deep, tuple(_collect(loaded)))
     array = np.asarray(image)
     array = array.astype(np.uint16) if mode.bit_depth == 16 else array.astype(np.uint8)
     samples = array[..., None] if array.ndim == 2 else array

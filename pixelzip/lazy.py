@@ -47,7 +47,7 @@ class LazyImage:
 
     @property
     def mode(self) -> str:
-        """The mode's name, as Pillow calls it; RGB;16 and RGBA;16 for 16-bit colour."""
+        """The mode's name, as Pillow calls it; LA;16, RGB;16 and RGBA;16 for 16-bit colour or alpha."""
         return self.info.mode
 
     def crop(self, box: Crop) -> Image.Image:

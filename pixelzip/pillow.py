@@ -31,7 +31,7 @@ class PxzImageFile(ImageFile.ImageFile):
         self._data = self.fp.read()
         info = pixelzip.info(self._data)
         if info.mode.endswith(";16") and info.mode != "I;16":
-            raise UnsupportedImage("Pillow has no mode for 16-bit colour: use pixelzip.decompress_array")
+            raise UnsupportedImage("Pillow has no mode for 16-bit colour or alpha: use pixelzip.decompress_array")
         self._mode, self._size = info.mode, (info.width, info.height)
         self.info.update(info.metadata)
         self.tile = [ImageFile._Tile("pixelzip", (0, 0, *self._size), 0, ())]

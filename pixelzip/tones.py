@@ -23,7 +23,7 @@ WINDOW_BITS: Final = -15
 """Of deflate without a frame (RFC 1951): there is a checksum of our own."""
 
 _STRIP_PIXELS: Final = 2**18
-_NAMES: Final = {8: ("L", "LA", "RGB", "RGBA"), 16: ("I;16", "", "RGB;16", "RGBA;16")}
+_NAMES: Final = {8: ("L", "LA", "RGB", "RGBA"), 16: ("I;16", "LA;16", "RGB;16", "RGBA;16")}
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,12 +92,9 @@ class Tones:
 
     @property
     def mode(self) -> Mode:
-        """The mode of what is without gaps: of 8 bits if that suffices for each table; CorruptFile: there is none."""
+        """The mode of what is without gaps: of 8 bits if that suffices for each table."""
         num_bits = 8 if all(table.end <= SMALL_LEVELS for table in self.tables) else 16
-        mode = MODES_BY_NAME.get(_NAMES[num_bits][len(self.tables) - 1])
-        if mode is None:
-            raise CorruptFile(f"{len(self.tables)} tables of {num_bits} bits are impossible")
-        return mode
+        return MODES_BY_NAME[_NAMES[num_bits][len(self.tables) - 1]]
 
     def apply(self, samples: Samples, is_damaged: bool = False) -> Samples:
         """Map samples without gaps to the image's; raises CorruptFile as tables do."""

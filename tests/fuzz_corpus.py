@@ -103,7 +103,7 @@ def _tiny(folder: Path) -> Iterator[Seed]:
                 mock.patch.object(layout, "find", return_value=[]),
             ):
                 yield Seed(f"{name}.pxz", pixelzip.compress(picture, str(model)), str(model))
-        if not name.startswith(("RGB16", "RGBA16")):
+        if not name.startswith(("LA16", "RGB16", "RGBA16")):
             yield Seed(f"{name}-fallback.pxz", fallback.smallest(image.read(picture), None), str(model))
     for name, jpeg in _jpegs():
         yield Seed(f"jpeg-file-{name}.pxz", pixelzip.compress(jpeg))
@@ -143,6 +143,7 @@ def _pictures() -> Iterator[tuple[str, Image.Image | NDArray[np.generic]]]:
     yield "RGBA-constant", np.dstack((colour[..., :3], np.full((1, 2, 1), 255, np.uint8)))
     yield "RGBA-stored", alpha
     yield "I16", colour[..., 0].astype(np.uint16) * 257
+    yield "LA16", colour[..., :2].astype(np.uint16) * 259
     yield "RGB16", colour[..., :3].astype(np.uint16) * 257
     yield "RGBA16", colour.astype(np.uint16) * 255
     for mode, channels in (("RGB", 3), ("L", 1)):

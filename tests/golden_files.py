@@ -253,6 +253,7 @@ def broken_features(pixels: str, planes: str) -> dict[str, bytes]:
 def _pictures() -> dict[str, Any]:
     """Return one image for each mode."""
     pictures: dict[str, Any] = {mode.replace(";", ""): make_image(mode, 12, 14, "smooth") for mode in MODES}
+    pictures["LA16"] = smooth_image(6, 7, 2).astype(np.uint16) * 259
     pictures["RGB16"] = smooth_image(6, 7).astype(np.uint16) * 257
     pictures["RGBA16"] = smooth_image(6, 7, 4).astype(np.uint16) * 255
     return pictures

@@ -87,13 +87,13 @@ def tiff(samples: NDArray[Any], **options: Any) -> bytes:
     return buffer.getvalue()
 
 
-@pytest.mark.parametrize("channels", [3, 4])
+@pytest.mark.parametrize("channels", [2, 3, 4])
 @pytest.mark.parametrize("interlaced", [False, True])
 @pytest.mark.parametrize("size", [(1, 1), (2, 3), (13, 10)])
 def test_png_files(channels: int, interlaced: bool, size: tuple[int, int]) -> None:
     samples = deep(*size, channels)
     picture = read(png(samples, interlaced=interlaced))
-    assert picture.mode.name == ("RGB;16" if channels == 3 else "RGBA;16")
+    assert picture.mode.name == {2: "LA;16", 3: "RGB;16", 4: "RGBA;16"}[channels]
     assert np.array_equal(picture.samples, samples)
 
 
@@ -116,6 +116,15 @@ def test_ppm_files() -> None:
     assert np.array_equal(read(b"P6\n8 9\n65535\n" + samples.astype(">u2").tobytes()).samples, samples)
 
 
+def test_pgm_files() -> None:
+    samples = deep(9, 8, 1)
+    picture = read(b"P5\n8 9\n65535\n" + samples.astype(">u2").tobytes())
+    assert picture.mode.name == "I;16"
+    assert np.array_equal(picture.samples, samples)
+    with pytest.raises(UnsupportedImage, match="mode I is not supported"):
+        read(b"P5\n5 4\n4095\n" + bytes(40))  # which Pillow would scale
+
+
 def test_an_image_stays_as_it_was(tmp_path: Path) -> None:
     """A second look at it must not find what Pillow has made of the first."""
     samples = deep(9, 8)
@@ -135,7 +144,6 @@ def _jpeg_2000(samples: NDArray[Any]) -> bytes:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: png(deep(4, 5, 2), interlaced=False), "grey with alpha"),
         (lambda: tiff(deep(4, 5, 4), extrasamples=["unspecified"]), "not alpha"),
         (lambda: tiff(deep(4, 5, 4), extrasamples=["assocalpha"]), "multiplied by alpha"),
         (lambda: tiff(np.moveaxis(deep(4, 5), 2, 0), planarconfig="separate"), "separate planes"),
@@ -164,17 +172,23 @@ def test_a_pillow_that_keeps_other_bytes_is_not_trusted(monkeypatch: pytest.Monk
     monkeypatch.setattr(Image, "frombytes", lambda mode, size, data, *_: Image.new(mode, size))
     with pytest.raises(UnsupportedImage, match="this version of Pillow"):
         read(png(deep(2, 2), interlaced=False))
+    monkeypatch.setattr(
+        Image.Image, "__array_interface__", property(lambda image: np.zeros((2, 2)).__array_interface__)
+    )
+    with pytest.raises(UnsupportedImage, match="this version of Pillow"):
+        read(png(deep(2, 2, 2), interlaced=False))
 
 
 @pytest.mark.parametrize("suffix", [".png", ".tif"])
-@pytest.mark.parametrize("shape", [(1, 1, 3), (5, 1, 4), (1, 9, 3), (37, 41, 4), (400, 800, 3)])
+@pytest.mark.parametrize("shape", [(1, 1, 3), (5, 1, 4), (1, 9, 3), (37, 41, 4), (400, 800, 3), (30, 20, 2)])
 def test_written_files_are_read_by_others(suffix: str, shape: tuple[int, int, int]) -> None:
     imagecodecs = pytest.importorskip("imagecodecs")
     samples = deep(*shape)
     file = save_image(samples, Path("a" + suffix))
     decode = imagecodecs.png_decode if suffix == ".png" else imagecodecs.tiff_decode
     assert np.array_equal(decode(file), samples)
-    assert np.array_equal(read(file).samples, samples)
+    if suffix == ".png" or shape[2] > 2:  # Pillow reads no such TIFF file
+        assert np.array_equal(read(file).samples, samples)
     assert len(file) < samples.nbytes + 1000
 
 
@@ -188,13 +202,13 @@ def metadata() -> dict[str, Any]:
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("channels", [3, 4])
-def test_png_there_and_back(channels: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("channels", "mode"), [(2, "LA;16"), (3, "RGB;16"), (4, "RGBA;16")])
+def test_png_there_and_back(channels: int, mode: str, tmp_path: Path) -> None:
     samples, source, packed = deep(30, 40, channels), tmp_path / "photo.png", tmp_path / "photo.pxz"
     source.write_bytes(save_image(samples, source, metadata()))
     assert run("compress", source, "--rm").exit_code == 0
     assert not source.exists()
-    assert f"40x30 RGB{'A' if channels == 4 else ''};16" in run("info", packed).stdout
+    assert f"40x30 {mode}" in run("info", packed).stdout
     assert run("test", packed).exit_code == run("decompress", "-t", packed).exit_code == 0
     assert run("decompress", packed).exit_code == 0
     picture = read(source.read_bytes())
@@ -342,9 +356,8 @@ def test_damaged_files_are_errors_of_ours(suffix: str) -> None:
         (png(deep(9, 8), interlaced=False).replace(b"\x10\x02\0\0\0", b"\x10\x02\0\0\1"), "not an image"),  # CRC
         (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", 10**5, 10**5, 16, 2, 0, 0, 0))
          + chunk(b"IDAT", zlib.compress(bytes(10**5))), "100000x100000 pixels exceed --max-pixels"),
-        (png(deep(9, 8, 2), interlaced=False), "grey with alpha"),
     ],
-    ids=["truncated", "wrong CRC", "bomb", "layout"],
+    ids=["truncated", "wrong CRC", "bomb"],
 )  # fmt: skip
 def test_a_bad_file_is_one_line(file: bytes, message: str, tmp_path: Path) -> None:
     path = tmp_path / "a.png"

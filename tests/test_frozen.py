@@ -64,6 +64,7 @@ SHIPPED_MODES = (
     (6, "I;16", 1, 16),
     (7, "RGB;16", 3, 16),
     (8, "RGBA;16", 4, 16),
+    (9, "LA;16", 2, 16),
 )
 
 SHIPPED_CONVERSIONS = (

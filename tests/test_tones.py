@@ -64,12 +64,6 @@ def test_tables_are_undone_and_written(data: st.DataObject, bits: int, channels:
         assert written.deflated == Tones((Table(0, again),)).deflated
 
 
-def test_images_that_there_are_none_of() -> None:
-    wide = Table(250, np.arange(9, dtype=np.uint8)[:, None])
-    with pytest.raises(CorruptFile, match="2 tables of 16 bits are impossible"):
-        Tones((wide, wide)).mode  # noqa: B018
-
-
 def test_lattices_come_first() -> None:
     assert tone_search.find(image.read(photograph(90, 100, CONVERSIONS[4]))) is None
 
