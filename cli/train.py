@@ -23,8 +23,11 @@ if TYPE_CHECKING:
     "--output", type=click.Path(path_type=Path), required=True, help="Folder of the run; resumes what is there."
 )
 @click.option("--family", type=click.Choice(["cone", "paper"]), default="cone", show_default=True)
-@click.option("--channels", type=click.IntRange(min=1), help="Default: 80, paper 160.")
-@click.option("--blocks", help="Residual blocks at each resolution, as in 2,4; paper: one number. Default: 6, paper 5.")
+@click.option("--channels", type=click.IntRange(min=1), help="Default: that of --initial, else 80, paper 160.")
+@click.option(
+    "--blocks",
+    help="Residual blocks at each resolution, as in 2,4; paper: one number. Default: as for --channels, 6, paper 5.",
+)
 @click.option("--members", help="Channels of further members of an ensemble, as in 512,512; family cone only.")
 @click.option("--mixtures", type=click.IntRange(min=1), help="Default: 5, paper 10.")
 @click.option("--depthwise", is_flag=True, help="Spatial layers read one channel each; family cone only.")
@@ -49,9 +52,9 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--initial",
-    type=click.Path(exists=True),
     multiple=True,
-    help="Model file or folder of a run to start from; for an ensemble one of each member.",
+    metavar="MODEL",
+    help="Shipped model, model file or folder of a run to start from; for an ensemble one of each member.",
 )
 @click.option("--cifar10", is_flag=True, help="The one FOLDER is CIFAR-10: train on whole 32x32 images.")
 @click.option(
@@ -97,7 +100,8 @@ def train(
 
     try:
         sizes = {"channels": channels, "mixtures": mixtures, "dropout": dropout, "regression_rows": regression_rows}
-        network = _network(family, sizes, depthwise, blocks, members, planes, cifar10, class_conditional)
+        start = initial[0] if len(initial) == 1 else None
+        network = _network(family, sizes, depthwise, blocks, members, planes, cifar10, class_conditional, start)
         config = TrainingConfig(
             data=data,
             num_held_out=held_out,
@@ -145,11 +149,16 @@ def _network(
     planes: bool,
     cifar10: bool,
     class_conditional: bool,
+    initial: str | None,
 ) -> Config:
-    """Return the configuration of a family with what was given; raises ValueError."""
+    """Return the configuration of a family with what was given, of a cone with the sizes of the ``initial`` one.
+
+    Raises ValueError and OSError.
+    """
     from pixelzip.models.batches import NUM_CLASSES, SIDE
     from pixelzip.models.config import PLANES_PERIOD, ConeConfig
     from pixelzip.models.paper import PaperConfig
+    from pixelzip.models.start import initial_config
 
     given = {name: value for name, value in sizes.items() if value is not None}
     counts = _counts(blocks)
@@ -158,9 +167,11 @@ def _network(
             raise ValueError("networks of the cone family have no classes")
         period = PLANES_PERIOD if planes else SIDE if cifar10 else 0
         learns = not cifar10
-        given["members"] = _counts(members)
-        cone = ConeConfig(**given, depthwise=depthwise, period=period, adaptive=learns, regression=learns)
-        return replace(cone, blocks=counts) if counts else cone
+        start = initial_config(initial) if initial else ConeConfig()
+        start = start if learns else replace(start, regression_rows=0)
+        given |= {name: some for name, some in (("members", _counts(members)), ("blocks", counts)) if some}
+        given["depthwise"] = depthwise or start.depthwise
+        return replace(start, **given, period=period, adaptive=learns, regression=learns)
     if planes or depthwise or members or "regression_rows" in given or len(counts) > 1:
         raise ValueError(
             "networks of the paper's family have one number of blocks, no planes, no regression, no members and no "

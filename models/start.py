@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,11 +11,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pixelzip import models
 from pixelzip.models.cifar10 import read_cifar10
+from pixelzip.models.config import ConeConfig
 from pixelzip.models.data import Alternating, Batch, Crops, SmallImages, Source, as_batch, find_images, split_held_out
 from pixelzip.models.export import Network, float_network
 from pixelzip.models.growing import grown, joined
-from pixelzip.models.integer import Config, load_network
+from pixelzip.models.integer import Config, config_from_json, load_network
 from pixelzip.models.paper import PaperConfig
 from pixelzip.models.pixelcnn import ConePixelCNN
 from pixelzip.models.planes import PlaneCrops
@@ -43,13 +46,42 @@ class TrainingConfig:
     small_images: str | None = None
     """CIFAR-10 as well: every third batch is of whole images, as many pixels as in a batch of crops."""
     initial: tuple[str, ...] = ()
-    """A model file or the folder of an earlier run: this one starts from its (averaged) weights. For an ensemble one of
-    each member."""
+    """The name of a shipped model, a model file or the folder of an earlier run: this one starts from its (averaged)
+    weights. For an ensemble one of each member."""
 
 
 def build(config: Config) -> Network:
     """Return an untrained network of the configuration's family."""
     return PaperPixelCNN(config) if isinstance(config, PaperConfig) else ConePixelCNN(config)
+
+
+def located(source: str) -> Path:
+    """Return the path of a model file or of a run's folder, or where the shipped model of that name lies."""
+    path = Path(source)
+    shipped = source in {entry.name for entry in models.MODELS} and not path.exists()
+    return models.find(source).path if shipped else path
+
+
+def initial_config(source: str) -> ConeConfig:
+    """Return the configuration of a model of the cone family, given as in ``TrainingConfig.initial``.
+
+    Raises:
+        ValueError: it is of another family, or no model.
+        OSError: there is none.
+    """
+    path = located(source)
+    if not path.is_dir():
+        config = load_network(path).config
+        if not isinstance(config, ConeConfig):
+            raise ValueError(f"{source}: this network is not of the cone family")
+        return config
+    try:
+        settings = json.loads((path / "config.json").read_text())
+        found = config_from_json(json.dumps(settings["network"]))
+        assert isinstance(found, ConeConfig)
+        return found
+    except (ValueError, LookupError, TypeError) as error:
+        raise ValueError(f"{source}: not the folder of a run of the cone family") from error
 
 
 def averaged_weights(folder: Path) -> dict[str, Tensor]:
@@ -65,7 +97,7 @@ def initial_weights(paths: Sequence[str], network: Network) -> dict[str, Tensor]
     Raises:
         ValueError: they do not fit it.
     """
-    parts = [_weights(Path(path)) for path in paths]
+    parts = [_weights(located(path)) for path in paths]
     if isinstance(network, PaperPixelCNN):
         return parts[0]
     try:

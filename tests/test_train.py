@@ -18,7 +18,7 @@ from conftest import smooth_image
 from PIL import Image
 
 import pixelzip
-from pixelzip import cli
+from pixelzip import cli, models
 from pixelzip.models.config import ConeConfig
 from pixelzip.models.data import (
     Alternating,
@@ -85,6 +85,49 @@ def test_start_from_another_run(folder: Path, tmp_path: Path) -> None:
     second = Trainer(NETWORK, config(folder, initial=(str(tmp_path / "first"),)), tmp_path / "second")
     averaged = torch.cat([parameter.detach().flatten() for parameter in first.averaged().parameters()])
     assert torch.equal(weights(second), averaged)
+
+
+def test_start_from_a_shipped_model_by_name(
+    folder: Path, cifar10: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shipped = load_network(models.find("photo-fast").path)
+    monkeypatch.chdir(tmp_path)
+    common = ["--steps", "1", "--batch-size", "2", "--crop-size", "16", "--held-out", "2", "--learning-rate", "0"]
+    for name, more in (
+        ("same", [str(folder), "--initial", "photo-fast"]),
+        ("wider", [str(folder), "--initial", "photo-fast", "--channels", "132"]),
+        ("run", [str(folder), "--initial", "same"]),
+        ("places", [str(cifar10), "--cifar10", "--initial", "photo-fast"]),
+    ):
+        result = CliRunner().invoke(cli.main, ["train", "--output", name, *common, *more])
+        assert result.exit_code == 0, result.output
+    made = {name: load_network(tmp_path / name / "model.safetensors") for name in ("same", "wider", "run", "places")}
+    assert made["same"].config == made["run"].config == shipped.config
+    assert made["wider"].config == replace(shipped.config, channels=132)  # type: ignore[arg-type]
+    assert made["places"].config == replace(shipped.config, period=32, adaptive=False, regression=False)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("initial", "message"),
+    [
+        ("nothing", "No such file or directory"),
+        ("photo-jpeg", "photo-jpeg-2.safetensors: a network for the coefficients of JPEGs, not for pixels"),
+        ("paper.safetensors", "paper.safetensors: this network is not of the cone family"),
+        ("images", "No such file or directory"),
+        ("run", "run: not the folder of a run of the cone family"),
+    ],
+)
+def test_start_from_what_is_none(
+    initial: str, message: str, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    export_network(build(PaperConfig(channels=4, blocks=1, mixtures=1)), tmp_path / "paper.safetensors", {})
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "config.json").write_text('{"network": {"likelihood": "mixture"}}')
+    result = CliRunner().invoke(cli.main, ["train", str(folder), "--output", "x", "--initial", initial])
+    assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
+    assert message in result.stderr
+    assert not (tmp_path / "x").exists()
 
 
 def test_start_from_a_model_file_with_fewer_inputs(folder: Path, tmp_path: Path) -> None:
