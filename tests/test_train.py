@@ -34,7 +34,7 @@ from pixelzip.models.export import export_network, float_network
 from pixelzip.models.integer import load_network
 from pixelzip.models.paper import PaperConfig
 from pixelzip.models.pixelcnn import ConePixelCNN
-from pixelzip.models.start import TrainingConfig, build, initial_weights, training_data
+from pixelzip.models.start import TrainingConfig, build, initial_config, initial_weights, located, training_data
 from pixelzip.models.train import Progress, Trainer, moving_average
 
 NETWORK = ConeConfig(channels=8, blocks=(1,), mixtures=2)
@@ -87,24 +87,29 @@ def test_start_from_another_run(folder: Path, tmp_path: Path) -> None:
     assert torch.equal(weights(second), averaged)
 
 
-def test_start_from_a_shipped_model_by_name(
-    folder: Path, cifar10: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    shipped = load_network(models.find("photo-fast").path)
+def test_a_shipped_model_to_start_from_has_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    common = ["--steps", "1", "--batch-size", "2", "--crop-size", "16", "--held-out", "2", "--learning-rate", "0"]
-    for name, more in (
-        ("same", [str(folder), "--initial", "photo-fast"]),
-        ("wider", [str(folder), "--initial", "photo-fast", "--channels", "132"]),
-        ("run", [str(folder), "--initial", "same"]),
-        ("places", [str(cifar10), "--cifar10", "--initial", "photo-fast"]),
+    assert located("photo-fast") == models.find("photo-fast").path
+    assert initial_config("photo-fast") == load_network(models.find("photo-fast").path).config
+    Path("photo-fast").mkdir()
+    assert located("photo-fast") == Path("photo-fast")
+
+
+def test_a_network_has_the_sizes_of_the_one_it_starts_from(folder: Path, cifar10: Path, tmp_path: Path) -> None:
+    config = replace(NETWORK, depthwise=True, adaptive=True, regression=True, regression_rows=8)
+    model = tmp_path / "model.safetensors"
+    export_network(ConePixelCNN(config), model, {})
+    common = ["--steps", "1", "--batch-size", "2", "--crop-size", "16", "--held-out", "2"]
+    for name, initial, wanted, more in (
+        ("same", model, config, [str(folder)]),
+        ("wider", model, replace(config, channels=12, blocks=(2,)), [str(folder), "--channels", "12", "--blocks", "2"]),
+        ("run", tmp_path / "wider", replace(config, channels=12, blocks=(2,)), [str(folder)]),
+        ("small", model, replace(NETWORK, depthwise=True, period=32), [str(cifar10), "--cifar10"]),
     ):
-        result = CliRunner().invoke(cli.main, ["train", "--output", name, *common, *more])
+        arguments = ["train", "--output", str(tmp_path / name), "--initial", str(initial), *common, *more]
+        result = CliRunner().invoke(cli.main, arguments)
         assert result.exit_code == 0, result.output
-    made = {name: load_network(tmp_path / name / "model.safetensors") for name in ("same", "wider", "run", "places")}
-    assert made["same"].config == made["run"].config == shipped.config
-    assert made["wider"].config == replace(shipped.config, channels=132)  # type: ignore[arg-type]
-    assert made["places"].config == replace(shipped.config, period=32, adaptive=False, regression=False)  # type: ignore[arg-type]
+        assert load_network(tmp_path / name / "model.safetensors").config == wanted
 
 
 @pytest.mark.parametrize(
