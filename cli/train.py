@@ -100,8 +100,7 @@ def train(
 
     try:
         sizes = {"channels": channels, "mixtures": mixtures, "dropout": dropout, "regression_rows": regression_rows}
-        start = initial[0] if len(initial) == 1 else None
-        network = _network(family, sizes, depthwise, blocks, members, planes, cifar10, class_conditional, start)
+        network = _network(family, sizes, depthwise, blocks, members, planes, cifar10, class_conditional, initial)
         config = TrainingConfig(
             data=data,
             num_held_out=held_out,
@@ -149,9 +148,9 @@ def _network(
     planes: bool,
     cifar10: bool,
     class_conditional: bool,
-    initial: str | None,
+    initial: tuple[str, ...],
 ) -> Config:
-    """Return the configuration of a family with what was given, of a cone with the sizes of the ``initial`` one.
+    """Return the configuration of a family with what was given, of a cone with the sizes of its one ``initial`` model.
 
     Raises ValueError and OSError.
     """
@@ -167,7 +166,7 @@ def _network(
             raise ValueError("networks of the cone family have no classes")
         period = PLANES_PERIOD if planes else SIDE if cifar10 else 0
         learns = not cifar10
-        start = initial_config(initial) if initial else ConeConfig()
+        start = initial_config(initial[0]) if len(initial) == 1 else ConeConfig()
         start = start if learns else replace(start, regression_rows=0)
         given |= {name: some for name, some in (("members", _counts(members)), ("blocks", counts)) if some}
         given["depthwise"] = depthwise or start.depthwise

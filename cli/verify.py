@@ -9,6 +9,8 @@ import numpy as np
 import pixelzip
 from pixelzip import image as images
 from pixelzip.image import Picture
+from pixelzip.jpeg import keeping
+from pixelzip.networks import find_coefficients
 
 KEEPS_JPEG: Final = "jpeg-file"
 """The body of files that keep a JPEG file."""
@@ -16,9 +18,10 @@ KEEPS_JPEG: Final = "jpeg-file"
 
 def check(data: bytes, decoding: dict[str, Any]) -> None:
     """Decode all that a file holds: pixels, metadata, and the JPEG file if it keeps one; raises PixelzipError."""
-    pixelzip.decompress_array(data, **decoding)
     if pixelzip.info(data, decoding["max_pixels"]).body == KEEPS_JPEG:
-        restored_jpeg(data, decoding)
+        keeping.restore(data, find_coefficients, decoding["max_pixels"], decoding["num_threads"], checks_pixels=True)
+    else:
+        pixelzip.decompress_array(data, **decoding)
 
 
 def restored_jpeg(data: bytes, decoding: dict[str, Any]) -> bytes:

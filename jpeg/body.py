@@ -80,7 +80,11 @@ def decompress(
     header: Header, body: bytes, network: IntegerCoefficientNetwork, num_threads: int | None = None
 ) -> Picture:
     """Undo ``compress``; raises CorruptFile or UnsupportedVersion."""
-    fields, bands = decode(header, body, network, num_threads)
+    return picture_of(header, *decode(header, body, network, num_threads))
+
+
+def picture_of(header: Header, fields: Fields, bands: Sequence[tuple[Component, ...]]) -> Picture:
+    """Return the picture of what ``decode`` returns; raises CorruptFile."""
     samples = pixels_of(bands, fields.sampling, (header.width, header.height), fields.corrections)
     if _checksum(samples) != fields.checksum:
         raise CorruptFile("the checksum does not match the pixels")

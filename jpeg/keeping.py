@@ -5,16 +5,18 @@ from __future__ import annotations
 import math
 import struct
 import zlib
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final
 
+from pixelzip import container
 from pixelzip.container import BODY_JPEG, BODY_JPEG_FILE, Header
 from pixelzip.errors import CorruptFile, UnsupportedImage
 from pixelzip.image import MODES_BY_NAME, Picture
 from pixelzip.jpeg import body, file, rest
-from pixelzip.jpeg.fields import Kept
+from pixelzip.jpeg.fields import Fields, Kept
 from pixelzip.jpeg.file import JpegFile
-from pixelzip.jpeg.levels import joined
+from pixelzip.jpeg.levels import Component, joined
 from pixelzip.jpeg.usual import usual
 from pixelzip.models.integer import IntegerCoefficientNetwork
 
@@ -96,13 +98,36 @@ def _coded(
 
 
 def restore(
-    header: Header, data: bytes, network: IntegerCoefficientNetwork, num_threads: int | None = None
-) -> tuple[bytes, bytes]:
-    """Undo ``keep``: the JPEG file, and the file with the one that follows, which may be no bytes.
+    data: bytes,
+    find_network: Callable[[bytes], IntegerCoefficientNetwork],
+    max_pixels: int,
+    num_threads: int | None = None,
+    *,
+    checks_pixels: bool = False,
+) -> bytes:
+    """Undo ``keep``, given what finds a network by its identifier; ``checks_pixels``: the picture must come back, too.
 
-    Raises CorruptFile or UnsupportedVersion.
+    Raises:
+        UnsupportedImage: the file holds pixels only.
+        CorruptFile, UnsupportedVersion, UnknownModel, ImageTooLarge: see ``pixelzip.errors``.
     """
-    fields, bands = body.decode(header, data, network, num_threads)
+    restored, following = list[bytes](), data
+    while following or not restored:
+        header, streams = container.read(following, max_pixels)
+        if header.body != BODY_JPEG_FILE and not restored:
+            raise UnsupportedImage("the file holds pixels, not a JPEG file")
+        if header.body != BODY_JPEG_FILE or len(restored) > MOST_FOLLOWING:
+            raise CorruptFile("the JPEG file is followed by what cannot be there")
+        fields, bands = body.decode(header, streams[0], find_network(header.model), num_threads)
+        if checks_pixels and not restored:
+            body.picture_of(header, fields, bands)
+        part, following = _restored(header, fields, bands)
+        restored.append(part)
+    return b"".join(restored)
+
+
+def _restored(header: Header, fields: Fields, bands: Sequence[tuple[Component, ...]]) -> tuple[bytes, bytes]:
+    """Return a JPEG file, and the file with the one that follows, which may be no bytes; raises CorruptFile."""
     assert fields.kept is not None
     components = [joined(component) for component in bands]
     known = usual(components, fields.sampling, (header.width, header.height))

@@ -19,7 +19,6 @@ from pixelzip import image as images
 from pixelzip.components import CodedFile
 from pixelzip.container import BODY_DERIVED, BODY_DRAWING, BODY_JPEG, BODY_JPEG_FILE, BODY_MIXED, BODY_MODEL, Header
 from pixelzip.drawing import body as drawing
-from pixelzip.errors import CorruptFile, UnsupportedImage
 from pixelzip.image import Picture, Samples
 from pixelzip.jpeg import body as jpeg
 from pixelzip.jpeg import keeping
@@ -116,16 +115,7 @@ def decompress_jpeg(
         UnsupportedImage: the file holds pixels only.
         CorruptFile, UnsupportedVersion, UnknownModel, ImageTooLarge: see ``pixelzip.errors``.
     """
-    restored, following = list[bytes](), data
-    while following or not restored:
-        header, streams = container.read(following, max_pixels)
-        if header.body != BODY_JPEG_FILE and not restored:
-            raise UnsupportedImage("the file holds pixels, not a JPEG file")
-        if header.body != BODY_JPEG_FILE or len(restored) > keeping.MOST_FOLLOWING:
-            raise CorruptFile("the JPEG file is followed by what cannot be there")
-        part, following = keeping.restore(header, streams[0], find_coefficients(header.model), num_threads)
-        restored.append(part)
-    return b"".join(restored)
+    return keeping.restore(data, find_coefficients, max_pixels, num_threads)
 
 
 @overload

@@ -14,7 +14,7 @@ from test_cli import pixels, run
 from test_jpeg import as_jpeg, decoded, texture
 
 import pixelzip
-from pixelzip.jpeg import scan
+from pixelzip.jpeg import body, scan
 
 
 @pytest.fixture
@@ -109,6 +109,23 @@ def unusual(path: Path, jpeg: bytes = b"") -> Path:
     end = scan.end(jpeg, jpeg.index(b"\xff\xda") + 14)
     path.write_bytes(jpeg[:end] + b"\x55" + jpeg[end:])
     return path
+
+
+def test_levels_are_decoded_once_and_pixels_checked(photo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(body, "_checksum", lambda samples: bytes(4))
+        wrong = pixelzip.compress(photo.read_bytes())
+    run("compress", photo)
+    decode, calls = body.decode, list[int]()
+    monkeypatch.setattr(body, "decode", lambda *given: calls.append(1) or decode(*given))
+    assert run("test", photo.with_suffix(".pxz")).exit_code == 0
+    assert len(calls) == 1
+    assert pixelzip.decompress_jpeg(wrong) == photo.read_bytes()
+    result = run("test", "-", stdin=wrong)
+    assert (result.exit_code, result.stderr) == (
+        1,
+        "pixelzip: standard input: the checksum does not match the pixels\n",
+    )
 
 
 def test_a_file_that_cannot_be_kept(photo: Path) -> None:
