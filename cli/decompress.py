@@ -66,7 +66,7 @@ def decompress(
     test_only: bool,
     salvage: bool,
 ) -> None:
-    """Restore images; a.pxz becomes a.png, or what the suffix of -o says (.png, .tif, .npy); 16 bits stay 16.
+    """Restore images; a.pxz becomes a.png (CMYK: a.tif), or what -o ends in (.png, .tif, .npy); 16 bits stay 16.
 
     A file that was made of a JPEG becomes that JPEG again, a.jpg.
     """
@@ -127,9 +127,15 @@ def _named(data: bytes, job: Job, options: Options) -> Job:
     """Give an output whose name is not asked for the suffix that fits; a.png.pxz becomes a.png."""
     if options.is_named or job.target is None:
         return job
-    suffixes = JPEG_SUFFIXES if _keeps_jpeg(data, options) else {".png"}
-    stem, suffix = job.target.with_suffix(""), ".jpg" if suffixes is JPEG_SUFFIXES else ".png"
-    return replace(job, target=stem if stem.suffix.lower() in suffixes else job.target.with_suffix(suffix))
+    suffixes, stem = _suffixes(data, options), job.target.with_suffix("")
+    return replace(job, target=stem if stem.suffix.lower() in suffixes else job.target.with_suffix(suffixes[0]))
+
+
+def _suffixes(data: bytes, options: Options) -> tuple[str, ...]:
+    """Return what a name may end in, the usual first."""
+    if _keeps_jpeg(data, options):
+        return (".jpg", *JPEG_SUFFIXES)
+    return (".tif", ".tiff") if pixelzip.info(data, options.max_pixels).mode == "CMYK" else (".png",)
 
 
 def _keeps_jpeg(data: bytes, options: Options) -> bool:

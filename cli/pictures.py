@@ -24,11 +24,11 @@ IMAGE_SUFFIXES: Final = frozenset({".png", ".webp", ".tif", ".tiff", ".bmp", ".p
 """What -r looks for: formats without loss."""
 
 OUTPUT_SUFFIXES: Final = (".png", ".tif", ".tiff", ".npy")
-"""Formats that hold every mode."""
+"""Formats that hold every mode, but for CMYK in a PNG."""
 
 _NUMPY_MAGIC: Final = b"\x93NUMPY"
 _TIFF_XMP: Final = 700
-_FRAMED_MODES: Final = ("L", "LA", "RGB", "RGBA", "I;16")
+_FRAMED_MODES: Final = ("L", "LA", "RGB", "RGBA", "I;16", "CMYK")
 _MODES_OF_CHANNELS: Final = {2: "LA", 3: "RGB", 4: "RGBA"}
 Image.MAX_IMAGE_PIXELS = None
 """--max-pixels is the limit here, checked as soon as the header is read."""
@@ -90,6 +90,8 @@ def save_image(
         image = Image.fromarray(image)
     if isinstance(image, np.ndarray):
         return _framed(image, _MODES_OF_CHANNELS[image.shape[2]], metadata, suffix)
+    if suffix == ".png" and image.mode == "CMYK":
+        raise FileError("PNG files have no CMYK: use .tif, or .npy for the pixels alone")
     if suffix != ".png" and "exif" in image.info and image.mode in _FRAMED_MODES:
         samples = np.asarray(image)
         return _framed(samples[..., None] if samples.ndim == 2 else samples, image.mode, image.info, suffix)

@@ -116,7 +116,7 @@ def _candidates(picture: Picture, num_bytes: int, near: float, num_threads: int 
     candidates = [drawn] if drawn else []
     if not _is_near(picture, near * (len(drawn) if drawn else num_bytes)):
         return candidates
-    if picture.mode.bit_depth == 8 or picture.mode.num_channels == 1:
+    if picture.mode.name != "CMYK" and (picture.mode.bit_depth == 8 or picture.mode.num_channels == 1):
         candidates.append(_embedded(picture, BODY_PNG, _write_png(picture)))
     if _fits_webp(picture):
         candidates.append(_embedded(picture, BODY_WEBP, _write_webp(picture, _FULL_EFFORT)))

@@ -32,7 +32,7 @@ class Mode:
 
     @property
     def component_channels(self) -> tuple[int, ...]:
-        """Channels of each component: colour or grey, then alpha; high bits before low bits."""
+        """Channels of each component: colour or grey, then alpha or black; high bits before low bits."""
         colour = (3,) if self.num_channels >= 3 else (1,)
         one_byte = colour + ((1,) if self.num_channels in (2, 4) else ())
         return one_byte * (self.bit_depth // 8)
@@ -49,11 +49,14 @@ MODES: Final = (
     Mode(7, "RGB;16", 3, 16),
     Mode(8, "RGBA;16", 4, 16),
     Mode(9, "LA;16", 2, 16),
+    Mode(10, "CMYK", 4),
 )
 """Append-only: an identifier, once released, never changes its meaning."""
 
 MODES_BY_NAME: Final = {mode.name: mode for mode in MODES}
-_ARRAY_MODES: Final = {(mode.bit_depth, mode.num_channels): mode.name for mode in MODES if mode.name not in ("1", "P")}
+_ARRAY_MODES: Final = {
+    (mode.bit_depth, mode.num_channels): mode.name for mode in MODES if mode.name not in ("1", "P", "CMYK")
+}
 
 ICC, EXIF, XMP, TEXT, DPI, GAMMA, TRANSPARENCY, PALETTE = range(1, 9)
 """Kinds of metadata blocks, append-only."""
@@ -124,6 +127,8 @@ def to_pillow(picture: Picture) -> Image.Image:
         image = Image.fromarray(array * np.uint8(255)).convert("1", dither=Image.Dither.NONE)
     else:
         image = Image.fromarray(array)
+        if picture.mode.name == "CMYK":
+            image = Image.frombytes("CMYK", picture.size, image.tobytes())
         if picture.mode.name == "P":
             image = image.convert("L")
             image.putpalette(b"")
@@ -160,7 +165,7 @@ def _from_pillow(image: Image.Image) -> Picture:
     is_grey = image.mode in ("I;16B", "I;16L") or (image.mode == "I" and deep_colour.is_grey(image))
     name = "I;16" if is_grey else image.mode
     if name not in MODES_BY_NAME:
-        supported = ", ".join(mode.name for mode in MODES[:7])
+        supported = ", ".join(mode.name for mode in MODES if mode.bit_depth == 8 or mode.num_channels == 1)
         raise UnsupportedImage(f"mode {image.mode} is not supported (supported: {supported})")
     mode = MODES_BY_NAME[name]
     if mode.bit_depth == 8 and deep_colour.is_cut(image):

@@ -189,7 +189,8 @@ def _fill(mode: Mode, component: int) -> tuple[str, int]:
     """Return what a component is called, and the level that stands for it where it is damaged."""
     per_byte = 8 * len(mode.component_channels) // mode.bit_depth
     is_low, is_alpha = component >= per_byte, component % per_byte == 1
-    name = "alpha" if is_alpha else "colour" if mode.num_channels >= 3 else "grey"
+    second = "black" if mode.name == "CMYK" else "alpha"
+    name = second if is_alpha else "colour" if mode.num_channels >= 3 else "grey"
     if is_low:
         return f"low bytes of {name}", _LOW
     return name, _OPAQUE if is_alpha else _GREY

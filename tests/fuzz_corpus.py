@@ -143,6 +143,7 @@ def _pictures() -> Iterator[tuple[str, Image.Image | NDArray[np.generic]]]:
     yield "RGBA-constant", np.dstack((colour[..., :3], np.full((1, 2, 1), 255, np.uint8)))
     yield "RGBA-stored", alpha
     yield "I16", colour[..., 0].astype(np.uint16) * 257
+    yield "CMYK", Image.frombytes("CMYK", (colour.shape[1], colour.shape[0]), colour.tobytes())
     yield "LA16", colour[..., :2].astype(np.uint16) * 259
     yield "RGB16", colour[..., :3].astype(np.uint16) * 257
     yield "RGBA16", colour.astype(np.uint16) * 255

@@ -75,7 +75,7 @@ def files_of_bodies() -> dict[str, bytes]:
     files = {}
     for name, picture in _pictures().items():
         read = image.read(picture)
-        if not name.endswith("16") or name == "I16":
+        if name not in ("CMYK", "LA16", "RGB16", "RGBA16"):
             files[f"png-{name}.pxz"] = fallback._embedded(read, BODY_PNG, fallback._write_png(read))
         if not name.endswith("16"):
             files[f"webp-{name}.pxz"] = fallback._embedded(read, BODY_WEBP, fallback._write_webp(read, 6))
@@ -253,6 +253,7 @@ def broken_features(pixels: str, planes: str) -> dict[str, bytes]:
 def _pictures() -> dict[str, Any]:
     """Return one image for each mode."""
     pictures: dict[str, Any] = {mode.replace(";", ""): make_image(mode, 12, 14, "smooth") for mode in MODES}
+    pictures["CMYK"] = Image.frombytes("CMYK", (7, 6), smooth_image(6, 7, 4).tobytes())
     pictures["LA16"] = smooth_image(6, 7, 2).astype(np.uint16) * 259
     pictures["RGB16"] = smooth_image(6, 7).astype(np.uint16) * 257
     pictures["RGBA16"] = smooth_image(6, 7, 4).astype(np.uint16) * 255

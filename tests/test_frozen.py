@@ -65,6 +65,7 @@ SHIPPED_MODES = (
     (7, "RGB;16", 3, 16),
     (8, "RGBA;16", 4, 16),
     (9, "LA;16", 2, 16),
+    (10, "CMYK", 4, 8),
 )
 
 SHIPPED_CONVERSIONS = (

@@ -236,7 +236,7 @@ def test_damage_stays_in_its_block() -> None:
         (Image.new("1", (3, 3)), "image 1: packs do not hold mode 1"),
         (np.zeros((3, 3)), "image 1: array of float64"),
         (np.zeros((0, 3), dtype=np.uint8), "image 1: the image has no pixels"),
-        (Image.new("CMYK", (3, 3)), "image 1: mode CMYK"),
+        (Image.new("HSV", (3, 3)), "image 1: mode HSV"),
     ],
 )
 def test_unsupported_images(image: object, message: str) -> None:
