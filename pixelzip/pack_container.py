@@ -25,7 +25,7 @@ BLOCK_IMAGES: Final = 256
 """Images that share a CRC32 and a width of their lengths in the index."""
 
 STREAM_MODES: Final = frozenset({"L", "RGB"})
-FILE_MODES: Final = frozenset({"L", "LA", "RGB", "RGBA", "I;16", "LA;16", "RGB;16", "RGBA;16", "CMYK"})
+FILE_MODES: Final = frozenset({"L", "LA", "RGB", "RGBA", "I;16", "LA;16", "RGB;16", "RGBA;16"})
 
 MAX_LABEL: Final = 2**31 - 1
 MAX_DESCRIPTION_BYTES: Final = 2**26

@@ -15,7 +15,6 @@ import pixelzip
 import pixelzip.pillow
 from pixelzip import fallback
 from pixelzip.image import read
-from pixelzip.pack import Pack, pack
 
 
 def cmyk(height: int, width: int, kind: str = "smooth") -> Image.Image:
@@ -51,11 +50,8 @@ def test_without_a_network_it_is_a_drawing_or_webp() -> None:
     assert pixelzip.decompress(data).tobytes() == cmyk(20, 30).tobytes()
 
 
-def test_in_packs_and_in_pillow(tmp_path: Path) -> None:
+def test_in_pillow(tmp_path: Path) -> None:
     image = cmyk(30, 20)
-    packed = Pack(pack([image, smooth_image(30, 20)]))
-    assert np.array_equal(packed[0], np.asarray(image))
-    assert [entry.mode for entry in packed.entries()] == ["CMYK", "RGB"]
     image.save(tmp_path / "a.pxz")
     with Image.open(tmp_path / "a.pxz") as opened:
         assert opened.mode == "CMYK"

@@ -237,6 +237,7 @@ def test_damage_stays_in_its_block() -> None:
         (np.zeros((3, 3)), "image 1: array of float64"),
         (np.zeros((0, 3), dtype=np.uint8), "image 1: the image has no pixels"),
         (Image.new("HSV", (3, 3)), "image 1: mode HSV"),
+        (Image.new("CMYK", (3, 3)), "packs do not hold mode CMYK; convert it to L or RGB"),
     ],
 )
 def test_unsupported_images(image: object, message: str) -> None:
