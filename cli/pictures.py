@@ -75,11 +75,12 @@ def load(image: Image.Image | NDArray[Any]) -> images.Picture:
 def save_image(
     image: Image.Image | NDArray[Any], target: Path | None, metadata: Mapping[str, Any] = MappingProxyType({})
 ) -> bytes:
-    """Write a decoded image as the format that the target's name asks for; standard output gets PNG.
+    """Write a decoded image as the format that the target's name asks for; standard output gets PNG, or TIFF for CMYK.
 
     ``metadata``, under the keys of Pillow's ``info``, go with an array of 16-bit colour; images have their own.
     """
-    suffix = target.suffix.lower() if target else ".png"
+    is_cmyk = isinstance(image, Image.Image) and image.mode == "CMYK"
+    suffix = target.suffix.lower() if target else ".tif" if is_cmyk else ".png"
     if suffix not in OUTPUT_SUFFIXES:
         raise FileError(f"cannot write {suffix or 'a file without suffix'}: use {', '.join(OUTPUT_SUFFIXES)}")
     if suffix == ".npy":
@@ -90,7 +91,7 @@ def save_image(
         image = Image.fromarray(image)
     if isinstance(image, np.ndarray):
         return _framed(image, _MODES_OF_CHANNELS[image.shape[2]], metadata, suffix)
-    if suffix == ".png" and image.mode == "CMYK":
+    if suffix == ".png" and is_cmyk:
         raise FileError("PNG files have no CMYK: use .tif, or .npy for the pixels alone")
     if suffix != ".png" and "exif" in image.info and image.mode in _FRAMED_MODES:
         samples = np.asarray(image)

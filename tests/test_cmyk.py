@@ -76,6 +76,7 @@ def test_tiff_files(with_exif: bool, tmp_path: Path) -> None:
         assert (back.mode, back.info["dpi"], back.info["icc_profile"]) == ("CMYK", (300, 300), profile)
         assert back.tobytes() == image.tobytes()
         assert back.getexif().get(0x010F) == ("a maker" if with_exif else None)
+    assert run("decompress", packed, "-o", "-").stdout_bytes == source.read_bytes()
     assert run("decompress", packed, "-o", tmp_path / "a.npy").exit_code == 0
     assert np.array_equal(np.load(tmp_path / "a.npy"), np.asarray(image))
 
