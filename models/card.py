@@ -37,9 +37,13 @@ def finish_run(trainer: Trainer, command: str, report: Callable[[int], None]) ->
 def _results(last: dict[str, Any], rounded: float | None) -> dict[str, str]:
     return {
         "training bits/sub-pixel": f"{last['bits_per_subpixel']:.4f}",
-        "held-out bits/sub-pixel": str(last["held_out_bits_per_subpixel"]),
-        "held-out bits/sub-pixel, rounded": str(rounded),
+        "held-out bits/sub-pixel": _measured(last["held_out_bits_per_subpixel"]),
+        "held-out bits/sub-pixel, rounded": _measured(rounded),
     }
+
+
+def _measured(bits: float | None) -> str:
+    return "not measured" if bits is None else f"{bits:.4f}"
 
 
 def write_card(network: IntegerNetwork | IntegerCoefficientNetwork, command: str, results: dict[str, str]) -> str:
