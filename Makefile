@@ -27,7 +27,7 @@ demo: $(VENV)/ready
 	$(BIN)/python docs/demo.py demo
 
 test: $(VENV)/ready check
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile --cov --cov-report=term:skip-covered
+	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive $(BIN)/python -m pytest -n auto --dist loadfile --cov --cov-report=term:skip-covered
 
 check: $(VENV)/ready
 	$(BIN)/ruff check .

@@ -92,6 +92,14 @@ def loud(network: IntegerNetwork) -> IntegerNetwork:
     return replace(network, layers=tuple(layers), sha256=f"loud{network.sha256}")
 
 
+@pytest.fixture(autouse=True)
+def same_threads() -> Iterator[None]:
+    """Commands that train set the threads of their process, in which other tests run after them here."""
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture(scope="session", params=(*CONFIGS, *PAPER_CONFIGS), ids=str)
 def integer_network(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> IntegerNetwork:
     return exported(request.param, tmp_path_factory.mktemp("model") / "random.safetensors")

@@ -30,8 +30,8 @@ def settings(tmp_path: Path) -> TrainingConfig:
     for index in range(6):
         Image.fromarray(smooth_image(64, 64, seed=index)).save(images / f"{index}.png")
     return TrainingConfig(
-        (str(images),), num_held_out=2, num_steps=200, quantise_from_step=200, num_warmup_steps=20, batch_size=8,
-        crop_size=32, learning_rate=1e-2, num_steps_between_checkpoints=200,
+        (str(images),), num_held_out=2, num_steps=100, quantise_from_step=100, num_warmup_steps=20, batch_size=8,
+        crop_size=32, learning_rate=1e-2, num_steps_between_checkpoints=100,
     )  # fmt: skip
 
 
@@ -50,7 +50,7 @@ def averaged(trainer: Trainer) -> ConePixelCNN:
 def test_training_on_makes_good_what_rounding_loses(
     settings: TrainingConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(finishing, "_SHARE_OF_RUN", 8)
+    monkeypatch.setattr(finishing, "_SHARE_OF_RUN", 5)
     trainer = trained(settings, tmp_path / "run")
     at_once = averaged(trainer)
     round_weights(at_once, trainer.some_pixels())

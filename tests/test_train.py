@@ -99,7 +99,7 @@ def test_a_network_has_the_sizes_of_the_one_it_starts_from(folder: Path, cifar10
     config = replace(NETWORK, depthwise=True, adaptive=True, regression=True, regression_rows=8)
     model = tmp_path / "model.safetensors"
     export_network(ConePixelCNN(config), model, {})
-    common = ["--steps", "1", "--batch-size", "2", "--crop-size", "16", "--held-out", "2"]
+    common = ["--steps", "1", "--batch-size", "2", "--crop-size", "16", "--held-out", "2", "-T", "1"]
     for name, initial, wanted, more in (
         ("same", model, config, [str(folder)]),
         ("wider", model, replace(config, channels=12, blocks=(2,)), [str(folder), "--channels", "12", "--blocks", "2"]),
