@@ -15,11 +15,9 @@ from pixelzip.models.rounding import round_weights
 from pixelzip.models.train import Trainer, learning_rate_factor, moving_average
 
 LEARNING_RATE: Final = 1.5e-4
-"""At higher rates, weights that were trained while the rate fell lose more than they make good."""
+"""What ``photo-planes-7`` was finished with, as MAX_STEPS_PER_LAYER (docs/log.md); others were not tried."""
 
 MAX_STEPS_PER_LAYER: Final = 300
-"""Most of what can be made good is after so many."""
-
 _SHARE_OF_RUN: Final = 40
 """As MAX_STEPS_PER_LAYER: a fortieth of the run's steps at most."""
 

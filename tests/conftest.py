@@ -15,6 +15,7 @@ import pytest
 import torch
 from hypothesis import settings
 from numpy.typing import NDArray
+from PIL import Image
 
 from pixelzip import components, native
 from pixelzip.models.config import ConeConfig
@@ -143,6 +144,14 @@ def always_modelled(monkeypatch: pytest.MonkeyPatch) -> None:
 def small_tiles(monkeypatch: pytest.MonkeyPatch, always_modelled: None) -> None:
     """Write the network's files in the smallest tiles, which are the quickest to test."""
     monkeypatch.setattr(components, "Tiling", functools.partial(Tiling, tile_width=64, tile_height=64))
+
+
+def write_images(folder: Path, height: int, width: int) -> Path:
+    """Make a folder of six images, RGB, (height, width) pixels, and return it."""
+    folder.mkdir()
+    for index in range(6):
+        Image.fromarray(smooth_image(height, width, seed=index)).save(folder / f"{index}.png")
+    return folder
 
 
 def smooth_image(height: int, width: int, channels: int = 3, seed: int = 0) -> NDArray[np.uint8]:

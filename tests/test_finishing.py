@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import smooth_image
-from PIL import Image
+from conftest import write_images
 
 from pixelzip.models import finishing
 from pixelzip.models.card import finish_run
@@ -25,10 +24,7 @@ NETWORK = ConeConfig(channels=12, blocks=(1,), mixtures=2, depthwise=True)
 
 @pytest.fixture
 def settings(tmp_path: Path) -> TrainingConfig:
-    images = tmp_path / "images"
-    images.mkdir()
-    for index in range(6):
-        Image.fromarray(smooth_image(64, 64, seed=index)).save(images / f"{index}.png")
+    images = write_images(tmp_path / "images", 64, 64)
     return TrainingConfig(
         (str(images),), num_held_out=2, num_steps=100, quantise_from_step=100, num_warmup_steps=20, batch_size=8,
         crop_size=32, learning_rate=1e-2, num_steps_between_checkpoints=100,

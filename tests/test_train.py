@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
-from conftest import smooth_image
+from conftest import smooth_image, write_images
 from PIL import Image
 
 import pixelzip
@@ -42,11 +42,7 @@ NETWORK = ConeConfig(channels=8, blocks=(1,), mixtures=2)
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    images = tmp_path / "images"
-    images.mkdir()
-    for index in range(6):
-        Image.fromarray(smooth_image(40, 50, seed=index)).save(images / f"{index}.png")
-    return images
+    return write_images(tmp_path / "images", 40, 50)
 
 
 def config(folder: Path, **changes: object) -> TrainingConfig:
